@@ -1,0 +1,50 @@
+/*
+ * advisory.h - what a feed says about one vulnerability of one package, free of any feed's format.
+ *
+ * Shape      An advisory is the unit of comparison between two states of a feed: (feed, key) names it, its content is
+ *            everything else. One source record may become several advisories with the same `id` (Debian: one for each
+ *            source package and CVE).
+ * Ownership  all strings are views; whoever receives one copies what it keeps.
+ */
+#pragma once
+#include "model/severity.h"
+
+/* Stored: never renumber. */
+enum fix_state {
+    FIX_AFFECTED = 1,            /* no fix is known */
+    FIX_FIXED = 2,               /* fixed in fixed_version */
+    FIX_WILL_NOT_FIX = 3,
+    FIX_END_OF_LIFE = 4,
+    FIX_UNDER_INVESTIGATION = 5,
+};
+const char *fix_state_name(enum fix_state s); /* "affected", "fixed", "will_not_fix", ... */
+
+/* Whose version a range speaks of. Stored: never renumber. */
+enum affected_kind {
+    AFFECTS_SOURCE = 1, /* source (dpkg), origin (apk) */
+    AFFECTS_BINARY = 2,
+};
+
+struct affected_range {
+    str namespace; /* "debian:12" */
+    str scheme;    /* version scheme of the namespace: "dpkg", "apk", "rpm" */
+    str package;
+    enum affected_kind kind;
+    bool negative;     /* "not affected": suppresses this id for this package, whatever other feeds say */
+    str introduced;    /* affected from here on; empty = from the beginning */
+    str fixed_version; /* affected below it; empty = no upper bound. With negative: both empty = all versions */
+    str arch;          /* empty = any */
+    str module;        /* empty = none */
+    enum severity severity;
+    enum fix_state state;
+};
+
+struct advisory {
+    str key;         /* unique in its feed, stable over time: "v3.20/main/openssl/CVE-2024-1" */
+    str id;          /* what people call it: "CVE-2024-1" */
+    str title;       /* may be empty */
+    str description; /* may be empty */
+    str link;        /* may be empty */
+    struct affected_range *ranges;
+    size_t range_count;
+};

@@ -1,0 +1,10 @@
+/* distribution.h - what an image says it is. */
+#pragma once
+#include "base/str.h"
+
+struct distribution {
+    str id;        /* os-release ID, lower-case: "debian", "alpine", "rhel"; empty = unknown */
+    str version;   /* as far as the namespace needs it: "12", "v3.20", "edge", "unstable"; may be empty */
+    str name;      /* for people: "Debian GNU/Linux 12 (bookworm)"; may be empty */
+    str namespace; /* "debian:12" (design.md 9, Namespaces); empty when it cannot be told */
+};

@@ -1,0 +1,16 @@
+/* severity.h - the seven names of Clair 2, in their order (design.md 9). Stored as their number: never reorder. */
+#pragma once
+#include "base/str.h"
+
+enum severity {
+    SEVERITY_UNKNOWN,
+    SEVERITY_NEGLIGIBLE,
+    SEVERITY_LOW,
+    SEVERITY_MEDIUM,
+    SEVERITY_HIGH,
+    SEVERITY_CRITICAL,
+    SEVERITY_DEFCON1,
+    SEVERITIES
+};
+const char *severity_name(enum severity s);          /* "Unknown", ... */
+bool severity_parse(str name, enum severity *ret);   /* any letter case */
