@@ -1,0 +1,134 @@
+"""`eclair version-compare` against the native tools, on random versions and mutations of them.
+
+ECLAIR_PROPERTY_PAIRS sets how many pairs rpm answers; dpkg is a process for each pair and gets fewer."""
+import os
+import random
+import shutil
+import subprocess
+
+import pytest
+from helpers import eclair
+
+PAIRS = int(os.environ.get("ECLAIR_PROPERTY_PAIRS", "2000"))
+
+DPKG_SEEDS = ["2.36-9+deb12u10", "1:2.30-1+b1", "5.0~rc1+dfsg-1~bpo12+1", "1.2.3-4.1", "20240203", "0.9.8i-3.2",
+              "1.0.2+really1.0.1-0ubuntu0.22.04.1", "3:1.5.10~git20231-2", "0", "1.2-3-4", "1.0-0", "9.2.0300"]
+RPM_SEEDS = ["3.10.0-229.el7", "0:1.0.2k-26.el7_9", "2:8.2.2637-20.el9_1", "5.16.1.3-1", "1.0~rc1-0.1", "1.0^20160101^git1",
+             "4.18.0-513.5.1.el8_9", "10.0001-1", "1.1.α-1", "1.8.0_292.b10-1", "R16B-03.1", "20151212.0-1.fc41"]
+WORDS = {
+    "dpkg": ["~", "~~", "+", ".", "-", "-0", "-1", "a", "z", "A", "rc", "+b1", "_", "@", "0", "00", "1", "9", "10", "007",
+             "0:", "1:", "x:", ":", "18446744073709551616"],
+    "rpm": ["~", "^", "~~", "^^", ".", "_", "+", "-", "-0", "-1", "a", "z", "A", "el9", "α", "0", "00", "1", "9", "10", "007",
+            "0:", "1:", "x:", ":", "18446744073709551616"],
+}
+WORDS["rpmvercmp"] = WORDS["rpm"]
+SEEDS = {"dpkg": DPKG_SEEDS, "rpm": RPM_SEEDS, "rpmvercmp": RPM_SEEDS}
+
+
+def mutate(rng, text, words):
+    at = rng.randrange(len(text) + 1)
+    end = at + rng.randrange(4) if rng.random() < 0.4 else at
+    return text[:at] + (rng.choice(words) if rng.random() < 0.8 else "") + text[end:]
+
+
+def random_version(rng, scheme):
+    if rng.random() < 0.3:
+        text = "".join(rng.choices(WORDS[scheme], k=rng.randrange(1, 7)))
+    else:
+        text = rng.choice(SEEDS[scheme])
+    for _ in range(rng.randrange(3)):
+        text = mutate(rng, text, WORDS[scheme])
+    return text
+
+
+def pairs(scheme, count):
+    rng = random.Random(f"version-compare {scheme}")
+    while count:
+        a = random_version(rng, scheme)
+        b = random_version(rng, scheme) if rng.random() < 0.2 else a
+        for _ in range(rng.randrange(3)):
+            b = mutate(rng, b, WORDS[scheme])
+        # dpkg takes "-1" for an option, "" for no version at all, and "+1" for an epoch; deb-version(7) does not.
+        if a and b and a[0] not in "+-" and b[0] not in "+-":
+            count -= 1
+            yield a, b
+
+
+def ask_eclair(scheme, cases):
+    r = eclair("version-compare", scheme, stdin="".join(f"{a}\t{b}\n" for a, b in cases).encode())
+    assert (r.code, r.err) == (0, b"")
+    answers = r.out.decode().splitlines()
+    assert len(answers) == len(cases)
+    return answers
+
+
+def ask_dpkg(a, b):
+    for op, answer in ("lt", "<"), ("eq", "="):
+        code = subprocess.run(["dpkg", "--compare-versions", a, op, b], stderr=subprocess.DEVNULL).returncode
+        if code != 1:
+            return answer if code == 0 else "!"
+    return ">"
+
+
+def ask_rpm(a, b):
+    import rpm
+
+    try:
+        x, y = ((v.e, v.v, v.r) for v in (rpm.ver(a), rpm.ver(b)))
+        return "=><"[rpm.labelCompare(x, y)]
+    except ValueError:  # it has no version part
+        return "!"
+
+
+def ask_rpmvercmp(a, b):
+    import rpm
+
+    return "=><"[rpm.labelCompare(("0", a, None), ("0", b, None))]
+
+
+def need_native(present, name):
+    if not present and not os.environ.get("CI"):
+        pytest.skip(f"{name} is not installed")
+
+
+def compare(scheme, count, ask):
+    cases = list(pairs(scheme, count))
+    ours = ask_eclair(scheme, cases)
+    native = [ask(a, b) for a, b in cases]
+    assert [(a, b, o, n) for (a, b), o, n in zip(cases, ours, native) if o != n] == []
+    for answer in "<=>":  # the generator must reach all of them
+        assert native.count(answer) > count / 20
+
+
+def test_dpkg_agrees():
+    need_native(shutil.which("dpkg"), "dpkg")
+    compare("dpkg", 1000, ask_dpkg)
+
+
+@pytest.mark.parametrize("scheme, ask", [("rpm", ask_rpm), ("rpmvercmp", ask_rpmvercmp)], ids=["rpm", "rpmvercmp"])
+def test_rpm_agrees(scheme, ask):
+    try:
+        import rpm
+    except ImportError:
+        rpm = None
+    need_native(rpm, "the Python module rpm")
+    compare(scheme, PAIRS, ask)
+
+
+@pytest.mark.parametrize("scheme, a, answer, b", [
+    ("apk", "1.2.3-r0", "<", "1.2.3-r1"),
+    ("apk", "1.2_rc1", "<", "1.2"),
+    ("apk", "1.2_p1", ">", "1.2"),
+    ("apk", "1.01", "<", "1.1"),
+    ("apk", "006", "=", "6"),
+    ("apk", "2.0_alpha2", "<", "2.0_beta"),
+    ("apk", "6.0.2p1-r4", "<", "6.0.2p1-r5"),
+    ("apk", "", "!", "1"),
+    ("apk", "1", "!", "1 2"),
+    ("dpkg", "1-", "!", "1"),
+    ("rpm", "1:", "!", "1"),
+    ("rpmvercmp", "", "<", "0"),
+    ("rpmvercmp", "1" * 513, "!", "0"),
+])
+def test_fixed(scheme, a, answer, b):
+    assert ask_eclair(scheme, [(a, b), (b, a)]) == [answer, {"<": ">", ">": "<"}.get(answer, answer)]
