@@ -1,0 +1,51 @@
+/*
+ * cage.h - run code over hostile bytes in a process that can do nothing but compute (design.md law 5).
+ *
+ * Shape      cage_new() forks the zygote, which forks one worker per job. A worker has its input on a pipe, its frames on
+ *            another, no file system, no network, no new processes: seccomp with a short allow-list (EPERM otherwise),
+ *            no-new-privileges, rlimits, dies with the zygote, which dies with its parent.
+ * Threads    call cage_new() before the first thread; cage_run() may be called from many threads at once.
+ * Errors     what the task returned, as it was; ERR_CAGE "worker killed by signal N (what that means)" when it died;
+ *            ERR_LIMIT for time, memory and output limits.
+ */
+#pragma once
+#include "base/err.h"
+#include "base/str.h"
+#include "cage/frame.h"
+
+struct cage;
+struct stream;
+
+struct cage_limits { /* of one worker; 0 = the default in brackets */
+    uint64_t max_memory; /* bytes of address space beyond the start [512 MiB]; off in sanitizer builds */
+    unsigned max_cpu_s;  /* seconds of CPU time [600] */
+    unsigned max_wall_s; /* seconds [1200] */
+    uint64_t max_output; /* bytes of frames [1 GiB] */
+};
+
+/* What a worker can be asked to do. `params` is what the caller of cage_run() gave; `in` ends when the input does
+ * (NULL for random access jobs, which use cage_want()). Return 0 (summary becomes the END frame's body) or -1. */
+struct cage_task {
+    const char *name; /* "layer": for error texts and process listings */
+    int (*run)(str params, struct stream *in, struct frame_writer *out, struct buf *summary, struct err *e);
+    bool random_access;
+};
+
+/* What feeds a worker. Either a range of a seekable file (moved with splice(2), never seen by the parent), or a
+ * callback that gives bytes. */
+struct cage_input {
+    int fd; /* a regular file, or -1 */
+    uint64_t offset, size;
+    int (*read)(void *ctx, str *ret, struct err *e); /* 1 a chunk that lives until the next call, 0 end, -1 error */
+    void *ctx;
+};
+
+typedef int cage_on_frame(void *ctx, unsigned type, str body, struct err *e); /* 0 go on, -1 stop the job with e */
+
+struct cage *cage_new(const struct cage_task *const tasks[], const struct cage_limits *limits, struct err *e);
+int cage_run(struct cage *c, const struct cage_task *task, str params, const struct cage_input *in, cage_on_frame *on_frame,
+             void *ctx, struct buf *summary, struct err *e); /* summary: NULL, or gets the END frame's body */
+void cage_freep(struct cage **c);
+
+/* Worker side of random access jobs: exactly `size` bytes at `offset` of the input into `ret`, or -1. */
+int cage_want(struct frame_writer *out, uint64_t offset, size_t size, void *ret, struct err *e);
