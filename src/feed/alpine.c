@@ -1,0 +1,302 @@
+/*
+ * Alpine's secdb, BRANCH/REPOSITORY.json: { distroversion, packages: [ { pkg: { name, secfixes: { version: [
+ * ids ] } } } ] }. An id under a version is fixed in it; version "0" says that the package was never
+ * affected.
+ */
+#include "base/arena.h"
+#include "base/cleanup.h"
+#include "codec/json.h"
+#include "feed/feed.h"
+#include "model/package.h"
+#include "version/version.h"
+
+#define PACKAGE_LIMIT ((size_t)8 << 20) /* bytes for the data of one package */
+#define SHOWN         100               /* bytes of a name in an error: the reason must fit too */
+
+/* How much a version says about an id. The same id comes under several versions when a fix had to be
+ * repaired: then the highest is the fix; a version that apk cannot compare counts only where nothing else is
+ * said. */
+enum rank { RANK_INVALID, RANK_NEVER, RANK_VERSION };
+
+struct fix {
+    str id, version;
+    enum rank rank;
+};
+
+struct secdb {
+    struct json *json;
+    struct advisory_sink *sink;
+    str branch, repository; /* of the document's name */
+    bool complete;          /* the list of packages was there */
+    /* of one package: */
+    struct arena *arena;
+    str package;
+    struct fix *fixes;
+    size_t fix_count, fix_cap;
+};
+
+static int too_much(struct err *e)
+{
+    return err_set(e, ERR_LIMIT, "a package with more than %zu bytes", PACKAGE_LIMIT);
+}
+
+/* One byte more than a name or version may have: what is cut here stays too long, and its reader skips it. */
+#define TEXT_MAX (PACKAGE_TEXT_MAX + 1)
+
+static int keep(struct secdb *d, str s, str *ret, struct err *e)
+{
+    *ret = arena_dup(d->arena, str_head(s, TEXT_MAX));
+    return arena_failed(d->arena) ? too_much(e) : 0;
+}
+
+static bool letter_or_digit(char c)
+{
+    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+}
+
+/* What of a word is an id: "(CVE-2019-1)," and "CVE_2019-1" are typed too, and "CVE-????-?????" is none. */
+static str id_of(str word, char out[TEXT_MAX])
+{
+    static const char *const heads[] = { "CVE-", "CVE_", "GHSA-", "XSA-", "ALPINE-" };
+    word = str_head(word.len && *word.ptr == '(' ? str_skip(word, 1) : word, TEXT_MAX);
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        str head = str_from(heads[i]);
+        size_t n = head.len;
+        if (!str_starts(word, head))
+            continue;
+        while (n < word.len && (letter_or_digit(word.ptr[n]) || word.ptr[n] == '-'))
+            n++;
+        if (n == head.len || word.ptr[n - 1] == '-')
+            break;
+        memcpy(out, word.ptr, n);
+        out[head.len - 1] = '-';
+        return str_of(out, n);
+    }
+    return (str){ 0 };
+}
+
+static int add_fix(struct secdb *d, str id, str version, enum rank rank, struct err *e)
+{
+    struct fix *fixes = arena_grow(d->arena, d->fixes, d->fix_count, &d->fix_cap, sizeof *fixes);
+    if (!fixes)
+        return too_much(e);
+    d->fixes = fixes;
+    struct fix *f = &fixes[d->fix_count];
+    f->version = version;
+    f->rank = rank;
+    if (keep(d, id, &f->id, e) < 0)
+        return -1;
+    d->fix_count++;
+    return 0;
+}
+
+static int read_ids(struct secdb *d, str version, struct err *e)
+{
+    enum rank rank = str_eq(version, STR("0"))    ? RANK_NEVER
+                     : version_apk.valid(version) ? RANK_VERSION
+                                                  : RANK_INVALID;
+    int r = json_enter_or_null(d->json, JSON_ARRAY, e);
+    if (r <= 0)
+        return r;
+    enum json_type type;
+    str text;
+    while ((r = json_element(d->json, &type, &text, e)) > 0) {
+        if (type != JSON_STRING && type != JSON_NULL)
+            return err_set(e, ERR_FORMAT, "byte %llu: an id is not a string",
+                           (unsigned long long)json_offset(d->json));
+        for (str word; (word = str_word(&text)).len;) {
+            char buffer[TEXT_MAX];
+            str id = id_of(word, buffer);
+            if (id.len && add_fix(d, id, version, rank, e) < 0)
+                return -1;
+        }
+    }
+    return r;
+}
+
+static int read_secfixes(struct secdb *d, struct err *e)
+{
+    int r = json_enter_or_null(d->json, JSON_OBJECT, e);
+    if (r <= 0)
+        return r;
+    str key, version;
+    while ((r = json_key(d->json, &key, e)) > 0) {
+        if (!key.len)
+            return err_set(e, ERR_FORMAT, "byte %llu: an empty version",
+                           (unsigned long long)json_offset(d->json));
+        if (keep(d, key, &version, e) < 0 || read_ids(d, version, e) < 0)
+            return err_wrap(e, "secfixes");
+    }
+    return r;
+}
+
+/* By id, and within it the one that counts last. */
+static int by_id(const void *a, const void *b)
+{
+    const struct fix *x = a, *y = b;
+    int r = str_cmp(x->id, y->id);
+    if (!r)
+        r = (x->rank > y->rank) - (x->rank < y->rank);
+    if (!r && x->rank == RANK_VERSION)
+        r = version_apk.compare(x->version, y->version);
+    return r ? r : str_cmp(x->version, y->version);
+}
+
+static int put(struct secdb *d, const struct fix *f, struct err *e)
+{
+    struct affected_range range = {
+        .namespace = arena_printf(d->arena, "alpine:" STR_FMT, STR_ARG(d->branch)),
+        .scheme = STR("apk"),
+        .package = d->package,
+        .kind = AFFECTS_SOURCE,
+        .negative = f->rank == RANK_NEVER,
+        .fixed_version = f->rank == RANK_NEVER ? (str){ 0 } : f->version,
+        .severity = SEVERITY_UNKNOWN,
+        .state = FIX_FIXED,
+    };
+    struct advisory a = {
+        .key = arena_printf(d->arena, STR_FMT "/" STR_FMT "/" STR_FMT "/" STR_FMT, STR_ARG(d->branch),
+                            STR_ARG(d->repository), STR_ARG(d->package), STR_ARG(f->id)),
+        .id = f->id,
+        .link = arena_printf(d->arena, "https://security.alpinelinux.org/vuln/" STR_FMT, STR_ARG(f->id)),
+        .ranges = &range,
+        .range_count = 1,
+    };
+    return arena_failed(d->arena) ? too_much(e) : d->sink->put(d->sink, &a, e);
+}
+
+static int put_package(struct secdb *d, struct err *e)
+{
+    if (!d->package.len)
+        return err_set(e, ERR_FORMAT, "byte %llu: a package without a name",
+                       (unsigned long long)json_offset(d->json));
+    if (d->fix_count)
+        qsort(d->fixes, d->fix_count, sizeof *d->fixes, by_id);
+    for (size_t i = 0; i < d->fix_count; i++) {
+        bool last = i + 1 == d->fix_count || !str_eq(d->fixes[i].id, d->fixes[i + 1].id);
+        if (last && put(d, &d->fixes[i], e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int read_package(struct secdb *d, struct err *e)
+{
+    if (json_enter(d->json, JSON_OBJECT, e) < 0)
+        return -1;
+    str key, name;
+    int r;
+    while ((r = json_key(d->json, &key, e)) > 0) {
+        if (str_eq(key, STR("name")))
+            r = json_string(d->json, &name, e) < 0 ? -1 : keep(d, name, &d->package, e);
+        else
+            r = str_eq(key, STR("secfixes")) ? read_secfixes(d, e) : json_skip(d->json, e);
+        if (r < 0)
+            return -1;
+    }
+    return r < 0 ? -1 : put_package(d, e);
+}
+
+/* { "pkg": { ... } }, all of whose data is gone afterwards. */
+static int read_element(struct secdb *d, struct err *e)
+{
+    CLEANUP(arena_freep) struct arena *arena = arena_new(PACKAGE_LIMIT);
+    if (!arena)
+        return err_set(e, ERR_OOM, "alpine: out of memory");
+    d->arena = arena;
+    str key;
+    int r;
+    bool found = false;
+    while ((r = json_key(d->json, &key, e)) > 0) {
+        d->package = (str){ 0 };
+        d->fixes = NULL;
+        d->fix_count = d->fix_cap = 0;
+        if (!str_eq(key, STR("pkg"))) {
+            if (json_skip(d->json, e) < 0)
+                return -1;
+            continue;
+        }
+        found = true;
+        if (read_package(d, e) < 0)
+            return err_wrap(e, "package '" STR_FMT "'", STR_ARG(str_head(d->package, SHOWN)));
+    }
+    if (r == 0 && !found)
+        return err_set(e, ERR_FORMAT, "byte %llu: an element without pkg",
+                       (unsigned long long)json_offset(d->json));
+    return r;
+}
+
+static int read_packages(struct secdb *d, struct err *e)
+{
+    d->complete = true;
+    int r = json_enter_or_null(d->json, JSON_ARRAY, e);
+    if (r <= 0)
+        return r;
+    enum json_type type;
+    str text;
+    while ((r = json_element(d->json, &type, &text, e)) > 0) {
+        if (type != JSON_OBJECT)
+            return err_set(e, ERR_FORMAT, "byte %llu: a package is not an object",
+                           (unsigned long long)json_offset(d->json));
+        if (read_element(d, e) < 0)
+            return -1;
+    }
+    return r;
+}
+
+static int check_branch(struct secdb *d, struct err *e)
+{
+    str branch;
+    if (json_string(d->json, &branch, e) < 0)
+        return -1;
+    if (!str_eq(branch, d->branch))
+        return err_set(e, ERR_FORMAT, "byte %llu: '" STR_FMT "' in the document of '" STR_FMT "'",
+                       (unsigned long long)json_offset(d->json), STR_ARG(str_head(branch, SHOWN)),
+                       STR_ARG(d->branch));
+    return 0;
+}
+
+static int read_secdb(struct secdb *d, struct err *e)
+{
+    if (json_enter(d->json, JSON_OBJECT, e) < 0)
+        return -1;
+    str key;
+    int r;
+    while ((r = json_key(d->json, &key, e)) > 0) {
+        if (str_eq(key, STR("packages")))
+            r = read_packages(d, e) < 0 ? err_wrap(e, "packages") : 0;
+        else if (str_eq(key, STR("distroversion")))
+            r = check_branch(d, e) < 0 ? err_wrap(e, "distroversion") : 0;
+        else
+            r = json_skip(d->json, e);
+        if (r < 0)
+            return -1;
+    }
+    if (r < 0 || json_finish(d->json, e) < 0)
+        return -1;
+    return d->complete ? 0 : err_set(e, ERR_FORMAT, "no list of packages");
+}
+
+static int alpine_parse(str document, struct stream *in, struct advisory_sink *sink, struct err *e)
+{
+    CLEANUP(json_freep) struct json *json = json_new(in, NULL, e);
+    if (!json)
+        return -1;
+    struct secdb d = { .json = json, .sink = sink };
+    d.branch = str_cut(&document, '/');
+    d.repository = str_cut(&document, '.');
+    return read_secdb(&d, e);
+}
+
+#define BRANCH(name) name "/main.json " name "/community.json "
+
+const struct feed feed_alpine = {
+    .name = "alpine",
+    .base = "https://secdb.alpinelinux.org",
+    .documents = "v3.2/main.json " BRANCH("v3.3") BRANCH("v3.4") BRANCH("v3.5") BRANCH("v3.6") BRANCH("v3.7")
+        BRANCH("v3.8") BRANCH("v3.9") BRANCH("v3.10") BRANCH("v3.11") BRANCH("v3.12") BRANCH("v3.13")
+            BRANCH("v3.14") BRANCH("v3.15") BRANCH("v3.16") BRANCH("v3.17") BRANCH("v3.18") BRANCH("v3.19")
+                BRANCH("v3.20") BRANCH("v3.21") BRANCH("v3.22") BRANCH("v3.23") BRANCH("edge"),
+    .may_lack = true,
+    .parse = alpine_parse,
+};

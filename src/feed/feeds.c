@@ -1,0 +1,11 @@
+#include "feed/feed.h"
+
+const struct feed *const feeds[] = { &feed_alpine, &feed_debian, NULL };
+
+const struct feed *feed_by_name(str name)
+{
+    const struct feed *const *f = feeds;
+    while (*f && !str_eq(str_from((*f)->name), name))
+        f++;
+    return *f;
+}

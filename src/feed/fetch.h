@@ -1,0 +1,42 @@
+/*
+ * fetch.h - bytes of one document, from a folder or over HTTP; conditional, retried, resumed where it broke.
+ *
+ * Shape      `base` is a URL (http, https) or a folder (a path or file:///path). In a folder the document may
+ *            have ".zst", ".gz" or ".xz" added to its name (design.md 8); over HTTP those are tried in that
+ *            order after the plain name was not found, unless the base is the source's own. The bytes are
+ *            given as they lie there: decompression is the reader's business (by content).
+ * Validators over HTTP the ETag and Last-Modified, in a folder size and mtime: an opaque string, stored with
+ *            the document. With the one of the last load the answer can be FETCH_UNCHANGED, and nothing is
+ *            transferred.
+ * Errors     ERR_NETWORK (after 4 tries with growing pauses, each within connect 10 s and 60 s without a
+ *            byte; a new set of tries for each MiB that came), ERR_IO, ERR_UNSUPPORTED (bad base), ERR_LIMIT.
+ *            408, 429 and 5xx are tried again, after Retry-After if that is at most 30 s. A broken transfer
+ *            is resumed with Range and If-Range; when the content changed meanwhile: ERR_NETWORK.
+ * Limits     4 GiB a document; 20 redirects; http and https only, redirects included.
+ */
+#pragma once
+#include "base/err.h"
+#include "base/str.h"
+
+enum fetch_result { FETCH_NEW, FETCH_UNCHANGED, FETCH_MISSING };
+
+struct fetch_policy {
+    unsigned pause_ms[3]; /* before the second, third and fourth try */
+    unsigned connect_ms, idle_ms;
+    uint64_t max_bytes; /* of a document, as it lies there */
+};
+extern const struct fetch_policy fetch_defaults;
+
+struct fetch;
+/* Waits until it is known which of the three it is. Only FETCH_NEW has bytes to read. NULL on failure. */
+struct fetch *fetch_open(const char *base, const char *path, str validator, bool mirror,
+                         enum fetch_result *ret, struct err *e);
+struct fetch *fetch_open_with(const struct fetch_policy *policy, const char *base, const char *path,
+                              str validator, bool mirror, enum fetch_result *ret, struct err *e);
+/* Fits cage_input.read: 1 a chunk, 0 complete, -1 error. */
+int fetch_read(void *fetch, str *ret, struct err *e);
+str fetch_validator(const struct fetch *f); /* lives as long as f */
+void fetch_freep(struct fetch **f);
+
+/* A folder must exist, so that a mistyped one is not taken for an empty mirror; URLs are not asked. */
+int fetch_base_check(const char *base, struct err *e);

@@ -1,0 +1,155 @@
+#include "feed/parse_task.h"
+
+#include "base/cleanup.h"
+#include "cage/cage.h"
+#include "codec/inflate.h"
+#include "codec/pack.h"
+#include "feed/update.h"
+#include "model/package.h"
+#include "version/version.h"
+
+/* No tracker is near 8 GiB, and JSON and XML shrink to a tenth or so: a ratio of 1,000 is a bomb. */
+static const struct inflate_limits document_limits = { .max_out = UINT64_C(8) << 30, .max_ratio = 1000 };
+
+static bool fits(str s) { return s.len <= PACKAGE_TEXT_MAX; }
+
+static bool range_fits(const struct affected_range *r)
+{
+    return fits(r->namespace) && fits(r->scheme) && fits(r->package) && fits(r->introduced) &&
+           fits(r->fixed_version) && fits(r->arch) && fits(r->module);
+}
+
+static void pack_range(struct buf *b, const struct affected_range *r)
+{
+    pack_str(b, r->namespace);
+    pack_str(b, r->scheme);
+    pack_str(b, r->package);
+    pack_u64(b, r->kind);
+    pack_u64(b, r->negative);
+    pack_str(b, r->introduced);
+    pack_str(b, r->fixed_version);
+    pack_str(b, r->arch);
+    pack_str(b, r->module);
+    pack_u64(b, r->severity);
+    pack_u64(b, r->state);
+}
+
+int advisory_pack(const struct advisory *a, struct buf *ret, uint64_t *skipped, struct err *e)
+{
+    size_t count = 0;
+    bool named = fits(a->key) && fits(a->id);
+    for (size_t i = 0; i < a->range_count; i++)
+        count += named && range_fits(&a->ranges[i]);
+    *skipped += a->range_count - count;
+    if (!count)
+        return 0;
+    if (count > ADVISORY_RANGES)
+        return err_set(e, ERR_LIMIT, STR_FMT ": more than %u affected ranges", STR_ARG(a->key),
+                       ADVISORY_RANGES);
+
+    buf_clear(ret);
+    pack_str(ret, a->key);
+    pack_str(ret, a->id);
+    pack_str(ret, a->title);
+    pack_str(ret, a->description);
+    pack_str(ret, a->link);
+    pack_u64(ret, count);
+    for (size_t i = 0; i < a->range_count; i++)
+        if (range_fits(&a->ranges[i]))
+            pack_range(ret, &a->ranges[i]);
+    if (ret->failed || ret->len > FRAME_MAX)
+        return err_set(e, ERR_LIMIT, STR_FMT ": more than %u bytes of text", STR_ARG(a->key), FRAME_MAX);
+    return 1;
+}
+
+/* `from` and `to` are the first and the last value of an enum. */
+static unsigned unpack_enum(struct unpack *u, unsigned from, unsigned to)
+{
+    uint64_t v = unpack_u64(u);
+    if (v >= from && v <= to)
+        return (unsigned)v;
+    u->failed = true;
+    return from;
+}
+
+static str unpack_name(struct unpack *u)
+{
+    str s = unpack_str(u);
+    u->failed |= !s.len;
+    return s;
+}
+
+static void unpack_range(struct unpack *u, struct affected_range *r)
+{
+    r->namespace = unpack_name(u);
+    r->scheme = unpack_name(u);
+    r->package = unpack_name(u);
+    r->kind = (enum affected_kind)unpack_enum(u, AFFECTS_SOURCE, AFFECTS_BINARY);
+    r->negative = unpack_enum(u, 0, 1);
+    r->introduced = unpack_str(u);
+    r->fixed_version = unpack_str(u);
+    r->arch = unpack_str(u);
+    r->module = unpack_str(u);
+    r->severity = (enum severity)unpack_enum(u, 0, SEVERITIES - 1);
+    r->state = (enum fix_state)unpack_enum(u, FIX_AFFECTED, FIX_UNDER_INVESTIGATION);
+    u->failed |= !version_scheme_by_name(r->scheme);
+}
+
+int advisory_unpack(str body, struct affected_range *ranges, struct advisory *ret, struct err *e)
+{
+    struct unpack u = { .rest = body, .max_str = PACKAGE_TEXT_MAX };
+    struct advisory a = { .ranges = ranges };
+    a.key = unpack_name(&u);
+    a.id = unpack_name(&u);
+    u.max_str = 0;
+    a.title = unpack_str(&u);
+    a.description = unpack_str(&u);
+    a.link = unpack_str(&u);
+    u.max_str = PACKAGE_TEXT_MAX;
+    a.range_count = unpack_enum(&u, 1, ADVISORY_RANGES);
+    for (size_t i = 0; i < a.range_count && !u.failed; i++)
+        unpack_range(&u, &ranges[i]);
+    if (!unpack_end(&u))
+        return err_set(e, ERR_CAGE, "worker sent a malformed advisory");
+    *ret = a;
+    return 0;
+}
+
+/* ---- the caged side ---- */
+
+struct frame_sink {
+    struct advisory_sink sink; /* first: parsers hold a pointer to it */
+    struct frame_writer *out;
+    struct buf body;
+    uint64_t skipped;
+};
+
+static int put_frame(struct advisory_sink *sink, const struct advisory *a, struct err *e)
+{
+    struct frame_sink *s = (struct frame_sink *)sink;
+    int r = advisory_pack(a, &s->body, &s->skipped, e);
+    return r > 0 ? frame_put(s->out, FRAME_TASK, buf_view(&s->body), e) : r;
+}
+
+static int run_feed(str params, struct stream *in, struct frame_writer *out, struct buf *summary,
+                    struct err *e)
+{
+    struct unpack u = { .rest = params };
+    str name = unpack_str(&u), document = unpack_str(&u);
+    const struct feed *feed = unpack_end(&u) ? feed_by_name(name) : NULL;
+    if (!feed)
+        return err_set(e, ERR_INTERNAL, "no such feed");
+    CLEANUP(stream_freep) struct stream *plain = stream_inflate(in, &document_limits, NULL, e);
+    if (!plain)
+        return -1;
+
+    struct frame_sink s = { .sink = { put_frame }, .out = out, .body = { .max = 2 * FRAME_MAX } };
+    int r = feed->parse(document, plain, &s.sink, e);
+    buf_done(&s.body);
+    if (r == 0)
+        r = stream_drain(plain, e); /* truncation may show only in the checksum behind the last value */
+    pack_u64(summary, s.skipped);
+    return r;
+}
+
+const struct cage_task feed_task = { .name = "feed", .run = run_feed };

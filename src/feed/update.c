@@ -1,0 +1,183 @@
+#include "feed/update.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "cage/cage.h"
+#include "codec/pack.h"
+#include "feed/fetch.h"
+#include "feed/parse_task.h"
+#include "net/http.h"
+
+struct job {
+    struct store *store;
+    struct cage *cage;
+    const struct feed *feed;
+    str name; /* of the feed */
+    char *base;
+    bool mirror;
+    struct store_update *update;   /* from the first new document on */
+    struct affected_range *ranges; /* room for those of one advisory */
+    unsigned unchanged, missing, loaded;
+    str lacking; /* the first missing document */
+    uint64_t skipped;
+};
+
+static void job_done(struct job *j)
+{
+    store_update_freep(&j->update);
+    free(j->ranges);
+    free(j->base);
+}
+
+static int on_advisory(void *ctx, unsigned type, str body, struct err *e)
+{
+    struct job *j = ctx;
+    struct advisory a;
+    if (type != FRAME_TASK)
+        return err_set(e, ERR_CAGE, "worker sent an unknown frame %u", type);
+    if (advisory_unpack(body, j->ranges, &a, e) < 0)
+        return -1;
+    return store_update_put(j->update, &a, e);
+}
+
+static int begin(struct job *j, struct err *e)
+{
+    if (j->update)
+        return 0;
+    if (!j->ranges)
+        j->ranges = calloc(ADVISORY_RANGES, sizeof *j->ranges);
+    if (!j->ranges)
+        return err_set(e, ERR_OOM, "out of memory");
+    j->update = store_update_begin(j->store, j->name, e);
+    return j->update ? 0 : -1;
+}
+
+/* A worker that stopped before the end must not make a broken transfer look whole. */
+static int expect_end(struct fetch *f, struct err *e)
+{
+    str rest;
+    int r = fetch_read(f, &rest, e);
+    return r > 0 ? err_set(e, ERR_FORMAT, "more bytes follow the document") : r;
+}
+
+static int load(struct job *j, str document, struct fetch *f, struct err *e)
+{
+    if (begin(j, e) < 0 || store_update_document(j->update, document, fetch_validator(f), e) < 0)
+        return -1;
+    CLEANUP(buf_done) struct buf params = { 0 }, summary = { 0 };
+    pack_str(&params, j->name);
+    pack_str(&params, document);
+    if (params.failed)
+        return err_set(e, ERR_OOM, "out of memory");
+
+    struct cage_input in = { .fd = -1, .read = fetch_read, .ctx = f };
+    if (cage_run(j->cage, &feed_task, buf_view(&params), &in, on_advisory, j, &summary, e) < 0 ||
+        expect_end(f, e) < 0)
+        return -1;
+    struct unpack u = { .rest = buf_view(&summary) };
+    j->skipped += unpack_u64(&u);
+    j->loaded++;
+    return unpack_end(&u) ? 0 : err_set(e, ERR_CAGE, "worker sent a malformed summary");
+}
+
+static int update_document(struct job *j, str document, struct err *e)
+{
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    char *path = arena ? arena_cstr(arena, document) : NULL;
+    str validator = { 0 };
+    if (!path)
+        return err_set(e, ERR_OOM, "out of memory");
+    if (store_document(j->store, j->name, document, arena, &validator, e) < 0)
+        return -1;
+
+    enum fetch_result found;
+    CLEANUP(fetch_freep) struct fetch *f = fetch_open(j->base, path, validator, j->mirror, &found, e);
+    if (!f)
+        return -1;
+    switch (found) {
+    case FETCH_NEW:
+        return load(j, document, f, e);
+    case FETCH_UNCHANGED:
+        j->unchanged++;
+        return 0;
+    case FETCH_MISSING:
+        if (!j->missing++)
+            j->lacking = document;
+        return 0;
+    }
+    return err_set(e, ERR_INTERNAL, "unknown answer of fetch");
+}
+
+static int not_found(const struct job *j, struct err *e)
+{
+    char place[HTTP_PLACE];
+    http_place(j->base, place); /* a base may hold a password */
+    return err_set(e, ERR_NOT_FOUND, STR_FMT ": not found at %s", STR_ARG(j->lacking),
+                   strstr(j->base, "://") ? place : j->base);
+}
+
+/* Missing documents keep what they said: a branch that went away is not a branch without problems. */
+static int finish(struct job *j, struct update_result *ret, struct err *e)
+{
+    ret->documents = j->loaded;
+    ret->skipped = j->skipped;
+    if (!j->loaded && !j->unchanged) {
+        ret->outcome = UPDATE_NOT_MIRRORED;
+        return j->mirror ? 0 : not_found(j, e);
+    }
+    if (j->missing && !j->feed->may_lack)
+        return not_found(j, e);
+    ret->outcome = j->loaded ? UPDATE_LOADED : UPDATE_UNCHANGED;
+    struct store_update *u = j->update;
+    j->update = NULL; /* the commit frees it in any case */
+    return u ? store_update_commit(u, clock_now(), &ret->counts, e) : 0;
+}
+
+static int update_documents(struct job *j, struct update_result *ret, struct err *e)
+{
+    str rest = str_from(j->feed->documents), document;
+    while ((document = str_word(&rest)).len)
+        if (update_document(j, document, e) < 0)
+            return err_wrap(e, STR_FMT, STR_ARG(document));
+    return finish(j, ret, e);
+}
+
+/* MIRROR/SOURCE (design.md 8), or the source's own place. */
+static int set_base(struct job *j, const char *mirror, struct err *e)
+{
+    if (mirror && fetch_base_check(mirror, e) < 0)
+        return err_wrap(e, "mirror");
+    size_t n = mirror ? strlen(mirror) : 0;
+    while (n > 1 && mirror[n - 1] == '/')
+        n--;
+    int r = mirror ? asprintf(&j->base, "%.*s/%s", (int)n, mirror, j->feed->name)
+                   : asprintf(&j->base, "%s", j->feed->base);
+    if (r < 0)
+        j->base = NULL;
+    return r < 0 ? err_set(e, ERR_OOM, "out of memory") : 0;
+}
+
+int feed_update(struct store *s, struct cage *c, const struct feed *f, const char *mirror,
+                struct update_result *ret, struct err *e)
+{
+    CLEANUP(job_done)
+    struct job j = { .store = s, .cage = c, .feed = f, .name = str_from(f->name), .mirror = mirror };
+    struct update_result done = { 0 };
+    struct err why = { 0 };
+    int r = set_base(&j, mirror, &why);
+    if (r == 0)
+        r = update_documents(&j, &done, &why);
+    store_update_freep(&j.update); /* before the record of the try, which is a transaction of its own */
+
+    const char *text = why.text;
+    if (r == 0 && done.outcome == UPDATE_NOT_MIRRORED)
+        text = "not mirrored";
+    struct err unrecorded = { 0 };
+    int recorded = store_feed_tried(s, j.name, clock_now(), str_from(text), &unrecorded);
+    if (r < 0 || recorded < 0) {
+        *e = r < 0 ? why : unrecorded;
+        return err_wrap(e, "%s", f->name);
+    }
+    *ret = done;
+    return 0;
+}

@@ -1,0 +1,28 @@
+/*
+ * update.h - bring the store up to what the sources say now.
+ *
+ * Each source is one store_update of its own: a source that fails changes nothing and does not touch the
+ * others. A source that a mirror lacks altogether is "not mirrored": reported, no error, no change.
+ */
+#pragma once
+#include "base/err.h"
+#include "feed/feed.h"
+#include "store/store.h"
+
+struct cage;
+/* Parses one document in the cage; for the table given to cage_new(). */
+extern const struct cage_task feed_task;
+
+enum update_outcome { UPDATE_LOADED, UPDATE_UNCHANGED, UPDATE_NOT_MIRRORED };
+
+struct update_result {
+    enum update_outcome outcome;
+    struct update_counts counts;
+    unsigned documents; /* that were read anew */
+    uint64_t skipped;   /* affected ranges left out for over-long names or versions */
+};
+
+/* `mirror` NULL: the source's own place. The try is recorded in the store in any case, "not mirrored" as an
+ * error, so that the last success stays what it was. 0, or -1 with e (the old state stands). */
+int feed_update(struct store *s, struct cage *c, const struct feed *f, const char *mirror,
+                struct update_result *ret, struct err *e);

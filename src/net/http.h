@@ -1,0 +1,48 @@
+/*
+ * http.h - one GET over HTTP or HTTPS, pulled in chunks.
+ *
+ * Shape      http_get() waits for the head of the final response; http_read() gives the body as it lies there
+ *            (no Accept-Encoding is sent). Redirects are followed, proxies come from the environment, both as
+ *            curl does.
+ * Units      milliseconds, bytes.
+ * Ownership  a view of http_read() lives until the next call on that transfer.
+ * Limits     256 KiB wait for the reader, then the transfer pauses; 64 KiB of headers over all redirects;
+ *            20 redirects, to http and https only.
+ * Errors     each begins with "host:port: ". ERR_NETWORK: trying again may help (refused, timed out, broken
+ *            off: also a body shorter than its Content-Length). ERR_UNSUPPORTED (no URL, other scheme) and
+ *            ERR_LIMIT: it will not. A status is no error here.
+ * Threads    http_init() before the first thread; one thread for each transfer.
+ */
+#pragma once
+#include "base/err.h"
+#include "base/str.h"
+
+#define HTTP_TEXT  512 /* bytes for a validator with its NUL */
+#define HTTP_PLACE 300 /* bytes for "host:port" */
+
+struct http_limits {     /* 0 = the default in brackets */
+    unsigned connect_ms; /* name, connection and TLS together [10,000] */
+    unsigned idle_ms;    /* without a byte while the reader waits [60,000] */
+};
+
+struct http_head {
+    unsigned status;
+    char etag[HTTP_TEXT]; /* both as sent; empty when absent, too long or not printable */
+    char last_modified[HTTP_TEXT];
+    int64_t length;         /* of this body, -1 = not told */
+    uint64_t range_from;    /* Content-Range of a 206 */
+    int64_t range_total;    /* -1 = not told */
+    unsigned retry_after_s; /* 0 = not told */
+};
+
+struct http;
+int http_init(struct err *e); /* once, from main */
+/* `headers`: "Name: value", ends with NULL. `limits` may be NULL. NULL on error. */
+struct http *http_get(const char *url, const char *const headers[], const struct http_limits *limits,
+                      struct err *e);
+const struct http_head *http_head(const struct http *h);
+int http_read(struct http *h, str *ret, struct err *e); /* 1 a chunk, 0 complete, -1 error */
+void http_freep(struct http **h);                       /* for CLEANUP(); NULL is fine */
+
+/* "host:port" of a URL, without what may be secret in it: for error texts. */
+void http_place(const char *url, char ret[HTTP_PLACE]);

@@ -1,0 +1,320 @@
+/* What feed_update() asks of the store, and when: a store that writes the calls down; real files, real cage.
+ */
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "cage/cage.h"
+#include "feed/update.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#define TRACKER "debian/tracker/data/json"
+#define GOOD                                                                                                 \
+    "{\"openssl\": {"                                                                                        \
+    "\"CVE-2024-1\": {\"description\": \"one\", \"releases\": {\"bookworm\": {"                              \
+    "\"status\": \"resolved\", \"fixed_version\": \"3.0.1-1\", \"urgency\": \"low\"}}}, "                    \
+    "\"CVE-2024-2\": {\"releases\": {\"bookworm\": {\"status\": \"open\", \"urgency\": \"high\"}}}}}"
+#define BRANCH                                                                                               \
+    "{\"distroversion\": \"v3.20\", \"reponame\": \"main\", \"packages\": [{\"pkg\": "                       \
+    "{\"name\": \"busybox\", \"secfixes\": {\"1.36-r2\": [\"CVE-2024-3\"]}}}]}"
+
+/* ---- a store that writes down ---- */
+
+struct store {
+    struct buf log;
+    char validator[1000]; /* of the document that was committed last */
+    char staged[1000];
+    const char *fail; /* the call that fails, NULL = none */
+};
+struct store_update {
+    struct store *store;
+};
+
+static int call(struct store *s, const char *name, str what, struct err *e)
+{
+    buf_printf(&s->log, "%s " STR_FMT "\n", name, STR_ARG(what));
+    return s->fail && !strcmp(s->fail, name) ? err_set(e, ERR_FULL, "full") : 0;
+}
+
+int store_document(struct store *s, str feed, str document, struct arena *arena, str *ret, struct err *e)
+{
+    (void)feed, (void)document, (void)e;
+    *ret = arena_dup(arena, str_from(s->validator));
+    return *s->validator ? 1 : 0;
+}
+
+int store_feed_tried(struct store *s, str feed, int64_t now, str error, struct err *e)
+{
+    (void)feed;
+    assert_true(now > 0);
+    return call(s, "tried", error, e);
+}
+
+struct store_update *store_update_begin(struct store *s, str feed, struct err *e)
+{
+    struct store_update *u = calloc(1, sizeof *u);
+    u->store = s;
+    if (call(s, "begin", feed, e) == 0)
+        return u;
+    free(u);
+    return NULL;
+}
+
+int store_update_document(struct store_update *u, str document, str validator, struct err *e)
+{
+    snprintf(u->store->staged, sizeof u->store->staged, STR_FMT, STR_ARG(validator));
+    return call(u->store, "document", document, e);
+}
+
+int store_update_put(struct store_update *u, const struct advisory *a, struct err *e)
+{
+    return call(u->store, "put", a->key, e);
+}
+
+int store_update_commit(struct store_update *u, int64_t now, struct update_counts *ret, struct err *e)
+{
+    assert_true(now > 0);
+    int r = call(u->store, "commit", STR(""), e);
+    if (r == 0) {
+        ret->added = 7;
+        memcpy(u->store->validator, u->store->staged, sizeof u->store->staged);
+    }
+    free(u);
+    return r;
+}
+
+void store_update_freep(struct store_update **u)
+{
+    if (*u)
+        buf_str(&(*u)->store->log, STR("abandon\n"));
+    free(*u);
+    *u = NULL;
+}
+
+/* ---- the world ---- */
+
+static char dir[64];
+static struct cage *cage;
+
+static void write_file(const char *name, str bytes)
+{
+    char path[300];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    for (char *p = path + strlen(dir) + 1; (p = strchr(p, '/')); *p++ = '/') {
+        *p = '\0';
+        assert_true(mkdir(path, 0700) == 0 || errno == EEXIST);
+    }
+    CLEANUP(fclosep) FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_int_equal(fwrite(bytes.ptr, 1, bytes.len, f), bytes.len);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+    (void)st, (void)type, (void)where;
+    return remove(path);
+}
+
+static int fresh(void **state)
+{
+    (void)state;
+    strcpy(dir, "/tmp/test_update.XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    return 0;
+}
+
+static int gone(void **state)
+{
+    (void)state;
+    return nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static int start(void **state)
+{
+    (void)state;
+    static const struct cage_task *const tasks[] = { &feed_task, NULL };
+    struct err e = { 0 };
+    cage = cage_new(tasks, NULL, &e);
+    if (!cage)
+        fail_msg("%s", e.text);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    cage_freep(&cage);
+    return 0;
+}
+
+static void store_done(struct store *s) { buf_done(&s->log); }
+
+/* One update of `feed` from the folder; the calls it must make. */
+static int update(struct store *s, const char *feed, struct update_result *ret, struct err *e,
+                  const char *calls)
+{
+    buf_clear(&s->log);
+    *e = (struct err){ 0 };
+    *ret = (struct update_result){ 0 };
+    int r = feed_update(s, cage, feed_by_name(str_from(feed)), dir, ret, e);
+    buf_char(&s->log, '\0');
+    if (strcmp(s->log.ptr, calls))
+        fail_msg("%s: %s\n-- wanted --\n%s\n-- got --\n%s", feed, e->text, calls, s->log.ptr);
+    return r;
+}
+
+/* ---- tests ---- */
+
+#define LOADED "begin debian\ndocument tracker/data/json\nput openssl/CVE-2024-1\nput openssl/CVE-2024-2\n"
+
+static void test_first_and_second(void **state)
+{
+    (void)state;
+    CLEANUP(store_done) struct store s = { 0 };
+    struct update_result r;
+    struct err e;
+    write_file(TRACKER, STR(GOOD));
+    assert_int_equal(update(&s, "debian", &r, &e, LOADED "commit \ntried \n"), 0);
+    assert_int_equal(r.outcome, UPDATE_LOADED);
+    assert_int_equal(r.documents, 1);
+    assert_int_equal(r.counts.added, 7);
+    assert_int_equal(update(&s, "debian", &r, &e, "tried \n"), 0); /* no other call: nothing is touched */
+    assert_int_equal(r.outcome, UPDATE_UNCHANGED);
+    assert_int_equal(r.documents, 0);
+}
+
+/* A document may be cut anywhere: nothing of it may stay. */
+static void test_truncated(void **state)
+{
+    (void)state;
+    for (size_t n = 1; n < sizeof GOOD - 1; n += 7) {
+        CLEANUP(store_done) struct store s = { 0 };
+        struct update_result r;
+        struct err e = { 0 };
+        write_file(TRACKER, str_of(GOOD, n));
+        assert_int_equal(feed_update(&s, cage, feed_by_name(STR("debian")), dir, &r, &e), -1);
+        assert_int_equal(e.kind, ERR_FORMAT);
+        assert_int_equal(strncmp(e.text, "debian: tracker/data/json: ", 27), 0);
+        assert_non_null(strstr(e.text, "byte "));
+        buf_char(&s.log, '\0');
+        assert_null(strstr(s.log.ptr, "commit"));
+        assert_non_null(strstr(s.log.ptr, "abandon\ntried tracker/data/json: "));
+    }
+}
+
+/* The JSON is whole, but what guards it is not. */
+static void test_truncated_trailer(void **state)
+{
+    (void)state;
+    CLEANUP(store_done) struct store s = { 0 };
+    struct update_result r;
+    struct err e = { 0 };
+    struct stat st;
+    char text[500], path[200];
+    write_file(TRACKER, STR(GOOD));
+    snprintf(text, sizeof text, "gzip %s/" TRACKER, dir);
+    assert_int_equal(system(text), 0);
+    assert_int_equal(update(&s, "debian", &r, &e, LOADED "commit \ntried \n"), 0);
+
+    snprintf(path, sizeof path, "%s/" TRACKER ".gz", dir);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(truncate(path, st.st_size - 4), 0);
+    assert_int_equal(feed_update(&s, cage, feed_by_name(STR("debian")), dir, &r, &e), -1);
+    assert_int_equal(e.kind, ERR_FORMAT);
+    assert_non_null(strstr(e.text, "gzip"));
+}
+
+static void test_store_fails(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *call, *calls;
+    } rows[] = {
+        { "begin", "begin debian\ntried tracker/data/json: full\n" },
+        { "document", "begin debian\ndocument tracker/data/json\nabandon\ntried tracker/data/json: full\n" },
+        { "put", "begin debian\ndocument tracker/data/json\nput openssl/CVE-2024-1\nabandon\n"
+                 "tried tracker/data/json: full\n" },
+        { "commit", LOADED "commit \ntried full\n" },
+        { "tried", LOADED "commit \ntried \n" },
+    };
+    write_file(TRACKER, STR(GOOD));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        CLEANUP(store_done) struct store s = { .fail = rows[i].call };
+        struct update_result r;
+        struct err e;
+        assert_int_equal(update(&s, "debian", &r, &e, rows[i].calls), -1);
+        assert_int_equal(e.kind, ERR_FULL);
+    }
+}
+
+static void test_not_mirrored(void **state)
+{
+    (void)state;
+    CLEANUP(store_done) struct store s = { 0 };
+    struct update_result r;
+    struct err e;
+    assert_int_equal(update(&s, "debian", &r, &e, "tried not mirrored\n"), 0);
+    assert_int_equal(r.outcome, UPDATE_NOT_MIRRORED);
+    assert_int_equal(update(&s, "alpine", &r, &e, "tried not mirrored\n"), 0);
+    assert_int_equal(r.outcome, UPDATE_NOT_MIRRORED);
+
+    assert_int_equal(feed_update(&s, cage, feed_by_name(STR("debian")), "/nowhere/at/all", &r, &e), -1);
+    assert_int_equal(e.kind, ERR_NOT_FOUND);
+    assert_string_equal(e.text, "debian: mirror: /nowhere/at/all: No such file or directory");
+}
+
+static void test_some_documents(void **state)
+{
+    (void)state;
+    CLEANUP(store_done) struct store s = { 0 };
+    struct update_result r;
+    struct err e;
+    write_file("alpine/v3.20/main.json", STR(BRANCH));
+    assert_int_equal(update(&s, "alpine", &r, &e,
+                            "begin alpine\ndocument v3.20/main.json\n"
+                            "put v3.20/main/busybox/CVE-2024-3\ncommit \ntried \n"),
+                     0);
+    assert_int_equal(r.documents, 1);
+    write_file("alpine/v3.20/community.json", STR("{"));
+    assert_int_equal(feed_update(&s, cage, feed_by_name(STR("alpine")), dir, &r, &e), -1);
+    assert_int_equal(strncmp(e.text, "alpine: v3.20/community.json: ", 30), 0);
+}
+
+/* A name that nobody could have installed does not cost the rest of the feed. */
+static void test_skipped(void **state)
+{
+    (void)state;
+    CLEANUP(store_done) struct store s = { 0 };
+    CLEANUP(buf_done) struct buf text = { 0 };
+    struct update_result r;
+    struct err e;
+    buf_str(&text, STR("{\""));
+    for (int i = 0; i < 505; i++) /* fits by itself, but not with the id behind it */
+        buf_char(&text, 'x');
+    buf_str(
+        &text,
+        STR("\":{\"CVE-2024-1\":{\"releases\":{\"bookworm\":{\"status\":\"open\",\"urgency\":\"low\"}}}},"));
+    buf_str(&text, str_skip(STR(GOOD), 1));
+    write_file(TRACKER, buf_view(&text));
+    assert_int_equal(update(&s, "debian", &r, &e, LOADED "commit \ntried \n"), 0);
+    assert_int_equal(r.skipped, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_first_and_second, fresh, gone),
+        cmocka_unit_test_setup_teardown(test_truncated, fresh, gone),
+        cmocka_unit_test_setup_teardown(test_truncated_trailer, fresh, gone),
+        cmocka_unit_test_setup_teardown(test_store_fails, fresh, gone),
+        cmocka_unit_test_setup_teardown(test_not_mirrored, fresh, gone),
+        cmocka_unit_test_setup_teardown(test_some_documents, fresh, gone),
+        cmocka_unit_test_setup_teardown(test_skipped, fresh, gone),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
