@@ -1,0 +1,109 @@
+/*
+ * fold_text.h - layers written as text, for test_fold.c and fuzz_fold.c. One entry a line:
+ *
+ *     layer                         begins the next layer
+ *     file PATH NAME=VERSION ...    a wanted file with packages (their kind: the path's detector)
+ *     says PATH ID [VERSION]        a distribution file
+ *     note PATH WORD                a wanted file with a note
+ *     link PATH TARGET              also: hard PATH TARGET
+ *     gone PATH                     also: opaque PATH, folder PATH, other PATH
+ */
+#pragma once
+#include "detect/detector.h"
+#include "detect/distro.h"
+#include "index/fold.h"
+
+struct fold_text {
+    struct arena *arena;
+    struct layer_index *layers;
+    const struct layer_index **pointers;
+    size_t count, cap;
+    size_t entry_cap, pointer_cap;
+};
+
+static void fold_text_entry(struct fold_text *t, struct layer_entry entry)
+{
+    struct layer_index *layer = &t->layers[t->count - 1];
+    struct layer_entry *all =
+        arena_grow(t->arena, layer->entries, layer->entry_count, &t->entry_cap, sizeof *layer->entries);
+    if (!all)
+        return;
+    layer->entries = all;
+    all[layer->entry_count++] = entry;
+}
+
+static void fold_text_layer(struct fold_text *t)
+{
+    struct layer_index *all = arena_grow(t->arena, t->layers, t->count, &t->cap, sizeof *t->layers);
+    if (!all)
+        return;
+    t->layers = all;
+    t->layers[t->count++] = (struct layer_index){ 0 };
+    t->entry_cap = 0;
+}
+
+static void fold_text_packages(struct fold_text *t, struct layer_entry *entry, str words)
+{
+    size_t cap = 0;
+    for (str word; (word = str_word(&words)).len;) {
+        struct package *all = arena_grow(t->arena, entry->packages, entry->package_count, &cap, sizeof *all);
+        if (!all)
+            return;
+        entry->packages = all;
+        str name = str_cut(&word, '=');
+        all[entry->package_count++] =
+            (struct package){ .kind = entry->detector, .name = name, .version = word };
+    }
+}
+
+static void fold_text_line(struct fold_text *t, str line)
+{
+    static const struct {
+        const char *word;
+        enum entry_kind kind;
+    } words[] = {
+        { "file", ENTRY_FILE },     { "says", ENTRY_FILE },     { "note", ENTRY_FILE },
+        { "link", ENTRY_LINK },     { "hard", ENTRY_HARDLINK }, { "gone", ENTRY_REMOVED },
+        { "opaque", ENTRY_OPAQUE }, { "folder", ENTRY_FOLDER }, { "other", ENTRY_OTHER },
+    };
+    str word = str_word(&line);
+    if (str_eq(word, STR("layer")) || !t->count)
+        fold_text_layer(t);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        struct layer_entry entry = { .kind = words[i].kind };
+        if (!str_eq(word, str_from(words[i].word)))
+            continue;
+        entry.path = str_word(&line);
+        if (entry.kind == ENTRY_LINK || entry.kind == ENTRY_HARDLINK)
+            entry.target = str_word(&line);
+        if (entry.kind == ENTRY_FILE) {
+            const struct detector *d = detector_for(entry.path);
+            entry.detector = str_from(d ? d->name : "dpkg");
+        }
+        if (str_eq(word, STR("file")))
+            fold_text_packages(t, &entry, line);
+        if (str_eq(word, STR("note")))
+            entry.note = str_word(&line);
+        if (str_eq(word, STR("says"))) {
+            str id = str_word(&line), none = { 0 };
+            entry.distribution = distribution_from(t->arena, id, str_word(&line), none, none);
+        }
+        fold_text_entry(t, entry);
+    }
+}
+
+static void fold_text_read(struct fold_text *t, str text)
+{
+    while (text.len)
+        fold_text_line(t, str_line(&text));
+    for (size_t i = 0; i < t->count; i++) {
+        const struct layer_index **all =
+            arena_grow(t->arena, t->pointers, i, &t->pointer_cap, sizeof *t->pointers);
+        if (!all) {
+            t->count = i;
+            return;
+        }
+        t->pointers = all;
+        all[i] = &t->layers[i];
+    }
+}

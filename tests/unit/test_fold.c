@@ -1,0 +1,297 @@
+#include "index/fold.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+#include "fold_text.h"
+
+/* Layers (see fold_text.h) and what comes of them: namespace, packages with the layer that brought them (from
+ * 0), "?" when a database was not read; after "|" the notes. */
+static const struct {
+    const char *what, *layers, *want;
+} cases[] = {
+    { "no layer", "", "" },
+    { "an empty layer", "layer", "" },
+    { "one layer", "says etc/os-release debian 12\nfile var/lib/dpkg/status b=2 a=1",
+      "debian:12 a=1@0 b=2@0" },
+    { "an untouched lower layer", "file var/lib/dpkg/status a=1\nlayer\nsays etc/os-release debian 12",
+      "debian:12 a=1@0" },
+    { "an upgrade keeps the layer of what stays",
+      "file var/lib/dpkg/status a=1 b=1\nlayer\nfile var/lib/dpkg/status a=1 b=2 c=1", "a=1@0 b=2@1 c=1@1" },
+    { "a package that went and came back is new",
+      "file var/lib/dpkg/status a=1 b=1\nlayer\nfile var/lib/dpkg/status b=1\nlayer\nfile "
+      "var/lib/dpkg/status a=1 b=1",
+      "a=1@2 b=1@0" },
+    { "status and status.d are one",
+      "file var/lib/dpkg/status a=1\nfile var/lib/dpkg/status.d/b b=1\nlayer\nfile var/lib/dpkg/status.d/c "
+      "c=1 a=1",
+      "a=1@0 b=1@0 c=1@1" },
+    { "the same package in two databases appears once",
+      "file lib/apk/db/installed a=1\nlayer\nfile usr/lib/apk/db/installed a=1 b=1", "a=1@0 b=1@1" },
+    { "a whiteout of the file", "file lib/apk/db/installed a=1\nlayer\ngone lib/apk/db/installed",
+      "|package database lib/apk/db/installed of layer 1 was removed by layer 2" },
+    { "a whiteout of a folder above it", "file lib/apk/db/installed a=1\nlayer\ngone lib",
+      "|package database lib/apk/db/installed of layer 1 was removed by layer 2" },
+    { "a whiteout of a neighbour",
+      "file lib/apk/db/installed a=1\nlayer\ngone lib/apk/db/install\ngone lib/ap", "a=1@0" },
+    { "a whiteout does not touch its own layer, first",
+      "file lib/apk/db/installed a=1\nlayer\ngone lib/apk/db/installed\nfile lib/apk/db/installed b=1",
+      "b=1@1" },
+    { "a whiteout does not touch its own layer, last",
+      "file lib/apk/db/installed a=1\nlayer\nfile lib/apk/db/installed b=1\ngone lib/apk", "b=1@1" },
+    { "whiteout and a new file: no gap for what stays",
+      "file lib/apk/db/installed a=1\nlayer\nfile lib/apk/db/installed a=1 b=1\ngone lib/apk",
+      "a=1@0 b=1@1" },
+    { "removed, then installed again: a gap, and no note",
+      "file lib/apk/db/installed a=1\nlayer\ngone lib/apk\nlayer\nfile lib/apk/db/installed a=1", "a=1@2" },
+    { "opaque hides what was below",
+      "file lib/apk/db/installed a=1\nlayer\nopaque lib/apk/db\nfile lib/apk/db/installed b=1", "b=1@1" },
+    { "opaque does not hide the path itself", "says etc/os-release debian 12\nlayer\nopaque etc/os-release",
+      "debian:12" },
+    { "opaque root",
+      "file lib/apk/db/installed a=1\nsays etc/os-release alpine 3.20.1\nlayer\nopaque \nopaque lib\nopaque "
+      "etc\nsays etc/os-release debian 11",
+      "debian:11|package database lib/apk/db/installed of layer 1 was removed by layer 2" },
+    { "one file of status.d goes",
+      "file var/lib/dpkg/status.d/a a=1\nfile var/lib/dpkg/status.d/b b=1\nlayer\ngone "
+      "var/lib/dpkg/status.d/a",
+      "b=1@0" },
+    { "a file in place of a folder", "file var/lib/dpkg/status a=1\nlayer\nother var/lib",
+      "|package database var/lib/dpkg/status of layer 1 was removed by layer 2" },
+    { "a folder in place of a file", "file var/lib/dpkg/status a=1\nlayer\nfolder var/lib/dpkg/status",
+      "|package database var/lib/dpkg/status of layer 1 was removed by layer 2" },
+    { "a folder leaves what is below", "file var/lib/dpkg/status a=1\nlayer\nfolder var/lib/dpkg", "a=1@0" },
+    { "a folder in place of a link", "link var/lib/rpm ../../opt/rpm\nlayer\nfolder var/lib/rpm", "" },
+    { "a file below a path that was a link", "link var/lib/dpkg /opt\nlayer\nfile var/lib/dpkg/status a=1",
+      "a=1@1" },
+    { "a link in place of a folder hides it",
+      "file lib/apk/db/installed a=1\nlayer\nlink lib usr/lib\nfile usr/lib/apk/db/installed a=1 b=1",
+      "a=1@0 b=1@1" },
+    { "usr-merge: the parent is a link", "link lib usr/lib\nfile usr/lib/apk/db/installed a=1", "a=1@0" },
+    { "a file stored below a link is the file at its real place",
+      "link lib usr/lib\nfile usr/lib/apk/db/installed a=1\nfile lib/apk/db/installed b=1\nlayer\nfile "
+      "usr/lib/apk/db/installed c=1",
+      "c=1@1" },
+    { "os-release is a link", "link etc/os-release ../usr/lib/os-release\nsays usr/lib/os-release debian 12",
+      "debian:12" },
+    { "a link that climbs above the root",
+      "link etc/os-release ../../../../usr/lib/os-release\nsays usr/lib/os-release debian 12", "debian:12" },
+    { "an absolute link", "link var/lib/rpm /usr/lib/sysimage/rpm\nfile usr/lib/sysimage/rpm/Packages.db",
+      "?|layer 1: usr/lib/sysimage/rpm/Packages.db: rpm databases cannot be read yet" },
+    { "a link to where nobody looked", "link var/lib/dpkg /opt/dpkg",
+      "?|layer 1: var/lib/dpkg is a link to /opt/dpkg, which was not read: packages may be missing" },
+    { "a link of a file to where nobody looked", "link var/lib/dpkg/status status-old",
+      "?|layer 1: var/lib/dpkg/status is a link to status-old, which was not read: packages may be missing" },
+    { "a distribution file behind a link",
+      "link etc/os-release os-release.d/x\nsays etc/debian_version debian 12",
+      "debian:12|layer 1: etc/os-release is a link to os-release.d/x, which was not read" },
+    { "a row of links",
+      "link etc/redhat-release system-release\nlink etc/system-release centos-release\nsays "
+      "etc/centos-release centos 7",
+      "centos:7" },
+    { "a loop of links",
+      "link etc/os-release /usr/lib/os-release\nlink usr/lib/os-release ../../etc/os-release",
+      "|layer 1: etc/os-release is a link to /usr/lib/os-release, which was not read|layer 1: "
+      "usr/lib/os-release is a link to ../../etc/os-release, which was not read" },
+    { "a hard link",
+      "says usr/lib/os-release debian 12\nhard etc/os-release usr/lib/os-release\nlayer\ngone "
+      "usr/lib/os-release",
+      "debian:12" },
+    { "a hard link before its target, and its hard link",
+      "hard usr/lib/apk/db/installed lib/apk/db/installed\nfile lib/apk/db/installed a=1", "a=1@0" },
+    { "a chain of hard links in the wrong order",
+      "hard var/lib/dpkg/status.d/c var/lib/dpkg/status.d/b\nhard var/lib/dpkg/status.d/b "
+      "var/lib/dpkg/status.d/a\nfile var/lib/dpkg/status.d/a a=1\nlayer\ngone var/lib/dpkg/status.d/a\ngone "
+      "var/lib/dpkg/status.d/b",
+      "a=1@0" },
+    { "a hard link to a file of a lower layer",
+      "file lib/apk/db/installed a=1\nlayer\nhard usr/lib/apk/db/installed lib/apk/db/installed\nlayer\ngone "
+      "lib/apk",
+      "a=1@0" },
+    { "a hard link to what nobody read", "hard var/lib/dpkg/status var/lib/dpkg/status-old",
+      "?|layer 1: var/lib/dpkg/status is a link to var/lib/dpkg/status-old, which was not read: packages may "
+      "be missing" },
+    { "a hard link to itself", "hard var/lib/dpkg/status var/lib/dpkg/status",
+      "?|layer 1: var/lib/dpkg/status is a link to var/lib/dpkg/status, which was not read: packages may be "
+      "missing" },
+    { "rpm", "file var/lib/rpm/Packages",
+      "?|layer 1: var/lib/rpm/Packages: rpm databases cannot be read yet" },
+    { "rpm, removed", "file var/lib/rpm/Packages\nlayer\ngone var/lib/rpm",
+      "|package database var/lib/rpm/Packages of layer 1 was removed by layer 2" },
+    { "a note of a file", "note var/lib/dpkg/status odd\nlayer\nsays etc/os-release debian 12",
+      "debian:12|layer 1: var/lib/dpkg/status: odd" },
+    { "a note of a hidden file", "note var/lib/dpkg/status odd\nlayer\ngone var/lib", "" },
+
+    { "etc wins", "says usr/lib/os-release debian 12\nsays etc/os-release ubuntu 22.04", "ubuntu:22.04" },
+    { "an upper layer replaces the distribution",
+      "says etc/os-release debian 7\nlayer\nsays etc/os-release debian 8", "debian:8" },
+    { "when etc goes, usr/lib speaks",
+      "says etc/os-release debian 12\nsays usr/lib/os-release debian 11\nlayer\ngone etc/os-release",
+      "debian:11" },
+    { "order of priority",
+      "says etc/debian_version debian 9\nsays etc/apt/sources.list debian 10\nsays etc/lsb-release ubuntu "
+      "18.04\n"
+      "says etc/os-release centos 7\nsays etc/redhat-release rhel 8.4\nsays etc/alpine-release alpine 3.9.1",
+      "alpine:v3.9" },
+    { "redhat-release before os-release", "says etc/os-release centos 7\nsays etc/redhat-release rhel 8.4",
+      "rhel:8" },
+    { "oracle-release before redhat-release",
+      "says etc/redhat-release rhel 8.9\nsays etc/oracle-release ol 8.9", "oracle:8" },
+    { "os-release before lsb-release", "says etc/lsb-release ubuntu 18.04\nsays etc/os-release debian 10",
+      "debian:10" },
+    { "a file that tells no version is passed over",
+      "says etc/os-release centos\nsays etc/debian_version debian 12", "debian:12" },
+    { "a derivative is not its parent",
+      "says etc/os-release raspbian 11\nsays etc/apt/sources.list debian 11\nsays etc/debian_version debian "
+      "11",
+      "" },
+};
+
+static void render(struct buf *b, const struct image_index *image)
+{
+    buf_str(b, image->distribution.namespace);
+    for (size_t i = 0; i < image->package_count; i++) {
+        const struct image_package *p = &image->packages[i];
+        buf_printf(b, "%s" STR_FMT "=" STR_FMT "@%u", b->len ? " " : "", STR_ARG(p->package.name),
+                   STR_ARG(p->package.version), p->layer);
+    }
+    if (image->unreadable)
+        buf_printf(b, "%s?", b->len ? " " : "");
+    for (size_t i = 0; i < image->note_count; i++)
+        buf_printf(b, "|" STR_FMT, STR_ARG(image->notes[i]));
+}
+
+static void test_table(void **state)
+{
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+        CLEANUP(buf_done) struct buf got = { 0 };
+        struct fold_text text = { .arena = arena };
+        struct image_index image = { .name = STR("x") };
+        struct err e = { 0 };
+        fold_text_read(&text, str_from(cases[i].layers));
+        assert_int_equal(image_fold(text.pointers, text.count, arena, &image, &e), 0);
+        assert_int_equal(image.layer_count, text.count);
+        assert_true(str_eq(image.name, STR("x")));
+        render(&got, &image);
+        if (!str_eq(buf_view(&got), str_from(cases[i].want)))
+            fail_msg("%s: want \"%s\", got \"" STR_FMT "\"", cases[i].what, cases[i].want, STR_ARG(got));
+    }
+}
+
+/* Debian testing and unstable have the same os-release: a version, but no namespace (os_release.c). */
+static void test_debian_without_version(void **state)
+{
+    static const struct {
+        const char *codename, *suite, *apt, *numbers, *want;
+    } table[] = {
+        { "13", NULL, NULL, NULL, "debian:13" },
+        { "13", "unstable", NULL, NULL, "debian:unstable" },
+        { "13", "12", NULL, NULL, "debian:12" },
+        { "13", NULL, "14", NULL, "debian:13" },
+        { "13", NULL, NULL, "12", "debian:13" },
+        { "", NULL, NULL, "10", "debian:10" },
+        { NULL, NULL, "13", NULL, "debian:13" },
+        { NULL, NULL, "13", "8", "debian:8" },
+        { "", NULL, NULL, NULL, "" },
+        { "", "unstable", NULL, NULL, "debian:unstable" },
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+        struct fold_text text = { .arena = arena };
+        struct image_index image = { 0 };
+        struct err e = { 0 };
+        fold_text_layer(&text);
+        const struct {
+            const char *detector, *path, *version;
+            bool guess;
+        } files[] = { { "os-release", "etc/os-release", table[i].codename, true },
+                      { "apt-sources", "etc/apt/sources.list", table[i].suite, false },
+                      { "apt-sources", "etc/apt/sources.list.d/debian.sources", table[i].apt, true },
+                      { "debian-version", "etc/debian_version", table[i].numbers, false } };
+        for (size_t f = 0; f < sizeof files / sizeof *files; f++) {
+            struct layer_entry entry = { .kind = ENTRY_FILE,
+                                         .path = str_from(files[f].path),
+                                         .detector = str_from(files[f].detector) };
+            if (!files[f].version)
+                continue;
+            entry.distribution =
+                (struct distribution){ .id = STR("debian"), .version = str_from(files[f].version) };
+            if (!files[f].guess)
+                entry.distribution.namespace = arena_printf(arena, "debian:%s", files[f].version);
+            fold_text_entry(&text, entry);
+        }
+        fold_text_read(&text, (str){ 0 });
+        assert_int_equal(image_fold(text.pointers, text.count, arena, &image, &e), 0);
+        if (!str_eq(image.distribution.namespace, str_from(table[i].want)))
+            fail_msg("row %zu: want %s, got " STR_FMT, i, table[i].want,
+                     STR_ARG(image.distribution.namespace));
+    }
+}
+
+/* A hostile layer: many names for one large database cost neither time nor memory. */
+static void test_shared_content(void **state)
+{
+    CLEANUP(arena_freep) struct arena *arena = arena_new(256 << 20);
+    struct fold_text text = { .arena = arena };
+    struct image_index image = { 0 };
+    struct err e = { 0 };
+    enum { PACKAGES = 20000, NAMES = 20000 };
+    struct package *packages = arena_array(arena, struct package, PACKAGES);
+    for (unsigned i = 0; i < PACKAGES; i++)
+        packages[i] = (struct package){ .kind = STR("dpkg"),
+                                        .name = arena_printf(arena, "p%05u", i),
+                                        .version = STR("1") };
+    fold_text_layer(&text);
+    fold_text_entry(&text, (struct layer_entry){ .kind = ENTRY_FILE,
+                                                 .path = STR("var/lib/dpkg/status"),
+                                                 .detector = STR("dpkg"),
+                                                 .packages = packages,
+                                                 .package_count = PACKAGES });
+    for (unsigned i = 0; i < NAMES; i++)
+        fold_text_entry(&text,
+                        (struct layer_entry){ .kind = ENTRY_HARDLINK,
+                                              .path = arena_printf(arena, "var/lib/dpkg/status.d/%u", i),
+                                              .target = STR("var/lib/dpkg/status") });
+    fold_text_read(&text, (str){ 0 });
+    assert_int_equal(image_fold(text.pointers, text.count, arena, &image, &e), 0);
+    assert_int_equal(image.package_count, PACKAGES);
+}
+
+static void test_out_of_memory(void **state)
+{
+    for (size_t limit = 1 << 16; limit < 2 << 20; limit += 1 << 16) {
+        CLEANUP(arena_freep) struct arena *arena = arena_new(0), *small = arena_new(limit);
+        struct fold_text text = { .arena = arena };
+        struct image_index image = { 0 };
+        struct err e = { 0 };
+        for (unsigned i = 0; i < 50; i++) {
+            fold_text_layer(&text);
+            for (unsigned k = 0; k < 50; k++)
+                fold_text_entry(&text, (struct layer_entry){
+                                           .kind = ENTRY_LINK,
+                                           .path = arena_printf(arena, "var/lib/dpkg/status.d/%u-%u", i, k),
+                                           .target = STR("x") });
+        }
+        fold_text_read(&text, (str){ 0 });
+        int r = image_fold(text.pointers, text.count, small, &image, &e);
+        assert_true(r == 0 ? e.kind == ERR_NONE : e.kind == ERR_OOM && image.layer_count == 0);
+        if (limit == 1 << 16)
+            assert_int_equal(r, -1);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_debian_without_version),
+        cmocka_unit_test(test_shared_content),
+        cmocka_unit_test(test_out_of_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
