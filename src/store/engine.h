@@ -1,0 +1,47 @@
+/*
+ * engine.h - what an engine is to store.c: one const table of functions, each with the contract of the store_
+ * function of its name. An engine's own structs begin with `struct store` and `struct store_update`.
+ */
+#pragma once
+#include "store/store.h"
+
+struct store {
+    const struct store_engine *engine;
+};
+
+struct store_update {
+    const struct store_engine *engine;
+};
+
+struct store_engine {
+    struct store *(*open)(const char *where, enum store_mode mode, struct err *e);
+    void (*close)(struct store *s);
+
+    int (*layer_find)(struct store *s, str digest, unsigned indexer, struct arena *arena,
+                      struct layer_index **ret, struct err *e);
+    int (*layer_put)(struct store *s, const struct layer_index *layer, unsigned indexer, struct err *e);
+    int (*image_put)(struct store *s, const struct image_index *image, unsigned indexer, int64_t *ret_id,
+                     struct err *e);
+    int (*image_find)(struct store *s, str digest, unsigned indexer, struct arena *arena,
+                      struct image_index **ret, int64_t *ret_id, struct err *e);
+    int (*match)(struct store *s, int64_t image_id, struct arena *arena, struct match *ret, struct err *e);
+
+    int (*feeds)(struct store *s, struct arena *arena, struct feed_status **ret, size_t *ret_count,
+                 struct err *e);
+    int (*count)(struct store *s, struct store_counts *ret, struct err *e);
+    int (*document)(struct store *s, str feed, str document, struct arena *arena, str *ret_validator,
+                    struct err *e);
+    int (*feed_tried)(struct store *s, str feed, int64_t now, str error, struct err *e);
+
+    struct store_update *(*update_begin)(struct store *s, str feed, struct err *e);
+    int (*update_document)(struct store_update *u, str document, str validator, struct err *e);
+    int (*update_put)(struct store_update *u, const struct advisory *a, struct err *e);
+    int (*update_drop)(struct store_update *u, str document, struct err *e);
+    int (*update_commit)(struct store_update *u, int64_t now, struct update_counts *ret, struct err *e);
+    void (*update_free)(struct store_update *u);
+
+    int (*value_get)(struct store *s, str key, struct arena *arena, str *ret, struct err *e);
+    int (*value_set)(struct store *s, str key, str value, struct err *e);
+};
+
+extern const struct store_engine store_sqlite;

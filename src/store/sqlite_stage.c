@@ -1,0 +1,304 @@
+#include "store/sqlite_update.h"
+
+#include "base/cleanup.h"
+
+#include <stdlib.h>
+
+#define BATCH_BYTES  ((size_t)1 << 20) /* of advisories that wait: 10 to 20 ms of writing */
+#define BATCH_RANGES 8192
+#define SPACES_MAX   65536
+
+struct row { /* of affected or negative */
+    const struct affected_range *range;
+    int64_t space, advisory, part;
+    str id, introduced_key, fixed_key;
+    bool uncertain;
+};
+
+static int oom(struct update *u, struct err *e)
+{
+    return err_set(e, ERR_OOM, "%s: update: out of memory", u->s->where);
+}
+
+/* ---- namespaces ---- */
+
+static struct space *space_add(struct update *u, int64_t id, str scheme)
+{
+    struct space *n = arena_alloc(u->arena, 1, sizeof *n);
+    if (!n)
+        return NULL;
+    n->id = id;
+    n->scheme_name = arena_dup(u->arena, scheme);
+    n->scheme = version_scheme_by_name(scheme);
+    n->next = u->spaces;
+    u->spaces = n;
+    return n;
+}
+
+/* From the table, where it stays even if the update is abandoned: a name alone says nothing. */
+static struct space *space_load(struct update *u, const struct affected_range *r, struct err *e)
+{
+    CLEANUP(sqlite_resetp) sqlite3_stmt *st = sqlite_bind(u->s, e, Q_NAMESPACE_FIND, "b", r->namespace);
+    int found = st ? sqlite_row(u->s, st, e) : -1;
+    if (found < 0)
+        return NULL;
+    if (!found && sqlite_run(u->s, e, Q_NAMESPACE_ADD, "bb", r->namespace, r->scheme) < 0)
+        return NULL;
+    struct space *n = found ? space_add(u, sqlite3_column_int64(st, 0), sqlite_str(st, 1))
+                            : space_add(u, sqlite3_last_insert_rowid(u->s->db), r->scheme);
+    if (!n)
+        oom(u, e);
+    return n;
+}
+
+static struct space *space_of(struct update *u, const struct affected_range *r, struct err *e)
+{
+    struct space *n = strmap_get(&u->space_by_name, r->namespace);
+    if (!n) {
+        if (u->space_by_name.count >= SPACES_MAX) {
+            err_set(e, ERR_LIMIT, "more than %d namespaces in one feed", SPACES_MAX);
+            return NULL;
+        }
+        n = space_load(u, r, e);
+        if (!n)
+            return NULL;
+        void **at = strmap_at(&u->space_by_name, arena_dup(u->arena, r->namespace));
+        if (!at || arena_failed(u->arena)) {
+            oom(u, e);
+            return NULL;
+        }
+        *at = n;
+    }
+    if (!str_eq(n->scheme_name, r->scheme)) {
+        err_set(e, ERR_FORMAT, "namespace " STR_FMT " has versions of scheme " STR_FMT ", not " STR_FMT,
+                STR_ARG(r->namespace), STR_ARG(n->scheme_name), STR_ARG(r->scheme));
+        return NULL;
+    }
+    return n;
+}
+
+static struct space *space_by_id(struct update *u, int64_t id)
+{
+    for (struct space *n = u->spaces; n; n = n->next)
+        if (n->id == id)
+            return n;
+    return space_add(u, id, STR(""));
+}
+
+/* ---- what waits ---- */
+
+int stage_add(struct update *u, const struct advisory *a, const uint8_t hash[CONTENT_HASH], int64_t old,
+              struct err *e)
+{
+    if (!u->batch && !(u->batch = arena_new(0)))
+        return oom(u, e);
+    struct arena *to = u->batch;
+    u->items = arena_grow(to, u->items, u->item_count, &u->item_cap, sizeof *u->items);
+    struct affected_range *ranges = arena_array(to, struct affected_range, a->range_count);
+    if (!u->items || !ranges)
+        return oom(u, e);
+    for (size_t i = 0; i < a->range_count; i++) {
+        ranges[i] = a->ranges[i];
+        ranges[i].namespace = arena_dup(to, a->ranges[i].namespace);
+        ranges[i].scheme = arena_dup(to, a->ranges[i].scheme);
+        ranges[i].package = arena_dup(to, a->ranges[i].package);
+        ranges[i].introduced = arena_dup(to, a->ranges[i].introduced);
+        ranges[i].fixed_version = arena_dup(to, a->ranges[i].fixed_version);
+        ranges[i].arch = arena_dup(to, a->ranges[i].arch);
+        ranges[i].module = arena_dup(to, a->ranges[i].module);
+    }
+    struct staged *item = &u->items[u->item_count++];
+    *item = (struct staged){ .document = u->current, .id = u->next++, .old = old };
+    memcpy(item->hash, hash, CONTENT_HASH);
+    item->advisory = (struct advisory){
+        .key = arena_dup(to, a->key),
+        .id = arena_dup(to, a->id),
+        .title = arena_dup(to, a->title),
+        .description = arena_dup(to, a->description),
+        .link = arena_dup(to, a->link),
+        .ranges = ranges,
+        .range_count = a->range_count,
+    };
+    u->range_count += a->range_count;
+    if (arena_failed(to))
+        return oom(u, e);
+    return arena_used(to) >= BATCH_BYTES || u->range_count >= BATCH_RANGES ? stage_flush(u, e) : 0;
+}
+
+/* ---- writing ---- */
+
+/* The row that tells a successor what to sweep, before the first thing to sweep. */
+static int mark_pending(struct update *u, struct err *e)
+{
+    if (u->pending)
+        return 0;
+    return sqlite_run(u->s, e, Q_PENDING_ADD, "ii", u->generation, u->first);
+}
+
+int stage_documents(struct update *u, struct err *e)
+{
+    for (struct document *d = u->documents; d; d = d->next) {
+        if (d->id || d->dropped)
+            continue;
+        if (sqlite_run(u->s, e, Q_DOCUMENT_ADD, "ib", u->feed_id, d->name) < 0)
+            return -1;
+        d->id = sqlite3_last_insert_rowid(u->s->db);
+    }
+    return 0;
+}
+
+static int uncount_range(void *context, const struct range_ref *r, struct err *e)
+{
+    struct update *u = context;
+    struct space *n = space_by_id(u, r->namespace);
+    if (!n)
+        return oom(u, e);
+    n->delta--;
+    u->counts.rows++;
+    return 0;
+}
+
+static int end_advisory(struct update *u, int64_t id, struct err *e)
+{
+    CLEANUP(sqlite_resetp) sqlite3_stmt *st = sqlite_bind(u->s, e, Q_ADVISORY_RANGES, "i", id);
+    int r = st ? sqlite_row(u->s, st, e) : -1;
+    if (r <= 0 || range_refs(sqlite_str(st, 0), uncount_range, u, e) < 0)
+        return r == 0 ? err_set(e, ERR_FORMAT, "%s: advisory %lld is missing", u->s->where, (long long)id)
+                      : -1;
+    return sqlite_run(u->s, e, Q_ADVISORY_END, "ii", id, u->generation);
+}
+
+static int log_change(struct update *u, int64_t before, int64_t after, struct err *e)
+{
+    if (u->first_load)
+        return 0;
+    return sqlite_run(u->s, e, Q_CHANGE_ADD, "iiiii", u->generation, ++u->changes, u->feed_id, before, after);
+}
+
+static int make_row(struct update *u, const struct staged *item, size_t part, struct row *ret, struct err *e)
+{
+    const struct affected_range *r = &item->advisory.ranges[part];
+    struct range_keys keys;
+    if (!r->package.len || !r->namespace.len)
+        return err_set(e, ERR_FORMAT, "range %zu names no package or namespace", part);
+    struct space *n = space_of(u, r, e);
+    if (!n)
+        return -1;
+    range_keys(r, n->scheme, &keys);
+    *ret = (struct row){
+        .range = r,
+        .space = n->id,
+        .advisory = item->id,
+        .part = (int64_t)part,
+        .id = item->advisory.id,
+        .introduced_key = arena_dup(u->batch, keys.introduced),
+        .fixed_key = arena_dup(u->batch, keys.fixed),
+        .uncertain = keys.uncertain,
+    };
+    n->delta++;
+    u->counts.rows++;
+    return arena_failed(u->batch) ? oom(u, e) : 0;
+}
+
+static int write_advisory(struct update *u, const struct staged *item, struct row *rows, struct err *e)
+{
+    const struct advisory *a = &item->advisory;
+    str previous = { 0 };
+    buf_clear(&u->work);
+    for (size_t i = 0; i < a->range_count; i++) {
+        const struct affected_range *r = &a->ranges[i];
+        if (make_row(u, item, i, &rows[i], e) < 0)
+            return -1;
+        struct range_ref ref = { .namespace = rows[i].space,
+                                 .kind = r->kind,
+                                 .negative = r->negative,
+                                 .name = r->package,
+                                 .fixed_key = r->negative ? STR("") : rows[i].fixed_key };
+        range_ref_pack(&u->work, &ref, previous);
+        previous = r->package;
+    }
+    if (u->work.failed)
+        return oom(u, e);
+    if (item->old && end_advisory(u, item->old, e) < 0)
+        return -1;
+    if (sqlite_run(u->s, e, Q_ADVISORY_ADD, "iiiibbbbbbb", item->id, u->feed_id, item->document->id,
+                   u->generation, str_of(item->hash, CONTENT_HASH), a->key, a->id, buf_view(&u->work),
+                   a->link, a->title, a->description) < 0)
+        return (sqlite3_errcode(u->s->db) & 0xff) == SQLITE_CONSTRAINT
+                   ? err_set(e, ERR_FORMAT, "the key comes twice")
+                   : -1;
+    return log_change(u, item->old, item->id, e);
+}
+
+/* As the tables are clustered, so that a batch touches each page once. */
+static int by_cluster(const void *pa, const void *pb)
+{
+    const struct row *a = pa, *b = pb;
+    int r = (a->range->negative > b->range->negative) - (a->range->negative < b->range->negative);
+    r = r ? r : (a->space > b->space) - (a->space < b->space);
+    r = r ? r : str_cmp(a->range->package, b->range->package);
+    r = r ? r : (a->range->kind > b->range->kind) - (a->range->kind < b->range->kind);
+    return r ? r : a->range->negative ? str_cmp(a->id, b->id) : str_cmp(a->fixed_key, b->fixed_key);
+}
+
+static int write_row(struct update *u, const struct row *w, struct err *e)
+{
+    const struct affected_range *r = w->range;
+    if (r->negative)
+        return sqlite_run(u->s, e, Q_NEGATIVE_ADD, "ibibiibbbbbb", w->space, r->package, (int64_t)r->kind,
+                          w->id, w->advisory, w->part, w->introduced_key, w->fixed_key, r->fixed_version,
+                          r->introduced, r->arch, r->module);
+    return sqlite_run(u->s, e, Q_AFFECTED_ADD, "ibibiibiiibbbb", w->space, r->package, (int64_t)r->kind,
+                      w->fixed_key, w->advisory, w->part, w->introduced_key, (int64_t)r->severity,
+                      (int64_t)r->state, (int64_t)w->uncertain, r->fixed_version, r->introduced, r->arch,
+                      r->module);
+}
+
+static int write_batch(struct update *u, struct err *e)
+{
+    struct row *rows = arena_array(u->batch, struct row, u->range_count);
+    size_t n = 0;
+    if (!rows)
+        return oom(u, e);
+    for (size_t i = 0; i < u->item_count; i++) {
+        const struct staged *item = &u->items[i];
+        if (write_advisory(u, item, rows + n, e) < 0)
+            return err_wrap(e, STR_FMT ": " STR_FMT, STR_ARG(u->feed), STR_ARG(item->advisory.key));
+        n += item->advisory.range_count;
+    }
+    qsort(rows, n, sizeof *rows, by_cluster);
+    for (size_t i = 0; i < n; i++)
+        if (write_row(u, &rows[i], e) < 0)
+            return -1;
+    return 0;
+}
+
+int stage_flush(struct update *u, struct err *e)
+{
+    if (!u->item_count)
+        return 0;
+    CLEANUP(sqlite_endp) struct sqlite *t = update_transaction(u, e);
+    if (!t || mark_pending(u, e) < 0 || stage_documents(u, e) < 0 || write_batch(u, e) < 0 ||
+        sqlite_commit(&t, e) < 0)
+        return -1;
+    u->pending = true;
+    arena_freep(&u->batch);
+    u->items = NULL;
+    u->item_count = u->item_cap = u->range_count = 0;
+    return 0;
+}
+
+int stage_end(struct update *u, const int64_t *ids, size_t count, struct err *e)
+{
+    CLEANUP(sqlite_endp) struct sqlite *t = update_transaction(u, e);
+    if (!t || mark_pending(u, e) < 0)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        if (end_advisory(u, ids[i], e) < 0 || log_change(u, ids[i], 0, e) < 0)
+            return -1;
+    if (sqlite_commit(&t, e) < 0)
+        return -1;
+    u->pending = true;
+    u->counts.withdrawn += (int64_t)count;
+    return 0;
+}

@@ -1,0 +1,397 @@
+#include "store/sqlite_update.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+
+#include <time.h>
+
+#define WALK           2000 /* advisories of one step, as Q_ADVISORY_WALK says */
+#define LOOKUPS        4096 /* in one read transaction, so that checkpoints get their turn */
+#define RENEW_AFTER_MS (LEASE_S * 1000 / 2)
+
+static int oom(const struct sqlite *s, struct err *e)
+{
+    return err_set(e, ERR_OOM, "%s: update: out of memory", s->where);
+}
+
+/* ---- the lease ---- */
+
+/* The real time: what ECLAIR_NOW says is for reports. */
+static int64_t lease_end(void) { return (int64_t)time(NULL) + LEASE_S; }
+
+struct sqlite *update_transaction(struct update *u, struct err *e)
+{
+    CLEANUP(sqlite_endp) struct sqlite *t = sqlite_begin(u->s, true, e);
+    if (!t || sqlite_run(t, e, Q_LEASE_RENEW, "ti", str_from(u->owner), lease_end()) < 0)
+        return NULL;
+    if (!sqlite3_changes(t->db)) {
+        u->holds_lease = false;
+        err_set(e, ERR_BUSY, "%s: another process has taken over the update", t->where);
+        return NULL;
+    }
+    u->lease_ms = clock_ms() + RENEW_AFTER_MS;
+    t = NULL;
+    return u->s;
+}
+
+static int lease_renew(struct update *u, struct err *e)
+{
+    if (clock_ms() < u->lease_ms)
+        return 0;
+    CLEANUP(sqlite_endp) struct sqlite *t = update_transaction(u, e);
+    return t ? sqlite_commit(&t, e) : -1;
+}
+
+static int lease_free(struct sqlite *s, struct err *e)
+{
+    CLEANUP(sqlite_resetp) sqlite3_stmt *st = sqlite_bind(s, e, Q_LEASE_GET, "");
+    int r = st ? sqlite_row(s, st, e) : -1;
+    if (r <= 0)
+        return r;
+    str owner = sqlite_str(st, 0);
+    int64_t left = sqlite3_column_int64(st, 1) - (int64_t)time(NULL);
+    /* a clock that was set back must not make a lease last */
+    if (left > 0 && left <= LEASE_S && !lease_owner_dead(owner))
+        return err_set(e, ERR_BUSY, "%s: another update is running", s->where);
+    return 0;
+}
+
+static int lease_take(struct update *u, struct err *e)
+{
+    lease_owner(u->owner);
+    CLEANUP(sqlite_endp) struct sqlite *t = sqlite_begin(u->s, true, e);
+    if (!t || lease_free(t, e) < 0 ||
+        sqlite_run(t, e, Q_LEASE_PUT, "ti", str_from(u->owner), lease_end()) < 0 ||
+        sqlite_run(t, e, Q_FEED_ADD, "t", u->feed) < 0 || sqlite_commit(&t, e) < 0)
+        return -1;
+    u->holds_lease = true;
+    u->lease_ms = clock_ms() + RENEW_AFTER_MS;
+    return 0;
+}
+
+/* ---- begin and end ---- */
+
+void sqlite_update_free(struct store_update *update)
+{
+    struct update *u = (struct update *)update;
+    struct err ignored = { 0 };
+    CLEANUP(sqlite_endp) struct sqlite *t = sqlite_begin(u->s, u->holds_lease, &ignored);
+    if (t && u->holds_lease && sqlite_run(t, &ignored, Q_LEASE_DROP, "t", str_from(u->owner)) == 0)
+        sqlite_commit(&t, &ignored);
+    arena_freep(&u->batch);
+    arena_freep(&u->arena);
+    strmap_done(&u->space_by_name);
+    buf_done(&u->work);
+    free(u->seen);
+    free(u);
+}
+
+static void freep_update(struct update **u)
+{
+    if (*u)
+        sqlite_update_free(&(*u)->base);
+}
+
+static int get_numbers(struct update *u, struct err *e)
+{
+    CLEANUP(sqlite_resetp) sqlite3_stmt *state = sqlite_bind(u->s, e, Q_GENERATION, "");
+    CLEANUP(sqlite_resetp) sqlite3_stmt *feed = sqlite_bind(u->s, e, Q_FEED_GET, "t", u->feed);
+    CLEANUP(sqlite_resetp) sqlite3_stmt *last = sqlite_bind(u->s, e, Q_ADVISORY_LAST, "");
+    if (!state || !feed || !last || sqlite_row(u->s, state, e) < 0 || sqlite_row(u->s, feed, e) < 0 ||
+        sqlite_row(u->s, last, e) < 0)
+        return -1;
+    u->generation = sqlite3_column_int64(state, 0) + 1;
+    u->feed_id = sqlite3_column_int64(feed, 0);
+    u->first_load = !sqlite3_column_int64(feed, 1);
+    u->first = u->next = sqlite3_column_int64(last, 0) + 1;
+    u->seen = calloc((size_t)u->first / 8 + 1, 1);
+    return u->seen ? 0 : oom(u->s, e);
+}
+
+struct store_update *sqlite_update_begin(struct store *store, str feed, struct err *e)
+{
+    struct sqlite *s = (struct sqlite *)store;
+    if (sqlite_writable(s, e) < 0)
+        return NULL;
+    CLEANUP(freep_update) struct update *u = calloc(1, sizeof *u);
+    if (!u) {
+        oom(s, e);
+        return NULL;
+    }
+    u->base.engine = s->store.engine;
+    u->s = s;
+    u->arena = arena_new(0);
+    if (!u->arena || !(u->feed = arena_dup(u->arena, feed)).ptr) {
+        oom(s, e);
+        return NULL;
+    }
+    if (lease_take(u, e) < 0 || update_sweep(u, e) < 0 || get_numbers(u, e) < 0)
+        return NULL;
+    struct store_update *ret = &u->base;
+    u = NULL;
+    return ret;
+}
+
+/* ---- documents ---- */
+
+static struct document *document_by_name(struct update *u, str name)
+{
+    for (struct document *d = u->documents; d; d = d->next)
+        if (str_eq(d->name, name))
+            return d;
+    return NULL;
+}
+
+static struct document *document_by_id(struct update *u, int64_t id)
+{
+    if (u->current && u->current->id == id)
+        return u->current;
+    for (struct document *d = u->documents; d; d = d->next)
+        if (d->id == id)
+            return d;
+    return NULL;
+}
+
+static int document_load(struct update *u, str name, str validator, struct document *ret, struct err *e)
+{
+    CLEANUP(sqlite_resetp) sqlite3_stmt *st = sqlite_bind(u->s, e, Q_DOCUMENT_FIND, "ib", u->feed_id, name);
+    int r = st ? sqlite_row(u->s, st, e) : -1;
+    if (r <= 0)
+        return r;
+    ret->id = sqlite3_column_int64(st, 0);
+    ret->same_validator = sqlite3_column_type(st, 1) != SQLITE_NULL && str_eq(sqlite_str(st, 1), validator);
+    ret->before = sqlite3_column_int64(st, 2);
+    return 1;
+}
+
+/* A new entry; id 0 and no name are filled in later. */
+static struct document *document_new(struct update *u, struct err *e)
+{
+    struct document *d = arena_alloc(u->arena, 1, sizeof *d);
+    if (!d) {
+        oom(u->s, e);
+        return NULL;
+    }
+    d->next = u->documents;
+    u->documents = d;
+    return d;
+}
+
+static struct document *document_open(struct update *u, str name, str validator, struct err *e)
+{
+    struct document row = { 0 };
+    if (document_load(u, name, validator, &row, e) < 0)
+        return NULL;
+    struct document *d = row.id ? document_by_id(u, row.id) : document_by_name(u, name);
+    if (!d && !(d = document_new(u, e)))
+        return NULL;
+    d->id = row.id;
+    d->before = row.before;
+    d->same_validator = row.same_validator;
+    d->name = arena_dup(u->arena, name);
+    d->validator = arena_dup(u->arena, validator);
+    d->named = true;
+    if (arena_failed(u->arena)) {
+        oom(u->s, e);
+        return NULL;
+    }
+    return d;
+}
+
+int sqlite_update_document(struct store_update *update, str name, str validator, struct err *e)
+{
+    struct update *u = (struct update *)update;
+    struct document *d = document_open(u, name, validator, e);
+    if (!d)
+        return -1;
+    d->dropped = false;
+    u->current = d;
+    return 0;
+}
+
+int sqlite_update_drop(struct store_update *update, str name, struct err *e)
+{
+    struct update *u = (struct update *)update;
+    struct document *d = document_open(u, name, STR(""), e);
+    if (!d)
+        return -1;
+    if (d->after)
+        return err_set(e, ERR_INTERNAL, "document " STR_FMT ": dropped after it was filled", STR_ARG(name));
+    d->dropped = true;
+    u->current = NULL;
+    return 0;
+}
+
+/* ---- advisories ---- */
+
+/* Many look-ups share a read transaction: beginning one costs more than the look-up. */
+static int reading(struct update *u, struct err *e)
+{
+    if (u->s->reading && ++u->lookups < LOOKUPS)
+        return 0;
+    if (!sqlite_begin(u->s, false, e))
+        return -1;
+    u->s->reading = true;
+    u->lookups = 0;
+    return 0;
+}
+
+static bool see(struct update *u, int64_t id)
+{
+    uint8_t *byte = &u->seen[id / 8], bit = (uint8_t)(1u << (id % 8));
+    bool first = !(*byte & bit);
+    *byte |= bit;
+    return first;
+}
+
+/* What is there under this key: *ret_old 0 = nothing, else it is to be replaced unless it is the *ret_same.
+ */
+static int find_old(struct update *u, str key, const uint8_t hash[CONTENT_HASH], int64_t *ret_old,
+                    bool *ret_same, struct err *e)
+{
+    *ret_old = 0;
+    *ret_same = false;
+    if (u->first_load)
+        return 0;
+    if (reading(u, e) < 0)
+        return -1;
+    CLEANUP(sqlite_resetp) sqlite3_stmt *st = sqlite_bind(u->s, e, Q_ADVISORY_FIND, "ib", u->feed_id, key);
+    int r = st ? sqlite_row(u->s, st, e) : -1;
+    if (r <= 0)
+        return r;
+    int64_t id = sqlite3_column_int64(st, 0), document = sqlite3_column_int64(st, 1);
+    if (id >= u->first || !see(u, id))
+        return err_set(e, ERR_FORMAT, STR_FMT ": " STR_FMT ": the key comes twice", STR_ARG(u->feed),
+                       STR_ARG(key));
+    struct document *d = document_by_id(u, document);
+    if (!d && !(d = document_new(u, e)))
+        return -1;
+    d->id = document; /* if it was another's key, that one must be named too: see check_moves() */
+    d->seen++;
+    *ret_old = id;
+    *ret_same = d == u->current && str_eq(sqlite_str(st, 2), str_of(hash, CONTENT_HASH));
+    return 0;
+}
+
+int sqlite_update_put(struct store_update *update, const struct advisory *a, struct err *e)
+{
+    struct update *u = (struct update *)update;
+    uint8_t hash[CONTENT_HASH];
+    int64_t old;
+    bool same;
+    if (!u->current)
+        return err_set(e, ERR_INTERNAL, STR_FMT ": an advisory before its document", STR_ARG(u->feed));
+    if (lease_renew(u, e) < 0 || advisory_hash(a, &u->work, hash, e) < 0 ||
+        find_old(u, a->key, hash, &old, &same, e) < 0)
+        return -1;
+    u->current->after++;
+    if (same) {
+        u->counts.unchanged++;
+        return 0;
+    }
+    if (old)
+        u->counts.changed++;
+    else
+        u->counts.added++;
+    return stage_add(u, a, hash, old, e);
+}
+
+/* ---- commit ---- */
+
+/* One step through the feed's advisories: those that their named document did not bring again. */
+static int walk(struct update *u, struct buf *after, int64_t ids[WALK], size_t *ret_count, struct err *e)
+{
+    CLEANUP(sqlite_resetp)
+    sqlite3_stmt *st = sqlite_bind(u->s, e, Q_ADVISORY_WALK, "ib", u->feed_id, buf_view(after));
+    int r = -1, rows = 0;
+    *ret_count = 0;
+    for (; st && (r = sqlite_row(u->s, st, e)) > 0; rows++) {
+        int64_t id = sqlite3_column_int64(st, 0);
+        const struct document *d = document_by_id(u, sqlite3_column_int64(st, 1));
+        if (id < u->first && d && d->named && see(u, id))
+            ids[(*ret_count)++] = id;
+        if (rows == WALK - 1) {
+            buf_clear(after);
+            buf_str(after, sqlite_str(st, 2));
+        }
+    }
+    if (r < 0)
+        return -1;
+    return after->failed ? oom(u->s, e) : rows == WALK;
+}
+
+static int withdraw(struct update *u, struct err *e)
+{
+    bool missing = false;
+    for (const struct document *d = u->documents; d; d = d->next)
+        missing |= d->seen < d->before;
+    CLEANUP(buf_done) struct buf after = { 0 };
+    CLEANUP(freep) int64_t *ids = missing ? malloc(WALK * sizeof *ids) : NULL;
+    if (missing && !ids)
+        return oom(u->s, e);
+    for (int more = missing; more;) {
+        size_t count;
+        more = walk(u, &after, ids, &count, e);
+        if (more < 0 || (count && stage_end(u, ids, count, e) < 0))
+            return -1;
+    }
+    return 0;
+}
+
+static int write_documents(struct update *u, struct err *e)
+{
+    if (stage_documents(u, e) < 0)
+        return -1;
+    for (const struct document *d = u->documents; d; d = d->next) {
+        int r = 0;
+        if (d->dropped)
+            r = d->id ? sqlite_run(u->s, e, Q_DOCUMENT_DROP, "i", d->id) : 0;
+        else if (!d->same_validator || d->before != d->after)
+            r = sqlite_run(u->s, e, Q_DOCUMENT_SET, "ibi", d->id, d->validator, d->after);
+        if (r < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* The one moment in which readers go from the old state to the new. */
+static int write_generation(struct update *u, int64_t now, struct err *e)
+{
+    int64_t ranges = 0;
+    for (const struct space *n = u->spaces; n; n = n->next) {
+        if (n->delta && sqlite_run(u->s, e, Q_NAMESPACE_COUNT, "iii", u->feed_id, n->id, n->delta) < 0)
+            return -1;
+        ranges += n->delta;
+    }
+    if (sqlite_run(u->s, e, Q_FEED_CHANGED, "iiiii", u->feed_id, u->generation, now,
+                   u->counts.added - u->counts.withdrawn, ranges) < 0 ||
+        sqlite_run(u->s, e, Q_GENERATION_LOG, "iii", u->generation, u->feed_id, now) < 0 ||
+        sqlite_run(u->s, e, Q_GENERATION_SET, "i", u->generation) < 0)
+        return -1;
+    return sqlite_run(u->s, e, Q_PENDING_DROP, "");
+}
+
+/* A key may go from one document to another only when the update replaces both. */
+static int check_moves(const struct update *u, struct err *e)
+{
+    for (const struct document *d = u->documents; d; d = d->next)
+        if (!d->named)
+            return err_set(e, ERR_FORMAT,
+                           STR_FMT ": %lld keys come twice: a document that stays has them too",
+                           STR_ARG(u->feed), (long long)d->seen);
+    return 0;
+}
+
+int sqlite_update_commit(struct store_update *update, int64_t now, struct update_counts *ret, struct err *e)
+{
+    CLEANUP(freep_update) struct update *u = (struct update *)update;
+    if (check_moves(u, e) < 0 || stage_flush(u, e) < 0 || withdraw(u, e) < 0)
+        return -1;
+    CLEANUP(sqlite_endp) struct sqlite *t = update_transaction(u, e);
+    if (!t || write_documents(u, e) < 0 || (u->pending && write_generation(u, now, e) < 0) ||
+        sqlite_run(t, e, Q_LEASE_DROP, "t", str_from(u->owner)) < 0 || sqlite_commit(&t, e) < 0)
+        return -1;
+    u->holds_lease = false;
+    *ret = u->counts;
+    return 0;
+}

@@ -1,0 +1,79 @@
+/*
+ * sqlite_update.h - one update of one feed, shared by its files: sqlite_update.c (the calls of store.h),
+ * sqlite_stage.c (rows that are not seen yet), sqlite_sweep.c (what a dead predecessor left).
+ *
+ * Only the holder of the lease 'update' writes here, so that one generation at most is pending and its number
+ * is the current one plus one. Each writing transaction proves the lease first.
+ */
+#pragma once
+#include "base/strmap.h"
+#include "store/rows.h"
+#include "store/sqlite.h"
+
+struct document {
+    struct document *next;
+    str name, validator;
+    int64_t id;                  /* 0: no row yet */
+    int64_t before, seen, after; /* advisories that it had; of these met again; that it has now */
+    bool named, dropped, same_validator;
+};
+
+struct space { /* a namespace */
+    struct space *next;
+    int64_t id;
+    const struct version_scheme *scheme; /* NULL: one that this program does not know */
+    str scheme_name;
+    int64_t delta; /* visible ranges of the feed in it, after less before */
+};
+
+struct staged {
+    struct advisory advisory;
+    struct document *document;
+    int64_t id, old; /* old: the advisory that it replaces, 0 = none */
+    uint8_t hash[CONTENT_HASH];
+};
+
+struct update {
+    struct store_update base; /* first: a struct store_update * is this */
+    struct sqlite *s;
+    str feed;
+    char owner[LEASE_OWNER];
+    int64_t lease_ms; /* renew it then (clock_ms) */
+    int64_t feed_id, generation;
+    int64_t first, next; /* ids of staged advisories: [first, next) */
+    int64_t changes;     /* rows of the change log */
+    bool first_load, pending, holds_lease;
+    uint8_t *seen; /* a bit for each id below first: named again by this update */
+    unsigned lookups;
+    struct document *documents, *current;
+    struct space *spaces;
+    struct strmap space_by_name;
+    struct arena *arena; /* documents and namespaces */
+    struct arena *batch; /* what waits to be written: */
+    struct staged *items;
+    size_t item_count, item_cap, range_count;
+    struct buf work;
+    struct update_counts counts;
+};
+
+/* A writing transaction under the lease; ERR_BUSY when another owner has taken it over. */
+struct sqlite *update_transaction(struct update *u, struct err *e);
+
+/* Deletes what an update that never committed has staged, in steps. */
+int update_sweep(struct update *u, struct err *e);
+
+int stage_add(struct update *u, const struct advisory *a, const uint8_t hash[CONTENT_HASH], int64_t old,
+              struct err *e);
+int stage_flush(struct update *u, struct err *e);
+int stage_end(struct update *u, const int64_t *ids, size_t count, struct err *e); /* withdraws advisories */
+int stage_documents(struct update *u, struct err *e); /* rows for new ones; inside a transaction */
+
+/* The primary keys of an advisory's ranges, as its `ranges` column holds them. */
+struct range_ref {
+    int64_t namespace, kind, part;
+    bool negative;
+    str name, fixed_key;
+};
+void range_ref_pack(struct buf *b, const struct range_ref *r, str previous_name);
+int range_refs(str blob, int (*each)(void *context, const struct range_ref *r, struct err *e), void *context,
+               struct err *e);

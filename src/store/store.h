@@ -1,0 +1,116 @@
+/*
+ * store.h - all that lasts, without a word of SQL. Every engine passes tests/unit/test_store.c and gives equal bytes.
+ *
+ * Shape      Two halves that meet in store_match(): layers and images (written by index/), feeds and advisories (written by
+ *            feed/). A reader always sees one complete generation: the number that each successful, changing feed update raises by one.
+ * Ownership  what a call returns lives in the arena passed to it. Arguments are borrowed for the call.
+ * Threads    one store handle per thread.
+ * Errors     ERR_IO, ERR_FULL, ERR_READONLY, ERR_BUSY (lock held longer than 10 s), ERR_FORMAT (not a database, or not ours),
+ *            ERR_NEWER; the text names the database.
+ * Time       all times are seconds since 1970-01-01 UTC.
+ */
+#pragma once
+#include "base/arena.h"
+#include "base/err.h"
+#include "model/advisory.h"
+#include "model/finding.h"
+#include "model/layer.h"
+
+struct store;
+
+/* Opens, creates if missing, migrates if older. `where` is a path today; "postgresql://..." and keyword strings are
+ * recognised and refused as ERR_UNSUPPORTED until that engine is built in. With STORE_SCRATCH what this process indexes goes to
+ * memory and dies with it, while feeds are read from the file; it is for databases that cannot be written. A missing
+ * database with STORE_SCRATCH is an empty one. */
+enum store_mode { STORE_WRITE, STORE_SCRATCH };
+struct store *store_open(const char *where, enum store_mode mode, struct err *e);
+void store_freep(struct store **s);
+
+/* ---- layers and images ---- */
+
+/* 1 and *ret (in arena), 0 unknown, -1. */
+int store_layer_find(struct store *s, str digest, unsigned indexer, struct arena *arena,
+                     struct layer_index **ret, struct err *e);
+int store_layer_put(struct store *s, const struct layer_index *layer, unsigned indexer,
+                    struct err *e); /* idempotent, one transaction */
+
+/* Stores the folded view of an image under (image->digest, indexer), replacing an older one; one transaction. The layers must be stored. */
+int store_image_put(struct store *s, const struct image_index *image, unsigned indexer, int64_t *ret_id,
+                    struct err *e);
+/* 1 and *ret and *ret_id, 0 unknown, -1. image->name is empty; layers carry only digest and size. */
+int store_image_find(struct store *s, str digest, unsigned indexer, struct arena *arena,
+                     struct image_index **ret, int64_t *ret_id, struct err *e);
+
+/* ---- matching: one statement, by key range ---- */
+
+struct match_feed { /* a feed that speaks about the image's namespace */
+    str name;
+    int64_t last_success;
+};
+struct match {
+    struct finding *findings; /* sorted by (package, id); one per (package, id) */
+    size_t finding_count;
+    struct match_feed *feeds; /* empty: nothing is known about this namespace, the image is not covered */
+    size_t feed_count;
+    int64_t generation;
+};
+/* Of several ranges for one (package, id): a negative statement of any feed suppresses all; else the highest fix wins (unfixed is
+ * highest). */
+int store_match(struct store *s, int64_t image_id, struct arena *arena, struct match *ret, struct err *e);
+
+/* ---- feeds ---- */
+
+struct feed_status {
+    str name;
+    int64_t advisories;   /* "entries" of `db status`: visible affected and negative ranges */
+    int64_t last_try;     /* 0 = never */
+    int64_t last_success; /* 0 = never; also set when nothing was new */
+    str error;            /* of the last try; empty when it succeeded */
+    int64_t generation;   /* in which its content last changed; 0 = never */
+};
+int store_feeds(struct store *s, struct arena *arena, struct feed_status **ret, size_t *ret_count,
+                struct err *e); /* by name */
+
+struct store_counts {
+    int64_t layers, images, packages, advisories, ranges, changes, generation, schema;
+};
+int store_count(struct store *s, struct store_counts *ret, struct err *e);
+
+/* What the feed's documents looked like when last loaded; 1 found, 0 not, -1. `validator` is opaque to the store. */
+int store_document(struct store *s, str feed, str document, struct arena *arena, str *ret_validator,
+                   struct err *e);
+
+/* A row for the try itself, whatever becomes of it: error empty = success. Never part of an update's transactions. */
+int store_feed_tried(struct store *s, str feed, int64_t now, str error, struct err *e);
+
+/*
+ * One update of one feed. Rows are staged invisibly, in transactions of at most 50 ms; store_update_commit() makes the new
+ * generation visible in one small one. Dropping the handle, or being killed, at any moment leaves the old state; what was
+ * staged is swept in steps by the next update, of whatever feed. One update runs at a time; a lease whose owner died is free at once.
+ *
+ * The feed's content is the union of its documents. An update names each document whose content it replaces with
+ * store_update_document(), and then puts that document's advisories. Documents not named keep what they had.
+ * Only differences are written: an advisory whose content hash is unchanged touches no row; those of a named document that
+ * were not put again are withdrawn. Each changed, new (not in a feed's first load) or withdrawn advisory is one row of the change log.
+ */
+struct store_update;
+struct store_update *store_update_begin(struct store *s, str feed,
+                                        struct err *e); /* ERR_BUSY if another owner's lease runs */
+int store_update_document(struct store_update *u, str document, str validator, struct err *e);
+int store_update_put(struct store_update *u, const struct advisory *a,
+                     struct err *e); /* into the document named last; a repeated key
+                                                                                           in one update is ERR_FORMAT */
+/* Removes a document and all it said. */
+int store_update_drop(struct store_update *u, str document, struct err *e);
+
+struct update_counts {
+    int64_t added, changed, withdrawn, unchanged; /* advisories */
+    int64_t rows;                                 /* affected and negative ranges written or ended */
+};
+int store_update_commit(struct store_update *u, int64_t now, struct update_counts *ret,
+                        struct err *e);           /* frees u in any case */
+void store_update_freep(struct store_update **u); /* abandons it; for CLEANUP(); NULL is fine */
+
+/* ---- key-values that other programs read ---- */
+int store_value_get(struct store *s, str key, struct arena *arena, str *ret, struct err *e); /* 1, 0, -1 */
+int store_value_set(struct store *s, str key, str value, struct err *e);
