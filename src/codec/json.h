@@ -37,18 +37,22 @@ struct json;
 struct json *json_new(struct stream *in, const struct json_limits *limits, struct err *e);
 void json_freep(struct json **j); /* for CLEANUP(); NULL is fine */
 
-int json_next(struct json *j, enum json_type *type, str *text, struct err *e); /* 0 or -1; text of KEY, STRING, NUMBER */
+int json_next(struct json *j, enum json_type *type, str *text,
+              struct err *e);               /* 0 or -1; text of KEY, STRING, NUMBER */
 uint64_t json_offset(const struct json *j); /* bytes consumed: for error texts of the caller */
 
 /* Helpers that every parser needs. They fail with ERR_FORMAT, offset and what was wanted. */
-int json_enter(struct json *j, enum json_type want, struct err *e);   /* next event must be JSON_OBJECT or JSON_ARRAY */
+int json_enter(struct json *j, enum json_type want,
+               struct err *e); /* next event must be JSON_OBJECT or JSON_ARRAY */
 int json_enter_or_null(struct json *j, enum json_type want, struct err *e); /* 1 entered, 0 it was null */
-int json_key(struct json *j, str *ret, struct err *e);                /* 1 a key, 0 end of this object */
-int json_element(struct json *j, enum json_type *type, str *text, struct err *e); /* 1 an element begins, 0 end of array */
-int json_string(struct json *j, str *ret, struct err *e);             /* next must be a string; null gives {NULL, 0} */
-int json_skip(struct json *j, struct err *e);                         /* over the next value, whatever it is */
-int json_finish(struct json *j, struct err *e);                       /* nothing but white space may follow */
-int json_skip_rest(struct json *j, enum json_type seen, struct err *e); /* over the rest of the value whose first event was seen */
+int json_key(struct json *j, str *ret, struct err *e); /* 1 a key, 0 end of this object */
+int json_element(struct json *j, enum json_type *type, str *text,
+                 struct err *e);                          /* 1 an element begins, 0 end of array */
+int json_string(struct json *j, str *ret, struct err *e); /* next must be a string; null gives {NULL, 0} */
+int json_skip(struct json *j, struct err *e);             /* over the next value, whatever it is */
+int json_finish(struct json *j, struct err *e);           /* nothing but white space may follow */
+int json_skip_rest(struct json *j, enum json_type seen,
+                   struct err *e); /* over the rest of the value whose first event was seen */
 
 /* The writer: appends to a buf; commas and escapes are its business. Bytes that are not UTF-8 become U+FFFD.
  * `indent` > 0 gives one member a line. Ask buf.failed once at the end. */
