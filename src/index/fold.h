@@ -20,4 +20,5 @@
 
 /* Fills ret's distribution, packages, notes and unreadable, and its layers; name and digest are the caller's. Views into
  * `layers` are kept: they must outlive ret. */
-int image_fold(const struct layer_index *const *layers, size_t count, struct arena *arena, struct image_index *ret, struct err *e);
+int image_fold(const struct layer_index *const *layers, size_t count, struct arena *arena,
+               struct image_index *ret, struct err *e);

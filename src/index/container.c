@@ -1,0 +1,337 @@
+#include "index/container.h"
+#include "base/cleanup.h"
+#include "codec/pack.h"
+#include "index/archive.h"
+#include "index/rootfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#define CONTENT_MAX ((size_t)64 << 20) /* of all small files of one archive */
+#define HOPS_MAX    8
+
+struct member {
+    struct archive_member m;
+    struct buf content; /* STREAM: of a small file */
+    bool is_content;
+    struct layer_builder *layer; /* STREAM: of anything else */
+};
+
+struct container {
+    struct image_files files;
+    enum container_kind kind;
+    struct arena *arena;
+    int fd; /* of the archive or the folder */
+    uint64_t size;
+    struct strmap members; /* path -> struct member */
+    struct member *current;
+    size_t content;
+    struct rootfs *rootfs;
+};
+
+static struct member *new_member(struct container *c, str body, struct err *e)
+{
+    struct member *x = arena_alloc(c->arena, 1, sizeof *x);
+    if (!x || archive_member_read(body, &x->m, e) < 0)
+        goto failed;
+    x->m.path = arena_dup(c->arena, x->m.path);
+    x->m.link = arena_dup(c->arena, x->m.link);
+    void **place = strmap_at(&c->members, x->m.path);
+    if (arena_failed(c->arena) || !place)
+        goto failed;
+    struct member *old = *place; /* replaced by the later member of the same path */
+    if (old && old->layer)
+        layer_builder_done(old->layer);
+    if (old)
+        buf_done(&old->content);
+    *place = x;
+    return x;
+failed:
+    if (!e->kind)
+        err_set(e, ERR_OOM, "archive");
+    return NULL;
+}
+
+static int on_content(struct container *c, str body, struct err *e)
+{
+    struct member *x = c->current;
+    if (!x || x->layer || (c->content += body.len) > CONTENT_MAX)
+        return err_set(e, ERR_LIMIT, "more than %zu bytes of small files", CONTENT_MAX);
+    x->is_content = true;
+    buf_str(&x->content, body);
+    return x->content.failed ? err_set(e, ERR_OOM, "archive") : 0;
+}
+
+static int on_layer(struct container *c, unsigned type, str body, struct err *e)
+{
+    struct member *x = c->current;
+    if (!x || x->is_content)
+        return err_set(e, ERR_CAGE, "worker sent a layer of no member");
+    if (!x->layer) {
+        x->layer = arena_alloc(c->arena, 1, sizeof *x->layer);
+        if (!x->layer)
+            return err_set(e, ERR_OOM, "archive");
+        x->layer->arena = c->arena;
+    }
+    return layer_builder_frame(x->layer, type, body, e);
+}
+
+static int on_frame(void *ctx, unsigned type, str body, struct err *e)
+{
+    struct container *c = ctx;
+    if (type == INDEX_MEMBER)
+        return (c->current = new_member(c, body, e)) ? 0 : -1;
+    return type == INDEX_CONTENT ? on_content(c, body, e) : on_layer(c, type, body, e);
+}
+
+/* ---- archives ---- */
+
+static int read_fd(void *ctx, str *ret, struct err *e)
+{
+    static _Thread_local char chunk[65536];
+    ssize_t n;
+    while ((n = read(*(int *)ctx, chunk, sizeof chunk)) < 0 && errno == EINTR)
+        ;
+    if (n < 0)
+        return err_errno(e, "read");
+    *ret = str_of(chunk, (size_t)n);
+    return n > 0;
+}
+
+static bool is_tar(int fd) /* a tar says so in its first header; a pipe cannot be asked */
+{
+    char magic[5];
+    return pread(fd, magic, sizeof magic, 257) == sizeof magic && !memcmp(magic, "ustar", sizeof magic);
+}
+
+static int open_archive(struct container *c, struct cage *cage, const struct stat *st, struct err *e)
+{
+    c->size = (uint64_t)st->st_size;
+    if (S_ISREG(st->st_mode) && is_tar(c->fd)) {
+        CLEANUP(buf_done) struct buf params = { 0 };
+        pack_u64(&params, c->size);
+        c->kind = CONTAINER_ARCHIVE;
+        struct cage_input in = { .fd = c->fd, .size = c->size };
+        return cage_run(cage, &index_list_task, buf_view(&params), &in, on_frame, c, NULL, e);
+    }
+    c->kind = CONTAINER_STREAM;
+    struct cage_input in = {
+        .fd = S_ISREG(st->st_mode) ? c->fd : -1, .size = c->size, .read = read_fd, .ctx = &c->fd
+    };
+    return cage_run(cage, &index_stream_task, STR(""), &in, on_frame, c, NULL, e);
+}
+
+/* "a/b/../c" of a link, seen from the link's folder, without ever leaving the archive. */
+static str link_target(struct container *c, const struct archive_member *m, struct arena *arena)
+{
+    str path = m->link;
+    if (m->type == TAR_SYMLINK && !str_starts(path, STR("/"))) {
+        str parent = str_head(m->path, (size_t)(str_rfind(m->path, '/') + 1));
+        path = arena_printf(arena, STR_FMT STR_FMT, STR_ARG(parent), STR_ARG(m->link));
+    }
+    char *to = arena_alloc(arena, path.len + 1, 1);
+    size_t n = 0;
+    (void)c;
+    for (str rest = path; to && rest.len;) {
+        str part = str_cut(&rest, '/');
+        if (!part.len || str_eq(part, STR(".")))
+            continue;
+        if (str_eq(part, STR(".."))) {
+            ptrdiff_t slash = str_rfind(str_of(to, n), '/');
+            n = slash < 0 ? 0 : (size_t)slash;
+            continue;
+        }
+        if (n)
+            to[n++] = '/';
+        memcpy(to + n, part.ptr, part.len);
+        n += part.len;
+    }
+    return str_of(to, n);
+}
+
+/* The member that a path leads to, links followed; NULL if there is none. */
+static struct member *find(const struct container *c, str path, struct arena *arena)
+{
+    for (unsigned hops = 0; hops < HOPS_MAX; hops++) {
+        struct member *x = strmap_get(&c->members, path);
+        if (!x || (x->m.type != TAR_SYMLINK && x->m.type != TAR_HARDLINK))
+            return x && x->m.type == TAR_FILE ? x : NULL;
+        path = link_target((struct container *)c, &x->m, arena);
+    }
+    return NULL;
+}
+
+static int read_range(int fd, uint64_t offset, uint64_t size, str path, struct arena *arena, str *ret,
+                      struct err *e)
+{
+    if (size > IMAGE_FILE_MAX)
+        return err_set(e, ERR_LIMIT, STR_FMT ": %llu bytes, more than the %zu that are read of such a file",
+                       STR_ARG(path), (unsigned long long)size, IMAGE_FILE_MAX);
+    char *to = arena_alloc(arena, (size_t)size + 1, 1);
+    if (!to)
+        return err_set(e, ERR_OOM, STR_FMT, STR_ARG(path));
+    for (size_t have = 0; have < size;) {
+        ssize_t n = pread(fd, to + have, (size_t)size - have, (off_t)(offset + have));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? err_errno(e, STR_FMT, STR_ARG(path))
+                         : err_set(e, ERR_IO, STR_FMT ": became shorter", STR_ARG(path));
+        have += (size_t)n;
+    }
+    *ret = str_of(to, (size_t)size);
+    return 1;
+}
+
+static int read_member(struct image_files *f, str path, struct arena *arena, str *ret, struct err *e)
+{
+    struct container *c = (struct container *)f;
+    struct member *x = find(c, path, arena);
+    if (!x)
+        return 0;
+    if (c->kind == CONTAINER_ARCHIVE)
+        return read_range(c->fd, x->m.offset, x->m.size, path, arena, ret, e);
+    if (!x->is_content)
+        return err_set(e, ERR_FORMAT, STR_FMT ": not JSON", STR_ARG(path));
+    *ret = buf_view(&x->content);
+    return 1;
+}
+
+/* ---- folders ---- */
+
+static int open_beneath(const struct container *c, str path, struct stat *st, struct err *e)
+{
+    struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+                            .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS };
+    CLEANUP(freep) char *z = strndup(path.ptr, path.len);
+    int fd = z ? (int)syscall(SYS_openat2, c->fd, z, &how, sizeof how) : -1;
+    if (fd < 0 || fstat(fd, st) < 0) {
+        err_errno(e, STR_FMT, STR_ARG(path));
+        close_fdp(&fd);
+    } else if (!S_ISREG(st->st_mode)) {
+        err_set(e, ERR_FORMAT, STR_FMT ": not a regular file", STR_ARG(path));
+        close_fdp(&fd);
+    }
+    return fd;
+}
+
+static int read_beneath(struct image_files *f, str path, struct arena *arena, str *ret, struct err *e)
+{
+    struct stat st;
+    struct err none = { 0 };
+    CLEANUP(close_fdp) int fd = open_beneath((struct container *)f, path, &st, &none);
+    if (fd < 0) {
+        if (none.kind == ERR_NOT_FOUND)
+            return 0;
+        *e = none;
+        return -1;
+    }
+    return read_range(fd, 0, (uint64_t)st.st_size, path, arena, ret, e);
+}
+
+static bool has(const struct container *c, const char *name) { return faccessat(c->fd, name, F_OK, 0) == 0; }
+
+static int open_folder(struct container *c, struct err *e)
+{
+    if (has(c, "index.json") || has(c, "manifest.json")) {
+        c->kind = CONTAINER_FOLDER;
+        return 0;
+    }
+    if (!has(c, "etc") && !has(c, "usr") && !has(c, "var") && !has(c, "lib") && !has(c, "bin"))
+        return err_set(e, ERR_FORMAT,
+                       "not an image: neither index.json nor manifest.json nor a root file system in it");
+    c->kind = CONTAINER_ROOTFS;
+    c->rootfs = rootfs_open(c->fd, c->arena, e);
+    return c->rootfs ? 0 : -1;
+}
+
+/* ---- the face ---- */
+
+static int open_path(struct container *c, struct cage *cage, const char *path, struct err *e)
+{
+    struct stat st;
+    c->arena = arena_new(0);
+    if (!c->arena)
+        return err_set(e, ERR_OOM, "arena");
+    c->fd = strcmp(path, "-") ? open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY) : fcntl(0, F_DUPFD_CLOEXEC, 3);
+    if (c->fd < 0 || fstat(c->fd, &st) < 0)
+        return err_set(e, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "%s", strerror(errno));
+    bool folder = S_ISDIR(st.st_mode);
+    c->files.read = folder ? read_beneath : read_member;
+    return folder ? open_folder(c, e) : open_archive(c, cage, &st, e);
+}
+
+struct container *container_open(struct cage *cage, const char *path, struct err *e)
+{
+    struct container *c = calloc(1, sizeof *c);
+    if (!c) {
+        err_set(e, ERR_OOM, "container");
+        return NULL;
+    }
+    c->fd = -1;
+    if (open_path(c, cage, path, e) < 0)
+        container_freep(&c);
+    return c;
+}
+
+void container_freep(struct container **cp)
+{
+    struct container *c = *cp;
+    if (!c)
+        return;
+    for (size_t i = 0; i < c->members.cap; i++) {
+        struct member *x = c->members.slots[i].value;
+        if (x && x->layer)
+            layer_builder_done(x->layer);
+        if (x)
+            buf_done(&x->content);
+    }
+    strmap_done(&c->members);
+    if (c->rootfs)
+        rootfs_close(c->rootfs);
+    close_fdp(&c->fd);
+    arena_freep(&c->arena);
+    free(c);
+    *cp = NULL;
+}
+
+enum container_kind container_kind(const struct container *c) { return c->kind; }
+
+struct image_files *container_files(struct container *c) { return &c->files; }
+
+int container_layer(const struct container *c, str path, int *fd, uint64_t *offset, uint64_t *size,
+                    struct err *e)
+{
+    if (c->kind == CONTAINER_FOLDER) {
+        struct stat st;
+        if ((*fd = open_beneath(c, path, &st, e)) < 0)
+            return -1;
+        *offset = 0, *size = (uint64_t)st.st_size;
+        return 0;
+    }
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    struct member *x = arena ? find(c, path, arena) : NULL;
+    if (!x)
+        return err_set(e, ERR_NOT_FOUND, STR_FMT ": not in the archive", STR_ARG(path));
+    *fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 3);
+    *offset = x->m.offset, *size = x->m.size;
+    return *fd < 0 ? err_errno(e, STR_FMT, STR_ARG(path)) : 0;
+}
+
+const struct layer_builder *container_read_layer(const struct container *c, str path)
+{
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    struct member *x = arena ? find(c, path, arena) : NULL;
+    return x ? x->layer : NULL;
+}
+
+int container_rootfs(struct container *c, struct cage_input *ret, struct err *e)
+{
+    if (!c->rootfs)
+        return err_set(e, ERR_INTERNAL, "not a root file system");
+    *ret = (struct cage_input){ .fd = -1, .read = rootfs_read, .ctx = c->rootfs };
+    return 0;
+}

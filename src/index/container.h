@@ -1,0 +1,30 @@
+/*
+ * container.h - where an image lies: an OCI layout folder, an archive (plain or compressed), a root file system folder.
+ *
+ * Shape      container_open() tells the kinds apart by what is there, never by a name. A compressed archive, or one on a pipe, is
+ *            read to its end at once, layers included; the others give ranges of files to be read later.
+ * Ownership  everything lives in the container's arena until container_freep().
+ * Errors     the text names the path and, for archives, the byte.
+ */
+#pragma once
+#include "cage/cage.h"
+#include "image/manifest.h"
+#include "index/layer.h"
+
+enum container_kind { CONTAINER_FOLDER, CONTAINER_ARCHIVE, CONTAINER_STREAM, CONTAINER_ROOTFS };
+
+struct container;
+struct container *container_open(struct cage *c, const char *path,
+                                 struct err *e); /* path "-" is standard input */
+void container_freep(struct container **c);
+enum container_kind container_kind(const struct container *c);
+struct image_files *
+container_files(struct container *c); /* for image_manifest_read(); not for CONTAINER_ROOTFS */
+
+/* FOLDER and ARCHIVE: the stored bytes of a layer. *fd is closed by the caller. Safe from many threads. */
+int container_layer(const struct container *c, str path, int *fd, uint64_t *offset, uint64_t *size,
+                    struct err *e);
+/* STREAM: what was already read of it; NULL if there is no such member. */
+const struct layer_builder *container_read_layer(const struct container *c, str path);
+/* ROOTFS: the wanted files of the folder as one tar: fits cage_input. */
+int container_rootfs(struct container *c, struct cage_input *ret, struct err *e);
