@@ -1,0 +1,134 @@
+/* db.c - for people in doubt: what is in the database, and how old it is. */
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "cmd/command.h"
+#include "cmd/output.h"
+#include "codec/json.h"
+#include "store/store.h"
+
+struct db_options {
+    const char *db, *format;
+};
+
+static const struct option options[] = {
+    { "db", "PLACE", OPT_TEXT, offsetof(struct db_options, db),
+      "the database (a file) instead of the one of this user" },
+    { "format", "NAME", OPT_TEXT, offsetof(struct db_options, format), "table (default) or json" },
+    { 0 },
+};
+_Static_assert(sizeof(struct db_options) <= OPTIONS_SIZE_MAX, "options");
+
+struct status {
+    struct store_counts counts;
+    struct feed_status *feeds;
+    size_t feed_count;
+    int64_t now;
+};
+
+static int64_t age(const struct status *s, const struct feed_status *f)
+{
+    return s->now > f->last_success ? s->now - f->last_success : 0;
+}
+
+static void put_number(struct json_writer *w, const char *key, int64_t value)
+{
+    json_w_key(w, key);
+    json_w_int(w, value);
+}
+
+static void put_feed(struct json_writer *w, const struct status *s, const struct feed_status *f)
+{
+    char when[CLOCK_TEXT];
+    clock_format(f->last_success, when);
+    json_w_object(w);
+    json_w_key(w, "name");
+    json_w_str(w, f->name);
+    put_number(w, "entries", f->advisories);
+    json_w_key(w, "last_success");
+    json_w_str_or_null(w, f->last_success ? str_from(when) : STR(""));
+    json_w_key(w, "age_seconds");
+    if (f->last_success)
+        json_w_int(w, age(s, f));
+    else
+        json_w_null(w);
+    json_w_key(w, "error");
+    json_w_str_or_null(w, f->error);
+    json_w_object_end(w);
+}
+
+static void write_json(const struct status *s, struct buf *out)
+{
+    struct json_writer w = { .out = out, .indent = 2 };
+    json_w_object(&w);
+    put_number(&w, "schema", s->counts.schema);
+    put_number(&w, "generation", s->counts.generation);
+    json_w_key(&w, "counts");
+    json_w_object(&w);
+    put_number(&w, "layers", s->counts.layers);
+    put_number(&w, "images", s->counts.images);
+    put_number(&w, "packages", s->counts.packages);
+    put_number(&w, "advisories", s->counts.advisories);
+    put_number(&w, "ranges", s->counts.ranges);
+    put_number(&w, "changes", s->counts.changes);
+    json_w_object_end(&w);
+    json_w_key(&w, "feeds");
+    json_w_array(&w);
+    for (size_t i = 0; i < s->feed_count; i++)
+        put_feed(&w, s, &s->feeds[i]);
+    json_w_array_end(&w);
+    json_w_object_end(&w);
+    buf_char(out, '\n');
+}
+
+static void write_table(const struct status *s, struct buf *out)
+{
+    buf_printf(out,
+               "generation %lld, schema %lld\n%lld images, %lld layers, %lld packages; %lld advisories, %lld "
+               "affected ranges\n\n",
+               (long long)s->counts.generation, (long long)s->counts.schema, (long long)s->counts.images,
+               (long long)s->counts.layers, (long long)s->counts.packages, (long long)s->counts.advisories,
+               (long long)s->counts.ranges);
+    buf_printf(out, "%-12s %10s  %-20s  %s\n", "FEED", "ENTRIES", "LAST SUCCESS", "LAST ERROR");
+    for (size_t i = 0; i < s->feed_count; i++) {
+        const struct feed_status *f = &s->feeds[i];
+        char when[CLOCK_TEXT];
+        clock_format(f->last_success, when);
+        buf_printf(out, "%-12.*s %10lld  %-20s  " STR_FMT "\n", STR_ARG(f->name), (long long)f->advisories,
+                   f->last_success ? when : "never", STR_ARG(f->error.len ? f->error : STR("-")));
+    }
+}
+
+static int run(const void *opts, char **args, int count, struct err *e)
+{
+    const struct db_options *o = opts;
+    char place[4096];
+    (void)count;
+    bool json = o->format && !strcmp(o->format, "json");
+    if (strcmp(args[0], "status"))
+        return err_set(e, ERR_USAGE, "db: unknown action '%s' (there is: status)", args[0]);
+    if (o->format && !json && strcmp(o->format, "table"))
+        return err_set(e, ERR_USAGE, "--format: '%s' is none of table, json", o->format);
+    if (database_place(o->db, place, sizeof place, e) < 0)
+        return -1;
+    if (access(place, F_OK) < 0)
+        return err_set(e, ERR_NOT_FOUND, "%s: no database yet (eclair update makes it)", place);
+    CLEANUP(store_freep) struct store *store = database_open(place, true, e);
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    CLEANUP(buf_done) struct buf out = { 0 };
+    struct status s = { .now = clock_now() };
+    if (!store || !arena || store_count(store, &s.counts, e) < 0 ||
+        store_feeds(store, arena, &s.feeds, &s.feed_count, e) < 0)
+        return -1;
+    (json ? write_json : write_table)(&s, &out);
+    return out.failed ? err_set(e, ERR_OOM, "status") : output_write(NULL, buf_view(&out), e);
+}
+
+const struct command command_db = {
+    .name = "db",
+    .arguments = "status",
+    .summary = "Tells what the database holds and how old it is",
+    .options = options,
+    .args_min = 1,
+    .args_max = 1,
+    .run = run,
+};

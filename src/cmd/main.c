@@ -1,0 +1,72 @@
+/* main.c - the table of commands, and the one place where an error becomes text and an exit code. */
+#include "cmd/command.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+const struct command *const commands[] = {
+    &command_scan, &command_update, &command_db, &command_version_compare, &command_help, NULL,
+};
+
+const struct command *command_by_name(const char *name)
+{
+    for (size_t i = 0; commands[i]; i++)
+        if (!strcmp(commands[i]->name, name))
+            return commands[i];
+    return NULL;
+}
+
+void warn(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    fputs("eclair: warning: ", stderr);
+    vfprintf(stderr, fmt, ap);
+    fputc('\n', stderr);
+    va_end(ap);
+}
+
+static int run(const struct command *c, int argc, char **argv, struct err *e)
+{
+    _Alignas(max_align_t) char options[OPTIONS_SIZE_MAX] = { 0 };
+    int args = options_parse(c, argc, argv, options, e);
+    if (args == -2) {
+        help_command(c);
+        return 0;
+    }
+    return args < 0 ? -1 : c->run(options, argv, args, e);
+}
+
+static int dispatch(int argc, char **argv, struct err *e)
+{
+    if (argc < 2)
+        return err_set(e, ERR_USAGE, "no command (eclair help lists them)");
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+        help_overview();
+        return 0;
+    }
+    if (!strcmp(argv[1], "--version")) {
+        puts("eclair " ECLAIR_VERSION);
+        return 0;
+    }
+    const struct command *c = command_by_name(argv[1]);
+    if (!c)
+        return err_set(e, ERR_USAGE, "unknown command '%s' (eclair help lists them)", argv[1]);
+    return run(c, argc - 2, argv + 2, e);
+}
+
+int main(int argc, char **argv)
+{
+    struct err e = { 0 };
+    signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error like a full disk, not a death */
+    int code = dispatch(argc, argv, &e);
+    if (code >= 0 && (fflush(stdout) != 0 || ferror(stdout)))
+        code = err_errno(&e, "write to standard output");
+    if (code < 0) {
+        fprintf(stderr, "eclair: %s\n", e.text);
+        code = err_exit_code(e.kind);
+    }
+    return code;
+}

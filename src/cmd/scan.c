@@ -1,0 +1,156 @@
+/* scan.c - the main job: index, match, print. */
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "cage/cage.h"
+#include "cmd/command.h"
+#include "cmd/output.h"
+#include "index/index.h"
+#include "match/match.h"
+#include "policy/policy.h"
+#include "report/report.h"
+
+struct scan_options {
+    const char *db, *format, *output, *severity, *fail_on;
+    int exit_code;
+    bool ignore_unfixed, quiet;
+};
+
+static const struct option options[] = {
+    { "db", "PLACE", OPT_TEXT, offsetof(struct scan_options, db),
+      "the database (a file) instead of the one of this user" },
+    { "format", "NAME", OPT_TEXT, offsetof(struct scan_options, format), "table (default) or json" },
+    { "output", "FILE", OPT_TEXT, offsetof(struct scan_options, output),
+      "write the report there, whole or not at all" },
+    { "severity", "NAME", OPT_TEXT, offsetof(struct scan_options, severity),
+      "leave out findings below it (Negligible, Low, Medium, High, Critical, Defcon1); Unknown ones are "
+      "always shown" },
+    { "ignore-unfixed", NULL, OPT_FLAG, offsetof(struct scan_options, ignore_unfixed),
+      "leave out findings without a fixed version" },
+    { "exit-code", "N", OPT_NUMBER, offsetof(struct scan_options, exit_code),
+      "exit with N when there are findings (default 0)" },
+    { "fail-on", "NAME", OPT_TEXT, offsetof(struct scan_options, fail_on),
+      "only findings of at least this severity count for the exit code (then 4 unless --exit-code says "
+      "otherwise)" },
+    { "quiet", NULL, OPT_FLAG, offsetof(struct scan_options, quiet),
+      "no progress, no warnings on standard error" },
+    { 0 },
+};
+_Static_assert(sizeof(struct scan_options) <= OPTIONS_SIZE_MAX, "options");
+
+static int read_policy(const struct scan_options *o, struct policy *ret, struct err *e)
+{
+    *ret =
+        (struct policy){ .ignore_unfixed = o->ignore_unfixed, .exit_code = o->exit_code, .fail = o->fail_on };
+    if (o->severity && !severity_parse(str_from(o->severity), &ret->minimum))
+        return err_set(e, ERR_USAGE, "--severity: '%s' is no severity", o->severity);
+    if (o->fail_on && !severity_parse(str_from(o->fail_on), &ret->fail_on))
+        return err_set(e, ERR_USAGE, "--fail-on: '%s' is no severity", o->fail_on);
+    return 0;
+}
+
+static void show_progress(struct index_progress *p, size_t done, size_t total)
+{
+    (void)p;
+    fprintf(stderr, "\rlayers read: %zu of %zu%s", done, total, done == total ? "\n" : "");
+    fflush(stderr);
+}
+
+struct scan {
+    struct store *store;
+    struct arena *arena;
+    struct image_index *image;
+    struct report report;
+};
+
+static void scan_done(struct scan *s)
+{
+    store_freep(&s->store);
+    arena_freep(&s->arena);
+}
+
+static int index_and_match(struct scan *s, struct cage *cage, const char *path, const struct scan_options *o,
+                           struct err *e)
+{
+    struct index_progress progress = { show_progress };
+    bool tty = !o->quiet && isatty(STDERR_FILENO);
+    int64_t id;
+    s->arena = arena_new(0);
+    if (!s->arena)
+        return err_set(e, ERR_OOM, "arena");
+    if (index_image(s->store, cage, path, tty ? &progress : NULL, s->arena, &s->image, &id, e) < 0)
+        return -1;
+    return match_image(s->store, s->image, id, clock_now(), s->arena, &s->report, e);
+}
+
+/* A database that fills up or is locked for long while we work must not cost the report: once more, without storing. */
+static bool is_about_storing(enum err_kind kind)
+{
+    return kind == ERR_FULL || kind == ERR_READONLY || kind == ERR_BUSY;
+}
+
+static int scan_image(struct scan *s, struct cage *cage, const char *place, const char *path,
+                      const struct scan_options *o, struct err *e)
+{
+    struct err first = { 0 };
+    s->store = database_open(place, o->quiet, e);
+    if (!s->store)
+        return -1;
+    if (index_and_match(s, cage, path, o, &first) == 0)
+        return 0;
+    if (!is_about_storing(first.kind)) {
+        *e = first;
+        return -1;
+    }
+    scan_done(s);
+    s->store = store_open(place, STORE_SCRATCH, e);
+    if (!s->store)
+        return -1;
+    if (!o->quiet)
+        warn("%s; the result is not stored", first.text);
+    return index_and_match(s, cage, path, o, e);
+}
+
+static int run(const void *opts, char **args, int count, struct err *e)
+{
+    const struct scan_options *o = opts;
+    const struct report_format *format =
+        o->format ? report_format_by_name(str_from(o->format)) : report_formats[0];
+    struct policy policy;
+    char place[4096];
+    (void)count;
+    if (!format)
+        return err_set(e, ERR_USAGE, "--format: '%s' is none of table, json", o->format);
+    if (read_policy(o, &policy, e) < 0 || database_place(o->db, place, sizeof place, e) < 0)
+        return -1;
+    CLEANUP(cage_freep) struct cage *cage = cage_new(index_tasks, NULL, e);
+    CLEANUP(scan_done) struct scan s = { 0 };
+    if (!cage || scan_image(&s, cage, place, args[0], o, e) < 0)
+        return -1;
+    policy_apply(&policy, &s.report.match);
+    CLEANUP(buf_done) struct buf out = { 0 };
+    format->write(&s.report, &out);
+    if (out.failed)
+        return err_set(e, ERR_OOM, "no memory for the report");
+    if (output_write(o->output, buf_view(&out), e) < 0)
+        return -1;
+    if (!o->quiet && format != &report_table)
+        for (size_t i = 0; i < s.report.warning_count; i++)
+            warn(STR_FMT, STR_ARG(s.report.warnings[i]));
+    return policy_exit(&policy, &s.report);
+}
+
+const struct command command_scan = {
+    .name = "scan",
+    .arguments = "IMAGE",
+    .summary = "Finds the known vulnerabilities of an image",
+    .details =
+        "IMAGE is an archive of `docker save` or `podman save`, an OCI layout (folder or tar), or a root "
+        "file system\n"
+        "folder; archives and layers may be plain, gzip, zstd, bzip2 or xz; \"-\" reads an archive from "
+        "standard input.\n"
+        "Exit code: 0 done, 1 failure, 2 usage, 3 not covered, else what --exit-code and --fail-on say.",
+    .options = options,
+    .args_min = 1,
+    .args_max = 1,
+    .run = run,
+};

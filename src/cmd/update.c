@@ -1,0 +1,99 @@
+/* update.c - feeds once: each source by itself, so that one that fails leaves the others alone. */
+#include "base/cleanup.h"
+#include "cage/cage.h"
+#include "cmd/command.h"
+#include "feed/feed.h"
+#include "feed/update.h"
+#include "net/http.h"
+#include "store/store.h"
+
+struct update_options {
+    const char *db, *mirror;
+    bool quiet;
+};
+
+static const struct option options[] = {
+    { "db", "PLACE", OPT_TEXT, offsetof(struct update_options, db),
+      "the database (a file) instead of the one of this user" },
+    { "mirror", "DIR_OR_URL", OPT_TEXT, offsetof(struct update_options, mirror),
+      "take every source from DIR_OR_URL/SOURCE instead of its own place" },
+    { "quiet", NULL, OPT_FLAG, offsetof(struct update_options, quiet), "print nothing but errors" },
+    { 0 },
+};
+_Static_assert(sizeof(struct update_options) <= OPTIONS_SIZE_MAX, "options");
+
+static const struct cage_task *const tasks[] = { &feed_task, NULL };
+
+static void tell(const struct feed *f, const struct update_result *r)
+{
+    switch (r->outcome) {
+    case UPDATE_LOADED:
+        printf("%s: %lld advisories new, %lld changed, %lld withdrawn, %lld as before\n", f->name,
+               (long long)r->counts.added, (long long)r->counts.changed, (long long)r->counts.withdrawn,
+               (long long)r->counts.unchanged);
+        break;
+    case UPDATE_UNCHANGED:
+        printf("%s: nothing new\n", f->name);
+        break;
+    case UPDATE_NOT_MIRRORED:
+        printf("%s: not mirrored\n", f->name);
+        break;
+    }
+    fflush(stdout);
+}
+
+static bool wanted(const struct feed *f, char **args, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (!strcmp(args[i], f->name))
+            return true;
+    return count == 0;
+}
+
+static int check_names(char **args, int count, struct err *e)
+{
+    for (int i = 0; i < count; i++)
+        if (!feed_by_name(str_from(args[i])))
+            return err_set(e, ERR_USAGE, "update: unknown source '%s'", args[i]);
+    return 0;
+}
+
+static int run(const void *opts, char **args, int count, struct err *e)
+{
+    const struct update_options *o = opts;
+    char place[4096];
+    int code = 0;
+    if (check_names(args, count, e) < 0 || database_place(o->db, place, sizeof place, e) < 0)
+        return -1;
+    CLEANUP(cage_freep) struct cage *cage = cage_new(tasks, NULL, e);
+    if (cage && http_init(e) < 0)
+        return -1;
+    CLEANUP(store_freep) struct store *store = cage ? store_open(place, STORE_WRITE, e) : NULL;
+    if (!store)
+        return -1;
+    for (size_t i = 0; feeds[i]; i++) {
+        struct update_result result = { 0 };
+        struct err failure = { 0 };
+        if (!wanted(feeds[i], args, count))
+            continue;
+        if (feed_update(store, cage, feeds[i], o->mirror, &result, &failure) < 0) {
+            fprintf(stderr, "eclair: %s\n", failure.text);
+            code = err_exit_code(failure.kind);
+        } else if (!o->quiet) {
+            tell(feeds[i], &result);
+        }
+    }
+    return code;
+}
+
+const struct command command_update = {
+    .name = "update",
+    .arguments = "[SOURCE...]",
+    .summary = "Brings the vulnerability data up to date",
+    .details = "Without SOURCE all of them: debian, alpine. Only differences are written; a source that "
+               "cannot be read, or is\n"
+               "broken, changes nothing and leaves the others alone. Exit code 1 when one failed.",
+    .options = options,
+    .args_max = 64,
+    .run = run,
+};

@@ -1,0 +1,67 @@
+#include "match/match.h"
+#include "base/clock.h"
+
+const char *coverage_name(enum coverage c)
+{
+    static const char *const names[] = {
+        [COVERAGE_FULL] = "full", [COVERAGE_NONE] = "none", [COVERAGE_EMPTY] = "empty"
+    };
+    return names[c];
+}
+
+static str missing(const struct report *r, struct arena *arena)
+{
+    const struct distribution *d = &r->image->distribution;
+    if (!d->id.len)
+        return STR("not covered: no distribution was recognised in the image");
+    if (!d->namespace.len)
+        return arena_printf(arena, "not covered: the distribution '" STR_FMT " " STR_FMT "' is not supported",
+                            STR_ARG(d->id), STR_ARG(d->version));
+    return arena_printf(arena, "not covered: no feed is loaded for " STR_FMT " (eclair update loads them)",
+                        STR_ARG(d->namespace));
+}
+
+static void check_age(struct report *r, struct arena *arena)
+{
+    char today[CLOCK_TEXT];
+    clock_format(r->now, today);
+    r->end_of_life = distribution_end_of_life(r->image->distribution.namespace);
+    if (r->end_of_life.len && str_cmp(r->end_of_life, str_head(str_from(today), r->end_of_life.len)) < 0)
+        r->warnings[r->warning_count++] = arena_printf(
+            arena,
+            STR_FMT " reached its end of life on " STR_FMT ": its feed may not tell what was found since",
+            STR_ARG(r->image->distribution.namespace), STR_ARG(r->end_of_life));
+}
+
+static void judge(struct report *r, struct arena *arena)
+{
+    const struct image_index *i = r->image;
+    for (size_t k = 0; k < i->note_count; k++)
+        r->warnings[r->warning_count++] = i->notes[k];
+    check_age(r, arena);
+    if (i->unreadable) {
+        r->coverage = COVERAGE_NONE;
+        r->warnings[r->warning_count++] =
+            STR("not covered: the image has an rpm database, which cannot be read yet");
+    } else if (!i->package_count) {
+        r->coverage = COVERAGE_EMPTY;
+        r->warnings[r->warning_count++] = STR("the image has no package that a package manager installed");
+    } else if (!r->match.feed_count) {
+        r->coverage = COVERAGE_NONE;
+        r->warnings[r->warning_count++] = missing(r, arena);
+    }
+}
+
+int match_image(struct store *s, const struct image_index *image, int64_t image_id, int64_t now,
+                struct arena *arena, struct report *ret, struct err *e)
+{
+    *ret = (struct report){ .image = image,
+                            .now = now,
+                            .warnings = arena_array(arena, str, image->note_count + 3) };
+    if (!ret->warnings)
+        return err_set(e, ERR_OOM, "report");
+    if (store_match(s, image_id, arena, &ret->match, e) < 0)
+        return -1;
+    judge(ret, arena);
+    return arena_failed(arena) ? err_set(e, ERR_OOM, "report") : 0;
+}

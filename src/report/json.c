@@ -1,0 +1,171 @@
+/* json.c - `eclair scan --format json`; its shape is docs/report.schema.json. */
+#include "base/clock.h"
+#include "codec/json.h"
+#include "codec/sha256.h"
+#include "report/report.h"
+
+#define SCHEMA_VERSION 1
+
+static void text(struct json_writer *w, const char *key, str value)
+{
+    json_w_key(w, key);
+    json_w_str(w, value);
+}
+
+static void text_or_null(struct json_writer *w, const char *key, str value)
+{
+    json_w_key(w, key);
+    json_w_str_or_null(w, value);
+}
+
+static void number(struct json_writer *w, const char *key, int64_t value)
+{
+    json_w_key(w, key);
+    json_w_int(w, value);
+}
+
+static void image(struct json_writer *w, const struct report *r)
+{
+    const struct image_index *i = r->image;
+    json_w_key(w, "image");
+    json_w_object(w);
+    text(w, "name", i->name);
+    text(w, "digest", i->digest);
+    json_w_object_end(w);
+    json_w_key(w, "distribution");
+    if (!i->distribution.id.len) {
+        json_w_null(w);
+        return;
+    }
+    json_w_object(w);
+    text(w, "id", i->distribution.id);
+    text(w, "version", i->distribution.version);
+    text(w, "name", i->distribution.name);
+    text_or_null(w, "namespace", i->distribution.namespace);
+    text_or_null(w, "end_of_life", r->end_of_life);
+    json_w_object_end(w);
+}
+
+static void database(struct json_writer *w, const struct report *r)
+{
+    json_w_key(w, "database");
+    json_w_object(w);
+    number(w, "generation", r->match.generation);
+    json_w_key(w, "feeds");
+    json_w_array(w);
+    for (size_t i = 0; i < r->match.feed_count; i++) {
+        const struct match_feed *f = &r->match.feeds[i];
+        char when[CLOCK_TEXT];
+        clock_format(f->last_success, when);
+        json_w_object(w);
+        text(w, "name", f->name);
+        text(w, "last_success", str_from(when));
+        number(w, "age_seconds", r->now > f->last_success ? r->now - f->last_success : 0);
+        json_w_object_end(w);
+    }
+    json_w_array_end(w);
+    json_w_object_end(w);
+}
+
+static str layer_digest(const struct image_index *i, uint32_t layer)
+{
+    return layer < i->layer_count ? i->layers[layer]->digest : STR("");
+}
+
+static void layers(struct json_writer *w, const struct image_index *i)
+{
+    json_w_key(w, "layers");
+    json_w_array(w);
+    for (size_t k = 0; k < i->layer_count; k++) {
+        json_w_object(w);
+        text(w, "digest", i->layers[k]->digest);
+        number(w, "size", (int64_t)i->layers[k]->size);
+        json_w_object_end(w);
+    }
+    json_w_array_end(w);
+}
+
+/* Names are bytes: where JSON cannot show them, their digits are there too (design.md 9, Limits). */
+static void name(struct json_writer *w, str value)
+{
+    text(w, "name", value);
+    if (str_utf8(value) || value.len > PACKAGE_TEXT_MAX)
+        return;
+    char hex[2 * PACKAGE_TEXT_MAX + 1];
+    hex_encode(value.ptr, value.len, hex);
+    text(w, "name_hex", str_from(hex));
+}
+
+static void packages(struct json_writer *w, const struct image_index *i)
+{
+    json_w_key(w, "packages");
+    json_w_array(w);
+    for (size_t k = 0; k < i->package_count; k++) {
+        const struct package *p = &i->packages[k].package;
+        json_w_object(w);
+        name(w, p->name);
+        text(w, "version", p->version);
+        text(w, "kind", p->kind);
+        text(w, "arch", p->arch);
+        text(w, "source", p->source);
+        text(w, "source_version", p->source_version);
+        text(w, "layer", layer_digest(i, i->packages[k].layer));
+        json_w_object_end(w);
+    }
+    json_w_array_end(w);
+}
+
+static void finding(struct json_writer *w, const struct image_index *i, const struct finding *f)
+{
+    const struct image_package *ip = &i->packages[f->package];
+    json_w_object(w);
+    text(w, "id", f->id);
+    text(w, "package", ip->package.name);
+    text(w, "version", ip->package.version);
+    text(w, "source", ip->package.source);
+    text(w, "source_version", ip->package.source_version);
+    text_or_null(w, "fixed_version", f->fixed_version);
+    text(w, "fix_state", str_from(fix_state_name(f->state)));
+    text(w, "severity", str_from(severity_name(f->severity)));
+    text(w, "severity_source", f->severity_source);
+    text(w, "namespace", f->namespace);
+    text(w, "layer", layer_digest(i, ip->layer));
+    json_w_key(w, "links");
+    json_w_array(w);
+    if (f->link.len)
+        json_w_str(w, f->link);
+    json_w_array_end(w);
+    text(w, "feed", f->feed);
+    text(w, "title", f->title);
+    text(w, "description", f->description);
+    json_w_key(w, "uncertain");
+    json_w_bool(w, f->uncertain);
+    json_w_object_end(w);
+}
+
+static void write_json(const struct report *r, struct buf *out)
+{
+    struct json_writer w = { .out = out, .indent = 2 };
+    json_w_object(&w);
+    number(&w, "schema_version", SCHEMA_VERSION);
+    image(&w, r);
+    text(&w, "coverage", str_from(coverage_name(r->coverage)));
+    json_w_key(&w, "warnings");
+    json_w_array(&w);
+    for (size_t i = 0; i < r->warning_count; i++)
+        json_w_str(&w, r->warnings[i]);
+    json_w_array_end(&w);
+    database(&w, r);
+    layers(&w, r->image);
+    packages(&w, r->image);
+    json_w_key(&w, "findings");
+    json_w_array(&w);
+    for (size_t i = 0; i < r->match.finding_count; i++)
+        finding(&w, r->image, &r->match.findings[i]);
+    json_w_array_end(&w);
+    json_w_object_end(&w);
+    buf_char(out, '\n');
+}
+
+const struct report_format report_json = { "json", "everything, for programs (docs/report.schema.json)",
+                                           write_json };

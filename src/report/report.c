@@ -1,0 +1,11 @@
+#include "report/report.h"
+
+const struct report_format *const report_formats[] = { &report_table, &report_json, NULL };
+
+const struct report_format *report_format_by_name(str name)
+{
+    for (size_t i = 0; report_formats[i]; i++)
+        if (str_eq(name, str_from(report_formats[i]->name)))
+            return report_formats[i];
+    return NULL;
+}

@@ -1,0 +1,155 @@
+/* table.c - for people: what to look at first stands first. */
+#include "base/clock.h"
+#include "report/report.h"
+
+#include <stdlib.h>
+
+enum { COLUMNS = 5, WIDTH_MAX = 44 };
+
+struct row {
+    const struct finding *finding;
+    const struct package *package;
+};
+
+static int by_weight(const void *a, const void *b)
+{
+    const struct row *x = a, *y = b;
+    if (x->finding->severity != y->finding->severity)
+        return x->finding->severity < y->finding->severity ? 1 : -1;
+    if (x->finding->package != y->finding->package)
+        return x->finding->package < y->finding->package ? -1 : 1;
+    return str_cmp(x->finding->id, y->finding->id);
+}
+
+static void cells(const struct row *r, str ret[COLUMNS])
+{
+    ret[0] = str_from(severity_name(r->finding->severity));
+    ret[1] = r->finding->id;
+    ret[2] = r->package->name;
+    ret[3] = r->package->version;
+    ret[4] = r->finding->fixed_version.len ? r->finding->fixed_version : STR("-");
+}
+
+/* Text from images and feeds goes to a terminal: nothing that it would obey. */
+static void put_clean(struct buf *out, str s)
+{
+    bool utf8 = str_utf8(s);
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.ptr[i];
+        bool c1 = c == 0xc2 && i + 1 < s.len && (unsigned char)s.ptr[i + 1] < 0xa0;
+        if (c < 0x20 || c == 0x7f || c1 || (c >= 0x80 && !utf8)) {
+            buf_char(out, '?');
+            i += c1;
+        } else {
+            buf_char(out, (char)c);
+        }
+    }
+}
+
+static void put_line(struct buf *out, const str cell[COLUMNS], const size_t width[COLUMNS])
+{
+    for (size_t i = 0; i < COLUMNS; i++) {
+        put_clean(out, cell[i]);
+        for (size_t n = cell[i].len; i + 1 < COLUMNS && n < width[i] + 2; n++)
+            buf_char(out, ' ');
+        if (i + 1 < COLUMNS && cell[i].len >= width[i] + 2)
+            buf_char(out, ' ');
+    }
+    buf_char(out, '\n');
+}
+
+static void findings(const struct report *r, const struct row *rows, struct buf *out)
+{
+    const str head[COLUMNS] = { STR("SEVERITY"), STR("ID"), STR("PACKAGE"), STR("INSTALLED"),
+                                STR("FIXED IN") };
+    size_t width[COLUMNS];
+    str cell[COLUMNS];
+    for (size_t k = 0; k < COLUMNS; k++)
+        width[k] = head[k].len;
+    for (size_t i = 0; i < r->match.finding_count; i++) {
+        cells(&rows[i], cell);
+        for (size_t k = 0; k < COLUMNS; k++)
+            if (cell[k].len > width[k])
+                width[k] = cell[k].len < WIDTH_MAX ? cell[k].len : WIDTH_MAX;
+    }
+    put_line(out, head, width);
+    for (size_t i = 0; i < r->match.finding_count; i++) {
+        cells(&rows[i], cell);
+        put_line(out, cell, width);
+    }
+    buf_char(out, '\n');
+}
+
+static void put_age(struct buf *out, int64_t seconds)
+{
+    static const struct {
+        int64_t seconds;
+        const char *unit;
+    } units[] = { { 86400, "d" }, { 3600, "h" }, { 60, "min" }, { 1, "s" } };
+    size_t i = 0;
+    while (i + 1 < sizeof units / sizeof *units && seconds < units[i].seconds)
+        i++;
+    buf_printf(out, "%lld %s", (long long)(seconds / units[i].seconds), units[i].unit);
+}
+
+static void heading(const struct report *r, struct buf *out)
+{
+    const struct distribution *d = &r->image->distribution;
+    put_clean(out, r->image->name);
+    buf_str(out, STR(": "));
+    put_clean(out, d->name.len ? d->name : d->id.len ? d->id : STR("no known distribution"));
+    buf_printf(out, ", %zu packages in %zu layers\n", r->image->package_count, r->image->layer_count);
+    for (size_t i = 0; i < r->match.feed_count; i++) {
+        const struct match_feed *f = &r->match.feeds[i];
+        buf_str(out, i ? STR(", ") : STR("feeds: "));
+        put_clean(out, f->name);
+        buf_str(out, STR(" ("));
+        put_age(out, r->now > f->last_success ? r->now - f->last_success : 0);
+        buf_str(out, STR(" old)"));
+    }
+    buf_str(out, r->match.feed_count ? STR("\n") : STR(""));
+    buf_char(out, '\n');
+}
+
+static void summary(const struct report *r, struct buf *out)
+{
+    size_t count[SEVERITIES] = { 0 }, fixed = 0;
+    for (size_t i = 0; i < r->match.finding_count; i++) {
+        count[r->match.findings[i].severity]++;
+        fixed += r->match.findings[i].fixed_version.len > 0;
+    }
+    if (r->coverage == COVERAGE_FULL || r->match.finding_count)
+        buf_printf(out, "%zu findings, %zu with a fix", r->match.finding_count, fixed);
+    for (int s = SEVERITIES - 1; s >= 0; s--)
+        if (count[s])
+            buf_printf(out, "%s%zu %s", s == SEVERITIES - 1 || !out->len ? "" : ", ", count[s],
+                       severity_name((enum severity)s));
+    if (r->coverage == COVERAGE_FULL || r->match.finding_count)
+        buf_char(out, '\n');
+    for (size_t i = 0; i < r->warning_count; i++) {
+        buf_str(out, STR("warning: "));
+        put_clean(out, r->warnings[i]);
+        buf_char(out, '\n');
+    }
+}
+
+static void write_table(const struct report *r, struct buf *out)
+{
+    struct row *rows = calloc(r->match.finding_count + 1, sizeof *rows);
+    if (!rows) {
+        out->failed = true;
+        return;
+    }
+    for (size_t i = 0; i < r->match.finding_count; i++) {
+        const struct finding *f = &r->match.findings[i];
+        rows[i] = (struct row){ f, &r->image->packages[f->package].package };
+    }
+    qsort(rows, r->match.finding_count, sizeof *rows, by_weight);
+    heading(r, out);
+    if (r->match.finding_count)
+        findings(r, rows, out);
+    summary(r, out);
+    free(rows);
+}
+
+const struct report_format report_table = { "table", "a table for people", write_table };
