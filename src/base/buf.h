@@ -18,7 +18,8 @@ void buf_add(struct buf *b, const void *bytes, size_t n);
 void buf_str(struct buf *b, str s);
 void buf_char(struct buf *b, char c);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-char *buf_reserve(struct buf *b, size_t n); /* n writable bytes at the end (raise len yourself); NULL when refused */
+char *buf_reserve(struct buf *b,
+                  size_t n); /* n writable bytes at the end (raise len yourself); NULL when refused */
 static inline str buf_view(const struct buf *b) { return (str){ b->ptr, b->len }; }
 static inline void buf_clear(struct buf *b) { b->len = 0, b->failed = false; }
 void buf_done(struct buf *b); /* frees and zeroes; for CLEANUP() on a struct buf */

@@ -36,7 +36,8 @@ struct err { /* lives on the stack of whoever will report it; owns nothing */
 
 /* Both return -1, so a failing branch is one line. */
 int err_set(struct err *e, enum err_kind kind, const char *fmt, ...) PRINTF(3, 4);
-int err_wrap(struct err *e, const char *fmt, ...) PRINTF(2, 3); /* puts "fmt: " before the text, keeps the kind */
+int err_wrap(struct err *e, const char *fmt, ...)
+    PRINTF(2, 3); /* puts "fmt: " before the text, keeps the kind */
 int err_errno(struct err *e, const char *fmt, ...) PRINTF(2, 3); /* "fmt: strerror(errno)", kind from errno */
 
 const char *err_kind_name(enum err_kind kind); /* "format": for frames and logs */

@@ -22,7 +22,10 @@ typedef struct {
 static inline str str_from(const char *z) { return (str){ z, z ? strlen(z) : 0 }; } /* NULL is empty */
 static inline str str_of(const void *ptr, size_t len) { return (str){ ptr, len }; }
 static inline bool str_eq(str a, str b) { return a.len == b.len && (!a.len || !memcmp(a.ptr, b.ptr, a.len)); }
-static inline bool str_starts(str s, str head) { return s.len >= head.len && !memcmp(s.ptr, head.ptr, head.len); }
+static inline bool str_starts(str s, str head)
+{
+    return s.len >= head.len && !memcmp(s.ptr, head.ptr, head.len);
+}
 static inline bool str_ends(str s, str tail)
 {
     return s.len >= tail.len && !memcmp(s.ptr + s.len - tail.len, tail.ptr, tail.len);
@@ -34,13 +37,13 @@ static inline str str_skip(str s, size_t n) /* without its first n bytes (n is c
 }
 static inline str str_head(str s, size_t n) { return (str){ s.ptr, n < s.len ? n : s.len }; }
 
-int str_cmp(str a, str b);          /* memcmp order, the shorter first: <0, 0, >0 */
-str str_trim(str s);                /* without blanks (space \t \r \n \v \f) at both ends */
-str str_cut(str *rest, char c);     /* what stands before the first c (or all); *rest keeps what follows it */
-str str_line(str *rest);            /* next line without its "\n" or "\r\n"; *rest keeps the following ones */
-str str_word(str *rest);            /* next run of non-blanks, empty at the end; *rest keeps what follows */
+int str_cmp(str a, str b);      /* memcmp order, the shorter first: <0, 0, >0 */
+str str_trim(str s);            /* without blanks (space \t \r \n \v \f) at both ends */
+str str_cut(str *rest, char c); /* what stands before the first c (or all); *rest keeps what follows it */
+str str_line(str *rest);        /* next line without its "\n" or "\r\n"; *rest keeps the following ones */
+str str_word(str *rest);        /* next run of non-blanks, empty at the end; *rest keeps what follows */
 bool str_to_u64(str s, uint64_t *ret); /* decimal digits only; false when empty, other bytes or too large */
-ptrdiff_t str_find(str s, char c);  /* index of the first c, -1 without */
-ptrdiff_t str_rfind(str s, char c); /* index of the last c, -1 without */
-bool str_utf8(str s);               /* is it valid UTF-8 (RFC 3629: no surrogates, no overlong forms) */
-uint64_t str_hash(str s);           /* for hash tables of trusted size; not secret, not stable across releases */
+ptrdiff_t str_find(str s, char c);     /* index of the first c, -1 without */
+ptrdiff_t str_rfind(str s, char c);    /* index of the last c, -1 without */
+bool str_utf8(str s);                  /* is it valid UTF-8 (RFC 3629: no surrogates, no overlong forms) */
+uint64_t str_hash(str s); /* for hash tables of trusted size; not secret, not stable across releases */

@@ -7,10 +7,11 @@ struct strmap {
         str key; /* ptr NULL = free */
         uint64_t hash;
         void *value;
-    } *slots;
+    } * slots;
     size_t count, cap;
 };
 
-void **strmap_at(struct strmap *m, str key);        /* the value's place, made (NULL) if new; NULL when out of memory */
-void *strmap_get(const struct strmap *m, str key);  /* NULL if absent */
-void strmap_done(struct strmap *m);                 /* for CLEANUP(); frees the table, not the values */
+void **strmap_at(struct strmap *m,
+                 str key); /* the value's place, made (NULL) if new; NULL when out of memory */
+void *strmap_get(const struct strmap *m, str key); /* NULL if absent */
+void strmap_done(struct strmap *m);                /* for CLEANUP(); frees the table, not the values */

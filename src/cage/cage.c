@@ -110,7 +110,9 @@ static int send_start(struct run *r, str params, const int fds[3], struct err *e
         struct cmsghdr align;
         char bytes[CMSG_SPACE(3 * sizeof(int))];
     } ctl = { 0 };
-    struct msghdr msg = { .msg_iov = io, .msg_iovlen = 2, .msg_control = ctl.bytes, .msg_controllen = sizeof ctl.bytes };
+    struct msghdr msg = {
+        .msg_iov = io, .msg_iovlen = 2, .msg_control = ctl.bytes, .msg_controllen = sizeof ctl.bytes
+    };
     struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
     c->cmsg_level = SOL_SOCKET, c->cmsg_type = SCM_RIGHTS, c->cmsg_len = CMSG_LEN(3 * sizeof(int));
     memcpy(CMSG_DATA(c), fds, 3 * sizeof(int));
@@ -215,8 +217,8 @@ static int on_error(str body, struct err *e)
     return err_set(e, (enum err_kind)kind, STR_FMT, STR_ARG(body));
 }
 
-static int on_one_frame(struct run *r, unsigned type, str body, cage_on_frame *on_frame, void *ctx, struct buf *summary,
-                        struct err *e)
+static int on_one_frame(struct run *r, unsigned type, str body, cage_on_frame *on_frame, void *ctx,
+                        struct buf *summary, struct err *e)
 {
     switch (type) {
     case FRAME_END:
@@ -282,7 +284,8 @@ static int on_death(struct run *r, struct err *e)
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
         return err_set(e, ERR_LIMIT, "worker took more than %u s of CPU time", r->cage->limits.max_cpu_s);
     if (WIFSIGNALED(status))
-        return err_set(e, ERR_CAGE, "worker died of signal %d (%s)", WTERMSIG(status), meaning(WTERMSIG(status)));
+        return err_set(e, ERR_CAGE, "worker died of signal %d (%s)", WTERMSIG(status),
+                       meaning(WTERMSIG(status)));
     return err_set(e, ERR_CAGE, "worker ended with %d and no result", WEXITSTATUS(status));
 }
 
@@ -299,7 +302,8 @@ static int drain_output(struct run *r, cage_on_frame *on_frame, void *ctx, struc
     r->frames.len += (size_t)n;
     r->output += (uint64_t)n;
     if (r->output > r->cage->limits.max_output)
-        return err_set(e, ERR_LIMIT, "worker gave more than %llu bytes of results", (unsigned long long)r->cage->limits.max_output);
+        return err_set(e, ERR_LIMIT, "worker gave more than %llu bytes of results",
+                       (unsigned long long)r->cage->limits.max_output);
     return take_frames(r, on_frame, ctx, summary, e);
 }
 
@@ -307,7 +311,8 @@ static int pump(struct run *r, cage_on_frame *on_frame, void *ctx, struct buf *s
 {
     while (!r->ended) {
         bool feeding = r->in_fd >= 0 && (r->in->fd < 0 || r->left);
-        struct pollfd p[2] = { { .fd = r->out_fd, .events = POLLIN }, { .fd = feeding ? r->in_fd : -1, .events = POLLOUT } };
+        struct pollfd p[2] = { { .fd = r->out_fd, .events = POLLIN },
+                               { .fd = feeding ? r->in_fd : -1, .events = POLLOUT } };
         int64_t left = r->deadline - clock_ms();
         if (left <= 0)
             return err_set(e, ERR_LIMIT, "took longer than %u s", r->cage->limits.max_wall_s);
@@ -321,10 +326,11 @@ static int pump(struct run *r, cage_on_frame *on_frame, void *ctx, struct buf *s
     return 0;
 }
 
-int cage_run(struct cage *c, const struct cage_task *task, str params, const struct cage_input *in, cage_on_frame *on_frame,
-             void *ctx, struct buf *summary, struct err *e)
+int cage_run(struct cage *c, const struct cage_task *task, str params, const struct cage_input *in,
+             cage_on_frame *on_frame, void *ctx, struct buf *summary, struct err *e)
 {
-    CLEANUP(run_done) struct run r = {
+    CLEANUP(run_done)
+    struct run r = {
         .cage = c,
         .task = task,
         .in = in,

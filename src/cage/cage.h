@@ -16,7 +16,7 @@
 struct cage;
 struct stream;
 
-struct cage_limits { /* of one worker; 0 = the default in brackets */
+struct cage_limits {     /* of one worker; 0 = the default in brackets */
     uint64_t max_memory; /* bytes of address space beyond the start [512 MiB]; off in sanitizer builds */
     unsigned max_cpu_s;  /* seconds of CPU time [600] */
     unsigned max_wall_s; /* seconds [1200] */
@@ -36,15 +36,18 @@ struct cage_task {
 struct cage_input {
     int fd; /* a regular file, or -1 */
     uint64_t offset, size;
-    int (*read)(void *ctx, str *ret, struct err *e); /* 1 a chunk that lives until the next call, 0 end, -1 error */
+    int (*read)(void *ctx, str *ret,
+                struct err *e); /* 1 a chunk that lives until the next call, 0 end, -1 error */
     void *ctx;
 };
 
-typedef int cage_on_frame(void *ctx, unsigned type, str body, struct err *e); /* 0 go on, -1 stop the job with e */
+typedef int cage_on_frame(void *ctx, unsigned type, str body,
+                          struct err *e); /* 0 go on, -1 stop the job with e */
 
 struct cage *cage_new(const struct cage_task *const tasks[], const struct cage_limits *limits, struct err *e);
-int cage_run(struct cage *c, const struct cage_task *task, str params, const struct cage_input *in, cage_on_frame *on_frame,
-             void *ctx, struct buf *summary, struct err *e); /* summary: NULL, or gets the END frame's body */
+int cage_run(struct cage *c, const struct cage_task *task, str params, const struct cage_input *in,
+             cage_on_frame *on_frame, void *ctx, struct buf *summary,
+             struct err *e); /* summary: NULL, or gets the END frame's body */
 void cage_freep(struct cage **c);
 
 /* Worker side of random access jobs: exactly `size` bytes at `offset` of the input into `ret`, or -1. */

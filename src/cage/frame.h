@@ -20,7 +20,8 @@ enum frame_type {
 
 /* Worker side. Frames are gathered and written in large pieces. */
 struct frame_writer;
-int frame_put(struct frame_writer *w, unsigned type, str body, struct err *e); /* -1: too large, or the parent is gone */
+int frame_put(struct frame_writer *w, unsigned type, str body,
+              struct err *e); /* -1: too large, or the parent is gone */
 int frame_flush(struct frame_writer *w, struct err *e);
 
 /* Outside a worker, for tests and fuzzers: frames go to fd, which stays the caller's. NULL when out of memory. */

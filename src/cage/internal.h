@@ -13,10 +13,12 @@ struct cage_message {
 };
 
 /* Never returns: serves the control socket until the parent is gone. */
-_Noreturn void zygote_main(int control, const struct cage_task *const tasks[], const struct cage_limits *limits);
+_Noreturn void zygote_main(int control, const struct cage_task *const tasks[],
+                           const struct cage_limits *limits);
 
 /* Never returns: shuts the cage around this process and runs the task. */
 struct seccomp_program;
-struct seccomp_program *seccomp_program_new(void); /* the filter, compiled once in the zygote; NULL on failure */
-_Noreturn void worker_main(const struct cage_task *task, str params, int in_fd, int out_fd, const struct seccomp_program *filter,
-                           const struct cage_limits *limits);
+struct seccomp_program *
+seccomp_program_new(void); /* the filter, compiled once in the zygote; NULL on failure */
+_Noreturn void worker_main(const struct cage_task *task, str params, int in_fd, int out_fd,
+                           const struct seccomp_program *filter, const struct cage_limits *limits);

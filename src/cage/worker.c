@@ -8,6 +8,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -19,12 +20,14 @@ struct seccomp_program {
 static int allow_always(scmp_filter_ctx f)
 {
     static const int calls[] = {
-        SCMP_SYS(read),  SCMP_SYS(write),        SCMP_SYS(close),         SCMP_SYS(munmap), SCMP_SYS(mremap),
-        SCMP_SYS(brk),   SCMP_SYS(madvise),      SCMP_SYS(futex),         SCMP_SYS(exit),   SCMP_SYS(exit_group),
-        SCMP_SYS(getrandom), SCMP_SYS(rt_sigreturn), SCMP_SYS(clock_gettime),
+        SCMP_SYS(read),          SCMP_SYS(write),          SCMP_SYS(close),
+        SCMP_SYS(munmap),        SCMP_SYS(mremap),         SCMP_SYS(brk),
+        SCMP_SYS(madvise),       SCMP_SYS(futex),          SCMP_SYS(exit),
+        SCMP_SYS(exit_group),    SCMP_SYS(getrandom),      SCMP_SYS(rt_sigreturn),
+        SCMP_SYS(clock_gettime),
 #ifdef ECLAIR_SANITIZED /* what the sanitizers' runtimes do on their own */
-        SCMP_SYS(sigaltstack), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigaction), SCMP_SYS(sched_yield), SCMP_SYS(gettid),
-        SCMP_SYS(getpid),
+        SCMP_SYS(sigaltstack),   SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigaction),
+        SCMP_SYS(sched_yield),   SCMP_SYS(gettid),         SCMP_SYS(getpid),
 #endif
     };
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
@@ -106,9 +109,11 @@ int frame_flush(struct frame_writer *w, struct err *e)
 int frame_put(struct frame_writer *w, unsigned type, str body, struct err *e)
 {
     if (body.len > FRAME_MAX)
-        return err_set(e, ERR_LIMIT, "a record of %zu bytes is larger than a frame (%u)", body.len, FRAME_MAX);
+        return err_set(e, ERR_LIMIT, "a record of %zu bytes is larger than a frame (%u)", body.len,
+                       FRAME_MAX);
     uint32_t len = (uint32_t)body.len;
-    uint8_t head[5] = { (uint8_t)len, (uint8_t)(len >> 8), (uint8_t)(len >> 16), (uint8_t)(len >> 24), (uint8_t)type };
+    uint8_t head[5] = { (uint8_t)len, (uint8_t)(len >> 8), (uint8_t)(len >> 16), (uint8_t)(len >> 24),
+                        (uint8_t)type };
     buf_add(&w->pending, head, sizeof head);
     buf_str(&w->pending, body);
     if (w->pending.failed)
@@ -132,7 +137,8 @@ int cage_want(struct frame_writer *out, uint64_t offset, size_t size, void *ret,
         if (n < 0)
             return err_errno(e, "read the input");
         if (n == 0)
-            return err_set(e, ERR_FORMAT, "byte %llu: the input ends early", (unsigned long long)(offset + have));
+            return err_set(e, ERR_FORMAT, "byte %llu: the input ends early",
+                           (unsigned long long)(offset + have));
         have += (size_t)n;
     }
     return 0;
@@ -189,14 +195,15 @@ static int arrange(int in_fd, int out_fd)
     return close_range(5, ~0U, 0);
 }
 
-_Noreturn void worker_main(const struct cage_task *task, str params, int in_fd, int out_fd, const struct seccomp_program *filter,
-                           const struct cage_limits *limits)
+_Noreturn void worker_main(const struct cage_task *task, str params, int in_fd, int out_fd,
+                           const struct seccomp_program *filter, const struct cage_limits *limits)
 {
     struct err e = { 0 };
     struct buf summary = { .max = FRAME_MAX };
     char name[16];
     snprintf(name, sizeof name, "eclair:%s", task->name);
     prctl(PR_SET_NAME, name, 0, 0, 0);
+    signal(SIGXFSZ, SIG_DFL);
     struct frame_writer out = { .fd = 4, .in_fd = 3 };
     if (arrange(in_fd, out_fd) < 0 || shut(filter, limits) < 0)
         _exit(70); /* never run a task outside the cage */

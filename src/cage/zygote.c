@@ -59,7 +59,8 @@ static void start(struct zygote *z, const struct cage_message *m, str params, co
         sigset_t none;
         sigemptyset(&none);
         pid_t zygote = getppid();
-        if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != zygote || sigprocmask(SIG_SETMASK, &none, NULL) < 0)
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != zygote ||
+            sigprocmask(SIG_SETMASK, &none, NULL) < 0)
             _exit(70);
         worker_main(z->tasks[m->task], params, fds[0], fds[1], z->filter, z->limits);
     }
@@ -85,7 +86,9 @@ static bool serve(struct zygote *z)
         char bytes[CMSG_SPACE(3 * sizeof(int))];
     } ctl;
     struct iovec io = { z->message, sizeof z->message };
-    struct msghdr msg = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = ctl.bytes, .msg_controllen = sizeof ctl.bytes };
+    struct msghdr msg = {
+        .msg_iov = &io, .msg_iovlen = 1, .msg_control = ctl.bytes, .msg_controllen = sizeof ctl.bytes
+    };
     ssize_t n = recvmsg(z->control, &msg, MSG_CMSG_CLOEXEC);
     if (n < 0)
         return errno == EINTR || errno == EAGAIN;
@@ -106,7 +109,8 @@ static bool serve(struct zygote *z)
     return true;
 }
 
-_Noreturn void zygote_main(int control, const struct cage_task *const tasks[], const struct cage_limits *limits)
+_Noreturn void zygote_main(int control, const struct cage_task *const tasks[],
+                           const struct cage_limits *limits)
 {
     prctl(PR_SET_NAME, "eclair:zygote", 0, 0, 0);
     sigset_t child;

@@ -29,9 +29,11 @@ bool detected_add(struct detected *d, const struct package *p);
 void detected_note(struct detected *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 struct detector {
-    const char *name;  /* "dpkg": shown in reports and stored, so it never changes */
-    unsigned version;  /* raise it when the same bytes would now yield something else: re-keys the layer cache */
-    const char *paths; /* blank-separated patterns of the only files it is given; at most one "*", which does not cross "/" and matches at least one byte */
+    const char *name; /* "dpkg": shown in reports and stored, so it never changes */
+    unsigned
+        version; /* raise it when the same bytes would now yield something else: re-keys the layer cache */
+    const char *
+        paths; /* blank-separated patterns of the only files it is given; at most one "*", which does not cross "/" and matches at least one byte */
     int (*scan)(str path, str content, struct detected *out, struct err *e); /* 0, or -1 with e set */
 
     /* For distribution files only: who speaks first when they disagree (lower wins); 0 for package detectors. */
@@ -42,7 +44,8 @@ struct detector {
 
 extern const struct detector *const detectors[]; /* ends with NULL; this order is the order of reports */
 
-const struct detector *detector_for(str path);       /* the one that wants this path, NULL if none does */
-const struct detector *detector_by_name(str name);   /* NULL if there is none */
-bool detector_wants_below(str path);                 /* could a wanted path lie below this folder (or be it)? For whiteouts */
-unsigned detector_versions(void);                    /* one number that changes when any detector's version does: the indexer version */
+const struct detector *detector_for(str path);     /* the one that wants this path, NULL if none does */
+const struct detector *detector_by_name(str name); /* NULL if there is none */
+bool detector_wants_below(str path); /* could a wanted path lie below this folder (or be it)? For whiteouts */
+unsigned
+detector_versions(void); /* one number that changes when any detector's version does: the indexer version */

@@ -16,14 +16,15 @@ struct advisory_sink {
 };
 
 struct feed {
-    const char *name;      /* "debian": stored, and the first folder in a mirror */
-    const char *base;      /* default base URL, without trailing "/" */
-    const char *documents; /* blank-separated paths below the base, also the names under which they are stored: "tracker/data/json" */
-    bool may_lack;         /* single documents may be missing (404) without that being an error */
+    const char *name; /* "debian": stored, and the first folder in a mirror */
+    const char *base; /* default base URL, without trailing "/" */
+    const char *
+        documents; /* blank-separated paths below the base, also the names under which they are stored: "tracker/data/json" */
+    bool may_lack; /* single documents may be missing (404) without that being an error */
     /* `document` is one of the names above. 0 when the whole document was well formed and complete. */
     int (*parse)(str document, struct stream *in, struct advisory_sink *sink, struct err *e);
 };
 
 extern const struct feed feed_alpine, feed_debian;
-extern const struct feed *const feeds[]; /* ends with NULL */
+extern const struct feed *const feeds[];   /* ends with NULL */
 const struct feed *feed_by_name(str name); /* NULL if there is none */

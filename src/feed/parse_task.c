@@ -9,7 +9,9 @@
 #include "version/version.h"
 
 /* No tracker is near 8 GiB, and JSON and XML shrink to a tenth or so: a ratio of 1,000 is a bomb. */
-static const struct inflate_limits document_limits = { .max_out = UINT64_C(8) << 30, .max_ratio = 1000 };
+static const struct inflate_limits document_limits = {
+    .max_out = UINT64_C(8) << 30, .max_ratio = 1000, .ratio_from = 64 << 20, .max_window = 128 << 20
+};
 
 static bool fits(str s) { return s.len <= PACKAGE_TEXT_MAX; }
 

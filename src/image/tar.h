@@ -21,12 +21,13 @@
 enum tar_type { TAR_FILE, TAR_FOLDER, TAR_SYMLINK, TAR_HARDLINK, TAR_OTHER };
 
 struct tar_member {
-    str path;        /* relative: leading "/" and "./" are cut, "//" and "/./" folded, no trailing "/"; "" for the root itself */
-    str link;        /* target as written; empty unless a link */
-    uint64_t size;   /* of the content as it would be read (sparse files: the expanded size); 0 unless TAR_FILE */
+    str path; /* relative: leading "/" and "./" are cut, "//" and "/./" folded, no trailing "/"; "" for the root itself */
+    str link; /* target as written; empty unless a link */
+    uint64_t
+        size; /* of the content as it would be read (sparse files: the expanded size); 0 unless TAR_FILE */
     uint64_t offset; /* of the content's first byte in the tar */
     enum tar_type type;
-    bool escapes;    /* the path holds a ".." component: never a wanted path; callers skip it */
+    bool escapes; /* the path holds a ".." component: never a wanted path; callers skip it */
 };
 
 struct tar_limits {

@@ -11,8 +11,8 @@
 
 /* Stored: never renumber. */
 enum fix_state {
-    FIX_AFFECTED = 1,            /* no fix is known */
-    FIX_FIXED = 2,               /* fixed in fixed_version */
+    FIX_AFFECTED = 1, /* no fix is known */
+    FIX_FIXED = 2,    /* fixed in fixed_version */
     FIX_WILL_NOT_FIX = 3,
     FIX_END_OF_LIFE = 4,
     FIX_UNDER_INVESTIGATION = 5,

@@ -8,3 +8,6 @@ struct distribution {
     str name;      /* for people: "Debian GNU/Linux 12 (bookworm)"; may be empty */
     str namespace; /* "debian:12" (design.md 9, Namespaces); empty when it cannot be told */
 };
+
+/* The day after which its own feed may say nothing new: "2026-08-31"; empty when it is not known. */
+str distribution_end_of_life(str namespace);

@@ -4,9 +4,9 @@
 #include "model/package.h"
 
 struct finding {
-    uint32_t package;    /* index into image_index.packages */
-    str id;              /* "CVE-2024-1" */
-    str fixed_version;   /* empty when there is none */
+    uint32_t package;  /* index into image_index.packages */
+    str id;            /* "CVE-2024-1" */
+    str fixed_version; /* empty when there is none */
     enum fix_state state;
     enum severity severity;
     str severity_source; /* the feed whose severity it is */

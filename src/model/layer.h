@@ -13,13 +13,15 @@
 
 /* Stored: never renumber. */
 enum entry_kind {
-    ENTRY_FILE = 1,    /* a wanted regular file, read by `detector` */
-    ENTRY_LINK = 2,    /* a symbolic link at a wanted path or at one of its parent folders; target as written */
-    ENTRY_HARDLINK = 3,/* a hard link at a wanted path; target is a path in the image */
-    ENTRY_REMOVED = 4, /* whiteout: path, and all below it, is gone from lower layers */
-    ENTRY_OPAQUE = 5,  /* all below path is gone from lower layers */
-    ENTRY_FOLDER = 7,  /* a folder at one of a wanted path's parents: replaces a link or file of a lower layer */
-    ENTRY_OTHER = 6,   /* a non-folder that is no wanted file stands at path or at one of a wanted path's parents: hides what was below */
+    ENTRY_FILE = 1, /* a wanted regular file, read by `detector` */
+    ENTRY_LINK = 2, /* a symbolic link at a wanted path or at one of its parent folders; target as written */
+    ENTRY_HARDLINK = 3, /* a hard link at a wanted path; target is a path in the image */
+    ENTRY_REMOVED = 4,  /* whiteout: path, and all below it, is gone from lower layers */
+    ENTRY_OPAQUE = 5,   /* all below path is gone from lower layers */
+    ENTRY_FOLDER =
+        7, /* a folder at one of a wanted path's parents: replaces a link or file of a lower layer */
+    ENTRY_OTHER =
+        6, /* a non-folder that is no wanted file stands at path or at one of a wanted path's parents: hides what was below */
 };
 
 struct layer_entry {
@@ -34,9 +36,9 @@ struct layer_entry {
 };
 
 struct layer_index {
-    str digest;   /* "sha256:<hex>" of the bytes as referenced: the identity */
-    str diff_id;  /* "sha256:<hex>" of the uncompressed tar if it was computed; may be empty */
-    uint64_t size;/* bytes as referenced */
+    str digest;    /* "sha256:<hex>" of the bytes as referenced: the identity */
+    str diff_id;   /* "sha256:<hex>" of the uncompressed tar if it was computed; may be empty */
+    uint64_t size; /* bytes as referenced */
     struct layer_entry *entries;
     size_t entry_count;
 };
@@ -47,8 +49,8 @@ struct image_package {
 };
 
 struct image_index {
-    str name;     /* what the person typed */
-    str digest;   /* of the manifest, or of the config where there is no manifest: the identity */
+    str name;   /* what the person typed */
+    str digest; /* of the manifest, or of the config where there is no manifest: the identity */
     const struct layer_index **layers; /* bottom first */
     size_t layer_count;
     struct distribution distribution;

@@ -2,7 +2,8 @@
 #pragma once
 #include "base/str.h"
 
-#define PACKAGE_TEXT_MAX 512 /* bytes of a name or a version (design.md 9, Limits); longer ones are skipped with a note */
+#define PACKAGE_TEXT_MAX                                                                                     \
+    512 /* bytes of a name or a version (design.md 9, Limits); longer ones are skipped with a note */
 
 struct package {
     str kind;           /* the detector's name and version scheme: "dpkg", "apk" */
@@ -14,5 +15,6 @@ struct package {
     str module;         /* rpm modularity label "name:stream"; empty elsewhere */
 };
 
-int package_cmp(const struct package *a, const struct package *b); /* by name, version, arch, kind, source, ...: total order */
+int package_cmp(const struct package *a,
+                const struct package *b); /* by name, version, arch, kind, source, ...: total order */
 bool package_same(const struct package *a, const struct package *b); /* same kind, name, version and arch */

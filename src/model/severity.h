@@ -12,5 +12,5 @@ enum severity {
     SEVERITY_DEFCON1,
     SEVERITIES
 };
-const char *severity_name(enum severity s);          /* "Unknown", ... */
-bool severity_parse(str name, enum severity *ret);   /* any letter case */
+const char *severity_name(enum severity s);        /* "Unknown", ... */
+bool severity_parse(str name, enum severity *ret); /* any letter case */

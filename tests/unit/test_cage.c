@@ -18,7 +18,8 @@
 
 /* ---- tasks that run inside ---- */
 
-static int run_count(str params, struct stream *in, struct frame_writer *out, struct buf *summary, struct err *e)
+static int run_count(str params, struct stream *in, struct frame_writer *out, struct buf *summary,
+                     struct err *e)
 {
     uint64_t n = 0;
     str chunk;
@@ -29,20 +30,23 @@ static int run_count(str params, struct stream *in, struct frame_writer *out, st
     return r < 0 ? -1 : frame_put(out, FRAME_TASK, STR("counted"), e);
 }
 
-static int run_fail(str params, struct stream *in, struct frame_writer *out, struct buf *summary, struct err *e)
+static int run_fail(str params, struct stream *in, struct frame_writer *out, struct buf *summary,
+                    struct err *e)
 {
     (void)params, (void)in, (void)out, (void)summary;
     return err_set(e, ERR_FORMAT, "byte 7: \x1b[31m odd");
 }
 
-static int run_crash(str params, struct stream *in, struct frame_writer *out, struct buf *summary, struct err *e)
+static int run_crash(str params, struct stream *in, struct frame_writer *out, struct buf *summary,
+                     struct err *e)
 {
     (void)params, (void)in, (void)out, (void)summary, (void)e;
     __builtin_trap();
 }
 
 /* Tries what the cage forbids and reports the first thing that went through. */
-static int run_escape(str params, struct stream *in, struct frame_writer *out, struct buf *summary, struct err *e)
+static int run_escape(str params, struct stream *in, struct frame_writer *out, struct buf *summary,
+                      struct err *e)
 {
     (void)params, (void)in, (void)out;
     if (open("/etc/passwd", O_RDONLY) >= 0 || errno != EPERM)
@@ -53,7 +57,8 @@ static int run_escape(str params, struct stream *in, struct frame_writer *out, s
         return err_set(e, ERR_INTERNAL, "forked");
     if (kill(getppid(), 0) == 0)
         return err_set(e, ERR_INTERNAL, "sent a signal");
-    if (mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED)
+    if (mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
+        MAP_FAILED)
         return err_set(e, ERR_INTERNAL, "made executable memory");
     for (int fd = 5; fd < 1024; fd++)
         if (write(fd, "x", 1) >= 0 || errno != EBADF)
@@ -62,7 +67,8 @@ static int run_escape(str params, struct stream *in, struct frame_writer *out, s
     return 0;
 }
 
-static int run_spin(str params, struct stream *in, struct frame_writer *out, struct buf *summary, struct err *e)
+static int run_spin(str params, struct stream *in, struct frame_writer *out, struct buf *summary,
+                    struct err *e)
 {
     (void)params, (void)in, (void)out, (void)summary, (void)e;
     volatile unsigned n = 0;
@@ -71,7 +77,8 @@ static int run_spin(str params, struct stream *in, struct frame_writer *out, str
     return 0;
 }
 
-static int run_flood(str params, struct stream *in, struct frame_writer *out, struct buf *summary, struct err *e)
+static int run_flood(str params, struct stream *in, struct frame_writer *out, struct buf *summary,
+                     struct err *e)
 {
     static char body[FRAME_MAX];
     (void)params, (void)in, (void)summary;
@@ -81,7 +88,8 @@ static int run_flood(str params, struct stream *in, struct frame_writer *out, st
 }
 
 /* Reads the last and the first two bytes of the input, then asks for one byte too many. */
-static int run_random(str params, struct stream *in, struct frame_writer *out, struct buf *summary, struct err *e)
+static int run_random(str params, struct stream *in, struct frame_writer *out, struct buf *summary,
+                      struct err *e)
 {
     char piece[4];
     (void)in;
@@ -89,7 +97,8 @@ static int run_random(str params, struct stream *in, struct frame_writer *out, s
     if (cage_want(out, size - 2, 2, piece, e) < 0 || cage_want(out, 0, 2, piece + 2, e) < 0)
         return -1;
     buf_add(summary, piece, sizeof piece);
-    return frame_put(out, FRAME_TASK, str_of(piece, sizeof piece), e) < 0 ? -1 : cage_want(out, size, 1, piece, e);
+    return frame_put(out, FRAME_TASK, str_of(piece, sizeof piece), e) < 0 ? -1
+                                                                          : cage_want(out, size, 1, piece, e);
 }
 
 static const struct cage_task task_count = { .name = "count", .run = run_count };
