@@ -9,7 +9,9 @@ int database_place(const char *db, char *ret, size_t size, struct err *e)
 {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     int n;
-    if (db && *db)
+    if (db && !*db)
+        return err_set(e, ERR_USAGE, "--db: is empty");
+    if (db)
         n = snprintf(ret, size, "%s", db);
     else if (cache && *cache == '/')
         n = snprintf(ret, size, "%s/eclair/eclair.db", cache);

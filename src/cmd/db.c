@@ -12,7 +12,7 @@ struct db_options {
 
 static const struct option options[] = {
     { "db", "PLACE", OPT_TEXT, offsetof(struct db_options, db),
-      "the database (a file) instead of the one of this user" },
+      "the database (a file), not this user's own" },
     { "format", "NAME", OPT_TEXT, offsetof(struct db_options, format), "table (default) or json" },
     { 0 },
 };

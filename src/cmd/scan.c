@@ -9,6 +9,9 @@
 #include "policy/policy.h"
 #include "report/report.h"
 
+#define SCAN_MEMORY_MAX                                                                                      \
+    ((size_t)1 << 30) /* of an image's packages and findings: a hostile image must not take more */
+
 struct scan_options {
     const char *db, *format, *output, *severity, *fail_on;
     int exit_code;
@@ -17,20 +20,18 @@ struct scan_options {
 
 static const struct option options[] = {
     { "db", "PLACE", OPT_TEXT, offsetof(struct scan_options, db),
-      "the database (a file) instead of the one of this user" },
+      "the database (a file), not this user's own" },
     { "format", "NAME", OPT_TEXT, offsetof(struct scan_options, format), "table (default) or json" },
     { "output", "FILE", OPT_TEXT, offsetof(struct scan_options, output),
       "write the report there, whole or not at all" },
     { "severity", "NAME", OPT_TEXT, offsetof(struct scan_options, severity),
-      "leave out findings below it (Negligible, Low, Medium, High, Critical, Defcon1); Unknown ones are "
-      "always shown" },
+      "leave out findings below it; Unknown ones are always shown" },
     { "ignore-unfixed", NULL, OPT_FLAG, offsetof(struct scan_options, ignore_unfixed),
       "leave out findings without a fixed version" },
     { "exit-code", "N", OPT_NUMBER, offsetof(struct scan_options, exit_code),
       "exit with N when there are findings (default 0)" },
     { "fail-on", "NAME", OPT_TEXT, offsetof(struct scan_options, fail_on),
-      "only findings of at least this severity count for the exit code (then 4 unless --exit-code says "
-      "otherwise)" },
+      "only findings from it on count for the exit code (4, or --exit-code)" },
     { "quiet", NULL, OPT_FLAG, offsetof(struct scan_options, quiet),
       "no progress, no warnings on standard error" },
     { 0 },
@@ -74,7 +75,7 @@ static int index_and_match(struct scan *s, struct cage *cage, const char *path, 
     struct index_progress progress = { show_progress };
     bool tty = !o->quiet && isatty(STDERR_FILENO);
     int64_t id;
-    s->arena = arena_new(0);
+    s->arena = arena_new(SCAN_MEMORY_MAX);
     if (!s->arena)
         return err_set(e, ERR_OOM, "arena");
     if (index_image(s->store, cage, path, tty ? &progress : NULL, s->arena, &s->image, &id, e) < 0)
@@ -118,6 +119,8 @@ static int run(const void *opts, char **args, int count, struct err *e)
     struct policy policy;
     char place[4096];
     (void)count;
+    if (!*args[0])
+        return err_set(e, ERR_USAGE, "scan: IMAGE is empty");
     if (!format)
         return err_set(e, ERR_USAGE, "--format: '%s' is none of table, json", o->format);
     if (read_policy(o, &policy, e) < 0 || database_place(o->db, place, sizeof place, e) < 0)
@@ -148,6 +151,7 @@ const struct command command_scan = {
         "file system\n"
         "folder; archives and layers may be plain, gzip, zstd, bzip2 or xz; \"-\" reads an archive from "
         "standard input.\n"
+        "Severities: Unknown, Negligible, Low, Medium, High, Critical, Defcon1.\n"
         "Exit code: 0 done, 1 failure, 2 usage, 3 not covered, else what --exit-code and --fail-on say.",
     .options = options,
     .args_min = 1,

@@ -20,6 +20,7 @@ struct job {
     unsigned unchanged, missing, loaded;
     str lacking; /* the first missing document */
     uint64_t skipped;
+    bool named; /* the store's error tells the document, which may be an earlier one */
 };
 
 static void job_done(struct job *j)
@@ -37,7 +38,10 @@ static int on_advisory(void *ctx, unsigned type, str body, struct err *e)
         return err_set(e, ERR_CAGE, "worker sent an unknown frame %u", type);
     if (advisory_unpack(body, j->ranges, &a, e) < 0)
         return -1;
-    return store_update_put(j->update, &a, e);
+    if (store_update_put(j->update, &a, e) == 0)
+        return 0;
+    j->named = true;
+    return -1;
 }
 
 static int begin(struct job *j, struct err *e)
@@ -138,7 +142,7 @@ static int update_documents(struct job *j, struct update_result *ret, struct err
     str rest = str_from(j->feed->documents), document;
     while ((document = str_word(&rest)).len)
         if (update_document(j, document, e) < 0)
-            return err_wrap(e, STR_FMT, STR_ARG(document));
+            return j->named ? -1 : err_wrap(e, STR_FMT, STR_ARG(document));
     return finish(j, ret, e);
 }
 

@@ -94,6 +94,7 @@ static int keep_string(struct reading *r, struct json *j, str *ret, struct err *
 struct strings {
     str *at;
     size_t count, cap;
+    bool named; /* the list was there, be it null */
 };
 
 static int keep_strings(struct reading *r, struct json *j, struct strings *ret, struct err *e)
@@ -101,8 +102,9 @@ static int keep_strings(struct reading *r, struct json *j, struct strings *ret, 
     enum json_type type;
     str text;
     int more;
-    if (json_enter(j, JSON_ARRAY, e) < 0)
-        return -1;
+    ret->named = true;
+    if ((more = json_enter_or_null(j, JSON_ARRAY, e)) <= 0)
+        return more;
     while ((more = json_element(j, &type, &text, e)) > 0) {
         if (type != JSON_STRING)
             return err_set(e, ERR_FORMAT, "byte %llu: not a string", (unsigned long long)json_offset(j));
@@ -122,6 +124,7 @@ static int config_rootfs(struct reading *r, struct json *j, struct strings *diff
 {
     str key;
     int more;
+    diff_ids->named = true; /* left out when there are none */
     if (json_enter(j, JSON_OBJECT, e) < 0)
         return -1;
     while ((more = json_key(j, &key, e)) > 0)
@@ -139,7 +142,7 @@ static int config_members(struct reading *r, struct json *j, struct strings *dif
     while ((more = json_key(j, &key, e)) > 0)
         if ((str_eq(key, STR("rootfs")) ? config_rootfs(r, j, diff_ids, e) : json_skip(j, e)) < 0)
             return -1;
-    return more;
+    return more < 0 ? -1 : json_finish(j, e);
 }
 
 struct saved { /* one element of manifest.json */
@@ -189,6 +192,10 @@ static int saved_layers(struct reading *r, const struct saved *s, struct err *e)
     if (document_open(&d, s->config, content, e) < 0 ||
         in_document(&d, config_members(r, d.json, &diff_ids, e), e) < 0)
         return -1;
+    if (!s->layers.named || !diff_ids.named)
+        return err_set(e, ERR_FORMAT, STR_FMT ": names no %s",
+                       STR_ARG(s->layers.named ? s->config : STR("manifest.json")),
+                       s->layers.named ? "rootfs" : "Layers");
     if (diff_ids.count != s->layers.count)
         return err_set(e, ERR_FORMAT, STR_FMT ": %zu diff ids, but manifest.json lists %zu layers",
                        STR_ARG(s->config), diff_ids.count, s->layers.count);
@@ -220,12 +227,10 @@ static int read_docker(struct reading *r, str content, struct err *e)
 {
     struct saved s = { 0 };
     size_t images = 0;
-    enum json_type type;
-    str text;
     CLEANUP(document_done) struct document d = { 0 };
     if (document_open(&d, STR("manifest.json"), content, e) < 0 ||
         in_document(&d, saved_first(r, d.json, &s, &images, e), e) < 0 ||
-        in_document(&d, json_next(d.json, &type, &text, e), e) < 0)
+        in_document(&d, json_finish(d.json, e), e) < 0)
         return -1;
     if (!images)
         return err_set(e, ERR_FORMAT, "manifest.json: no image");
@@ -327,8 +332,7 @@ struct oci_document { /* an index or a manifest: told apart by what they hold */
 
 static int oci_members(struct reading *r, struct json *j, struct oci_document *o, struct err *e)
 {
-    str key, text;
-    enum json_type type;
+    str key;
     int more;
     if (json_enter(j, JSON_OBJECT, e) < 0)
         return -1;
@@ -342,7 +346,7 @@ static int oci_members(struct reading *r, struct json *j, struct oci_document *o
         o->is_index |= index;
         o->is_manifest |= manifest;
     }
-    return more < 0 ? -1 : json_next(j, &type, &text, e);
+    return more < 0 ? -1 : json_finish(j, e);
 }
 
 /* Of the images that an index names: the one for this machine, else the first. */

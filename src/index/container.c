@@ -253,7 +253,7 @@ static int open_folder(struct container *c, struct err *e)
 static int open_path(struct container *c, struct cage *cage, const char *path, struct err *e)
 {
     struct stat st;
-    c->arena = arena_new(0);
+    c->arena = arena_new(LAYER_MEMORY_MAX);
     if (!c->arena)
         return err_set(e, ERR_OOM, "arena");
     c->fd = strcmp(path, "-") ? open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY) : fcntl(0, F_DUPFD_CLOEXEC, 3);

@@ -65,7 +65,7 @@ static int read_layer(struct indexing *x, struct layer_job *j, struct err *e)
     if (container_layer(x->container, j->ref->path, &fd, &in.offset, &in.size, e) < 0)
         return -1;
     in.fd = fd;
-    j->builder.arena = j->arena = arena_new(0);
+    j->builder.arena = j->arena = arena_new(LAYER_MEMORY_MAX);
     if (!j->arena)
         return err_set(e, ERR_OOM, "arena");
     char params = j->ref->by_diff_id ? HASH_DIFF : HASH_STORED;
@@ -231,7 +231,7 @@ static int fold_and_store(struct indexing *x, const struct image_manifest *m, st
 static int index_rootfs(struct indexing *x, struct arena *arena, struct image_manifest *ret, struct err *e)
 {
     struct cage_input in;
-    CLEANUP(job_done) struct layer_job j = { .arena = arena_new(0) };
+    CLEANUP(job_done) struct layer_job j = { .arena = arena_new(LAYER_MEMORY_MAX) };
     j.builder.arena = j.arena;
     char params = HASH_STORED;
     if (!j.arena)

@@ -6,7 +6,7 @@
 #include "image/tar.h"
 
 #define ENTRIES_MAX  100000
-#define PACKAGES_MAX 1000000
+#define PACKAGES_MAX 100000
 
 /* ---- the worker's side ---- */
 
@@ -300,8 +300,10 @@ static int on_package(struct layer_builder *b, str body, struct err *e)
     str *const fields[] = { &p.kind, &p.name, &p.version, &p.arch, &p.source, &p.source_version, &p.module };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         *fields[i] = arena_dup(b->arena, unpack_str(&u));
-    if (!unpack_end(&u) || !p.name.len || ++b->package_total > PACKAGES_MAX)
+    if (!unpack_end(&u) || !p.name.len)
         return err_set(e, ERR_CAGE, "worker sent a bad package");
+    if (++b->package_total > PACKAGES_MAX)
+        return err_set(e, ERR_LIMIT, "more than %d packages in one layer", PACKAGES_MAX);
     struct package *more = arena_grow(b->arena, x->packages, x->package_count, &b->package_cap, sizeof *more);
     if (!more)
         return err_set(e, ERR_OOM, "layer");

@@ -4,7 +4,7 @@
  * Shape      stored bytes -> [sha256] -> inflate -> [sha256] -> tar -> detectors. Only wanted files are held in
  *            memory, one at a time.
  * Limits     LAYER_OUT_MAX bytes uncompressed, 200 times the stored size once that is more than 1 GiB,
- *            DETECT_FILE_MAX bytes of a wanted file, 100,000 entries and 1,000,000 packages a layer.
+ *            DETECT_FILE_MAX bytes of a wanted file, 100,000 entries and 100,000 packages a layer.
  * Errors     ERR_FORMAT names the file or the byte offset; ERR_LIMIT names the limit.
  * Source     OCI image-spec v1.1 layer.md; design.md 9, Cage protocol.
  */
@@ -24,6 +24,8 @@
         .max_out = LAYER_OUT_MAX, .max_ratio = 200, .ratio_from = (uint64_t)1 << 30,                         \
         .max_window = (uint64_t)128 << 20                                                                    \
     }
+
+#define LAYER_MEMORY_MAX ((size_t)256 << 20) /* of what a worker tells of one layer or archive */
 
 /* Which bytes the layer is named by. */
 enum layer_hash { HASH_STORED = 1, HASH_DIFF = 2 };

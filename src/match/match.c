@@ -41,8 +41,7 @@ static void judge(struct report *r, struct arena *arena)
     check_age(r, arena);
     if (i->unreadable) {
         r->coverage = COVERAGE_NONE;
-        r->warnings[r->warning_count++] =
-            STR("not covered: the image has an rpm database, which cannot be read yet");
+        r->warnings[r->warning_count++] = STR("not covered: a package database of the image was not read");
     } else if (!i->package_count) {
         r->coverage = COVERAGE_EMPTY;
         r->warnings[r->warning_count++] = STR("the image has no package that a package manager installed");

@@ -92,13 +92,16 @@ static void put_age(struct buf *out, int64_t seconds)
     buf_printf(out, "%lld %s", (long long)(seconds / units[i].seconds), units[i].unit);
 }
 
+static const char *plural(size_t n) { return n == 1 ? "" : "s"; }
+
 static void heading(const struct report *r, struct buf *out)
 {
     const struct distribution *d = &r->image->distribution;
     put_clean(out, r->image->name);
     buf_str(out, STR(": "));
     put_clean(out, d->name.len ? d->name : d->id.len ? d->id : STR("no known distribution"));
-    buf_printf(out, ", %zu packages in %zu layers\n", r->image->package_count, r->image->layer_count);
+    buf_printf(out, ", %zu package%s in %zu layer%s\n", r->image->package_count,
+               plural(r->image->package_count), r->image->layer_count, plural(r->image->layer_count));
     for (size_t i = 0; i < r->match.feed_count; i++) {
         const struct match_feed *f = &r->match.feeds[i];
         buf_str(out, i ? STR(", ") : STR("feeds: "));
@@ -113,19 +116,23 @@ static void heading(const struct report *r, struct buf *out)
 
 static void summary(const struct report *r, struct buf *out)
 {
-    size_t count[SEVERITIES] = { 0 }, fixed = 0;
-    for (size_t i = 0; i < r->match.finding_count; i++) {
+    size_t count[SEVERITIES] = { 0 }, fixed = 0, n = r->match.finding_count;
+    for (size_t i = 0; i < n; i++) {
         count[r->match.findings[i].severity]++;
         fixed += r->match.findings[i].fixed_version.len > 0;
     }
-    if (r->coverage == COVERAGE_FULL || r->match.finding_count)
-        buf_printf(out, "%zu findings, %zu with a fix", r->match.finding_count, fixed);
-    for (int s = SEVERITIES - 1; s >= 0; s--)
-        if (count[s])
-            buf_printf(out, "%s%zu %s", s == SEVERITIES - 1 || !out->len ? "" : ", ", count[s],
-                       severity_name((enum severity)s));
-    if (r->coverage == COVERAGE_FULL || r->match.finding_count)
+    if (r->coverage == COVERAGE_FULL || n) {
+        buf_printf(out, "%zu finding%s", n, plural(n));
+        if (n)
+            buf_printf(out, ", %zu with a fix", fixed);
+        const char *between = ": ";
+        for (int s = SEVERITIES - 1; s >= 0; s--) {
+            if (count[s])
+                buf_printf(out, "%s%zu %s", between, count[s], severity_name((enum severity)s));
+            between = count[s] ? ", " : between;
+        }
         buf_char(out, '\n');
+    }
     for (size_t i = 0; i < r->warning_count; i++) {
         buf_str(out, STR("warning: "));
         put_clean(out, r->warnings[i]);

@@ -263,7 +263,8 @@ static int write_batch(struct update *u, struct err *e)
     for (size_t i = 0; i < u->item_count; i++) {
         const struct staged *item = &u->items[i];
         if (write_advisory(u, item, rows + n, e) < 0)
-            return err_wrap(e, STR_FMT ": " STR_FMT, STR_ARG(u->feed), STR_ARG(item->advisory.key));
+            return err_wrap(e, STR_FMT ": " STR_FMT, STR_ARG(item->document->name),
+                            STR_ARG(item->advisory.key));
         n += item->advisory.range_count;
     }
     qsort(rows, n, sizeof *rows, by_cluster);

@@ -261,7 +261,7 @@ static int find_old(struct update *u, str key, const uint8_t hash[CONTENT_HASH],
         return r;
     int64_t id = sqlite3_column_int64(st, 0), document = sqlite3_column_int64(st, 1);
     if (id >= u->first || !see(u, id))
-        return err_set(e, ERR_FORMAT, STR_FMT ": " STR_FMT ": the key comes twice", STR_ARG(u->feed),
+        return err_set(e, ERR_FORMAT, STR_FMT ": " STR_FMT ": the key comes twice", STR_ARG(u->current->name),
                        STR_ARG(key));
     struct document *d = document_by_id(u, document);
     if (!d && !(d = document_new(u, e)))
@@ -376,9 +376,8 @@ static int check_moves(const struct update *u, struct err *e)
 {
     for (const struct document *d = u->documents; d; d = d->next)
         if (!d->named)
-            return err_set(e, ERR_FORMAT,
-                           STR_FMT ": %lld keys come twice: a document that stays has them too",
-                           STR_ARG(u->feed), (long long)d->seen);
+            return err_set(e, ERR_FORMAT, "%lld keys come twice: a document that stays has them too",
+                           (long long)d->seen);
     return 0;
 }
 
