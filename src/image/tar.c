@@ -442,7 +442,7 @@ static int map_number(struct tar *t, uint64_t *read, uint64_t *ret, struct err *
 {
     uint64_t n = 0;
     for (unsigned digits = 0;; digits++) {
-        str byte;
+        str byte = { 0 };
         int r = stored_bytes(t, 1, &byte, e);
         if (r < 0)
             return -1;
