@@ -97,9 +97,9 @@ struct store_update;
 struct store_update *store_update_begin(struct store *s, str feed,
                                         struct err *e); /* ERR_BUSY if another owner's lease runs */
 int store_update_document(struct store_update *u, str document, str validator, struct err *e);
-int store_update_put(struct store_update *u, const struct advisory *a,
-                     struct err *e); /* into the document named last; a repeated key
-                                                                                           in one update is ERR_FORMAT */
+/* Into the document named last. What is wrong with an advisory may show only in a later put or in the commit: ERR_FORMAT then
+ * names its document and key ("main.json: openssl/CVE-2024-1: the key comes twice"). */
+int store_update_put(struct store_update *u, const struct advisory *a, struct err *e);
 /* Removes a document and all it said. */
 int store_update_drop(struct store_update *u, str document, struct err *e);
 

@@ -579,7 +579,7 @@ static void test_repeated(void **state)
             r = store_update_commit(u, 1, &n, &p->e);
         assert_int_equal(r, -1);
         assert_int_equal(p->e.kind, ERR_FORMAT);
-        assert_non_null(strstr(p->e.text, "f: A: "));
+        assert_non_null(strstr(p->e.text, "d: A: "));
         state_is(p, round > 0, round ? 2 : 0, 0);
         if (!round) {
             u = begin(p, "f");
@@ -608,7 +608,7 @@ static void test_bad_advisory(void **state)
         ok(p, store_update_put(u, &a, &p->e));
         assert_int_equal(store_update_commit(u, 1, &n, &p->e), -1);
         assert_int_equal(p->e.kind, ERR_FORMAT);
-        assert_non_null(strstr(p->e.text, "g: K: "));
+        assert_non_null(strstr(p->e.text, "d: K: "));
     }
 }
 

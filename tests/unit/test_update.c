@@ -238,7 +238,7 @@ static void test_store_fails(void **state)
         { "begin", "begin debian\ntried tracker/data/json: full\n" },
         { "document", "begin debian\ndocument tracker/data/json\nabandon\ntried tracker/data/json: full\n" },
         { "put", "begin debian\ndocument tracker/data/json\nput openssl/CVE-2024-1\nabandon\n"
-                 "tried tracker/data/json: full\n" },
+                 "tried full\n" },
         { "commit", LOADED "commit \ntried full\n" },
         { "tried", LOADED "commit \ntried \n" },
     };
