@@ -43,7 +43,7 @@ static void put_feed(struct json_writer *w, const struct status *s, const struct
     json_w_object(w);
     json_w_key(w, "name");
     json_w_str(w, f->name);
-    put_number(w, "entries", f->advisories);
+    put_number(w, "entries", f->entries);
     json_w_key(w, "last_success");
     json_w_str_or_null(w, f->last_success ? str_from(when) : STR(""));
     json_w_key(w, "age_seconds");
@@ -93,7 +93,7 @@ static void write_table(const struct status *s, struct buf *out)
         const struct feed_status *f = &s->feeds[i];
         char when[CLOCK_TEXT];
         clock_format(f->last_success, when);
-        buf_printf(out, "%-12.*s %10lld  %-20s  " STR_FMT "\n", STR_ARG(f->name), (long long)f->advisories,
+        buf_printf(out, "%-12.*s %10lld  %-20s  " STR_FMT "\n", STR_ARG(f->name), (long long)f->entries,
                    f->last_success ? when : "never", STR_ARG(f->error.len ? f->error : STR("-")));
     }
 }

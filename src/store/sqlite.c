@@ -203,7 +203,7 @@ static int feeds(struct store *store, struct arena *arena, struct feed_status **
             break;
         list[n++] = (struct feed_status){
             .name = arena_dup(arena, sqlite_str(st, 0)),
-            .advisories = sqlite3_column_int64(st, 1),
+            .entries = sqlite3_column_int64(st, 1),
             .last_try = sqlite3_column_int64(st, 2),
             .last_success = sqlite3_column_int64(st, 3),
             .error = arena_dup(arena, sqlite_str(st, 4)),

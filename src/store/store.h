@@ -62,7 +62,7 @@ int store_match(struct store *s, int64_t image_id, struct arena *arena, struct m
 
 struct feed_status {
     str name;
-    int64_t advisories;   /* "entries" of `db status`: visible affected and negative ranges */
+    int64_t entries;      /* visible affected and negative ranges */
     int64_t last_try;     /* 0 = never */
     int64_t last_success; /* 0 = never; also set when nothing was new */
     str error;            /* of the last try; empty when it succeeded */

@@ -765,12 +765,12 @@ static void test_feeds(void **state)
     ok(p, store_feeds(p->store, p->arena, &f, &n, &p->e));
     assert_int_equal(n, 2);
     same(f[0].name, STR("a")), same(f[0].error, STR("line 3"));
-    assert_int_equal(f[0].advisories, 4);
+    assert_int_equal(f[0].entries, 4);
     assert_int_equal(f[0].last_try, 40);
     assert_int_equal(f[0].last_success, 30);
     assert_int_equal(f[0].generation, 1);
     same(f[1].name, STR("b")), same(f[1].error, STR("no route"));
-    assert_int_equal(f[1].last_success + f[1].generation + f[1].advisories, 0);
+    assert_int_equal(f[1].last_success + f[1].generation + f[1].entries, 0);
     ok(p, store_feed_tried(p->store, STR("b"), 50, STR(""), &p->e));
     ok(p, store_feeds(p->store, p->arena, &f, &n, &p->e));
     same(f[1].error, STR(""));
