@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* One line on a terminal: names of files come from images, so control bytes and broken UTF-8 must not get through. */
-static void copy_clean(char *to, size_t room, const char *from)
+/* Names of files come from images. */
+void err_clean(char *to, size_t room, const char *from)
 {
     size_t n = 0;
     for (str s = str_from(from); s.len && n + 5 < room;) {
@@ -30,6 +30,8 @@ static void copy_clean(char *to, size_t room, const char *from)
     to[n] = '\0';
 }
 
+#define REASON_MIN ((size_t)240)
+
 int err_set(struct err *e, enum err_kind kind, const char *fmt, ...)
 {
     char text[sizeof e->text];
@@ -38,7 +40,7 @@ int err_set(struct err *e, enum err_kind kind, const char *fmt, ...)
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     e->kind = kind;
-    copy_clean(e->text, sizeof e->text, text);
+    err_clean(e->text, sizeof e->text, text);
     return -1;
 }
 
@@ -49,16 +51,19 @@ int err_wrap(struct err *e, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(head, sizeof head, fmt, ap);
     va_end(ap);
-    copy_clean(clean, sizeof clean, head);
+    err_clean(clean, sizeof clean, head);
     memcpy(old, e->text, sizeof old);
-    size_t n = strlen(clean);
-    if (n > sizeof e->text - 4)
-        n = sizeof e->text - 4;
+    /* a long name in front must not push out the reason */
+    size_t n = strlen(clean), reason = strnlen(old, sizeof old - 1);
+    size_t room = sizeof e->text - 3 - (reason < REASON_MIN ? reason : REASON_MIN);
+    if (n > room) {
+        n = room;
+        memcpy(clean + n - 3, "...", 3);
+    }
     memcpy(e->text, clean, n);
     memcpy(e->text + n, ": ", 2);
     size_t left = sizeof e->text - n - 3;
-    size_t m = strnlen(old, sizeof old - 1);
-    m = m < left ? m : left;
+    size_t m = reason < left ? reason : left;
     memcpy(e->text + n + 2, old, m);
     e->text[n + 2 + m] = '\0';
     return -1;

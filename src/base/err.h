@@ -5,6 +5,7 @@
  * `e` untouched on success. Nothing below cmd/ prints.
  */
 #pragma once
+#include <stddef.h>
 
 /* What the caller can do about it. err_exit_code() is the one table from kind to exit code. */
 enum err_kind {
@@ -39,6 +40,9 @@ int err_set(struct err *e, enum err_kind kind, const char *fmt, ...) PRINTF(3, 4
 int err_wrap(struct err *e, const char *fmt, ...)
     PRINTF(2, 3); /* puts "fmt: " before the text, keeps the kind */
 int err_errno(struct err *e, const char *fmt, ...) PRINTF(2, 3); /* "fmt: strerror(errno)", kind from errno */
+
+/* A copy that is safe on a terminal: control bytes and broken UTF-8 become \\xNN. Cut to `room`, NUL-terminated. */
+void err_clean(char *to, size_t room, const char *from);
 
 const char *err_kind_name(enum err_kind kind); /* "format": for frames and logs */
 int err_exit_code(enum err_kind kind);         /* 0 none, 2 usage, 1 the rest (design.md 9) */

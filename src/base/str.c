@@ -117,19 +117,22 @@ bool str_utf8(str s)
     return true;
 }
 
-uint64_t str_hash(str s)
+/* The halves of a 128-bit product, folded: every bit of both factors reaches every bit of the result. */
+static uint64_t fold(uint64_t a, uint64_t b)
 {
-    uint64_t h = 0x9e3779b97f4a7c15u ^ s.len;
-    while (s.len >= 8) {
-        uint64_t w;
-        memcpy(&w, s.ptr, 8);
-        h = (h ^ w) * 0xff51afd7ed558ccdu;
-        h ^= h >> 32;
-        s = str_skip(s, 8);
+    unsigned __int128 p = (unsigned __int128)a * b;
+    return (uint64_t)p ^ (uint64_t)(p >> 64);
+}
+
+uint64_t str_hash(str s, uint64_t seed)
+{
+    uint64_t key = seed ^ 0x9e3779b97f4a7c15u, h = seed ^ s.len, w;
+    for (; s.len >= sizeof w; s = str_skip(s, sizeof w)) {
+        memcpy(&w, s.ptr, sizeof w);
+        h = fold(h ^ w ^ 0xff51afd7ed558ccdu, key);
     }
-    uint64_t w = 0;
+    w = 0;
     if (s.len)
         memcpy(&w, s.ptr, s.len);
-    h = (h ^ w) * 0xc4ceb9fe1a85ec53u;
-    return h ^ (h >> 29);
+    return fold(h ^ w ^ 0xc4ceb9fe1a85ec53u, key | 1);
 }

@@ -46,4 +46,5 @@ bool str_to_u64(str s, uint64_t *ret); /* decimal digits only; false when empty,
 ptrdiff_t str_find(str s, char c);     /* index of the first c, -1 without */
 ptrdiff_t str_rfind(str s, char c);    /* index of the last c, -1 without */
 bool str_utf8(str s);                  /* is it valid UTF-8 (RFC 3629: no surrogates, no overlong forms) */
-uint64_t str_hash(str s); /* for hash tables of trusted size; not secret, not stable across releases */
+/* With a random seed nobody can choose colliding strings; with one seed it is the same in every process. */
+uint64_t str_hash(str s, uint64_t seed);

@@ -1,6 +1,7 @@
 #include "base/strmap.h"
 
 #include <stdlib.h>
+#include <sys/random.h>
 
 static struct strmap_slot *find(const struct strmap *m, str key, uint64_t hash)
 {
@@ -14,7 +15,9 @@ static struct strmap_slot *find(const struct strmap *m, str key, uint64_t hash)
 
 static bool widen(struct strmap *m)
 {
-    struct strmap bigger = { .cap = m->cap ? m->cap * 2 : 64, .count = m->count };
+    struct strmap bigger = { .cap = m->cap ? m->cap * 2 : 64, .count = m->count, .seed = m->seed };
+    if (!m->cap && getrandom(&bigger.seed, sizeof bigger.seed, GRND_NONBLOCK) < 0)
+        bigger.seed = (uintptr_t)m; /* early in the boot: better than none */
     bigger.slots = calloc(bigger.cap, sizeof *bigger.slots);
     if (!bigger.slots)
         return false;
@@ -30,7 +33,7 @@ void **strmap_at(struct strmap *m, str key)
 {
     if (m->count * 4 >= m->cap * 3 && !widen(m))
         return NULL;
-    uint64_t hash = str_hash(key);
+    uint64_t hash = str_hash(key, m->seed);
     struct strmap_slot *s = find(m, key, hash);
     if (!s->key.ptr) {
         s->key = key.ptr ? key : STR("");
@@ -42,7 +45,7 @@ void **strmap_at(struct strmap *m, str key)
 
 void *strmap_get(const struct strmap *m, str key)
 {
-    return m->cap ? find(m, key, str_hash(key))->value : NULL;
+    return m->cap ? find(m, key, str_hash(key, m->seed))->value : NULL;
 }
 
 void strmap_done(struct strmap *m)

@@ -9,6 +9,7 @@ struct strmap {
         void *value;
     } * slots;
     size_t count, cap;
+    uint64_t seed; /* random: keys may come from an image */
 };
 
 void **strmap_at(struct strmap *m,

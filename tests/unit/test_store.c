@@ -18,6 +18,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 struct place {
     char folder[64], where[96];
@@ -370,6 +371,17 @@ static const struct {
     { "another namespace", "f C1 S openssl - - - - debian:11 dpkg", SSL, "" },
     { "apk", "f C1 S openssl - 1.0-r10 - - alpine:v3 apk;f C2 S openssl - 1.0-r2 - - alpine:v3 apk",
       "openssl 1.0-r9 openssl 1.0-r9 - - apk", "0 C1 1.0-r10 f;" },
+    { "apk, a fix outside the grammar",
+      "f C1 S x - 1.7.5.-r1 - - alpine:v3 apk;f C2 S x - 1.7.5 - - alpine:v3 apk",
+      "x 1.7.5-r0 x 1.7.5-r0 - - apk", "0 C1 1.7.5.-r1 f ?;" },
+    { "apk, a beginning outside the grammar", "f C1 S x 1.7.6.-r1 - - - alpine:v3 apk",
+      "x 1.7.5-r0 x 1.7.5-r0 - - apk", "0 C1 - f ?;" },
+    { "apk, a negative outside the grammar",
+      "f C1 S x - 2 - - alpine:v3 apk;f C1 s x - 1.7.5.-r1 - - alpine:v3 apk",
+      "x 1.7.4-r0 x 1.7.4-r0 - - apk", "0 C1 2 f;" },
+    { "apk, installed outside the grammar",
+      "f C1 S x - 1.0 - - alpine:v3 apk;f C2 S y - 1.0 - - alpine:v3 apk",
+      "x foo x foo - - apk;x 1.7.-r1 x 1.7.-r1 - - apk", "0 C1 1.0 f ?;1 C1 1.0 f ?;" },
 };
 
 static void test_match(void **state)
@@ -379,14 +391,88 @@ static void test_match(void **state)
         struct match m;
         fresh(&at);
         struct place *p = at;
-        bool apk = !strcmp(matches[i].name, "apk");
+        bool apk = !strncmp(matches[i].name, "apk", 3);
         load(p, matches[i].advisories);
         int64_t image = put_image(p, matches[i].packages, apk ? STR("alpine:v3") : STR("debian:12"));
         str got = findings(p, image, &m);
         if (!str_eq(got, str_from(matches[i].want)))
             fail_msg("%s: '" STR_FMT "', not '%s'", matches[i].name, STR_ARG(got), matches[i].want);
+        if (m.feed_count)
+            same(m.scheme, apk ? STR("apk") : STR("dpkg"));
         tidy(&at);
     }
+}
+
+/* An image of `count` packages with one source. */
+static int64_t put_many(struct place *p, size_t count)
+{
+    const struct layer_index *layers[] = { &layer_empty };
+    struct image_package *rows = arena_array(p->arena, struct image_package, count);
+    for (size_t i = 0; i < count; i++)
+        rows[i].package = (struct package){ .kind = STR("dpkg"),
+                                            .name = arena_printf(p->arena, "linux-%zu", i),
+                                            .version = STR("1"),
+                                            .source = STR("linux"),
+                                            .source_version = STR("0") };
+    struct image_index image = { .digest = STR("sha256:abc"),
+                                 .layers = layers,
+                                 .layer_count = 1,
+                                 .packages = rows,
+                                 .package_count = count };
+    image.distribution.namespace = STR("debian:12");
+    int64_t id = 0;
+    ok(p, store_layer_put(p->store, &layer_empty, 1, &p->e));
+    ok(p, store_image_put(p->store, &image, 1, &id, &p->e));
+    return id;
+}
+
+/* `count` advisories for that source, with descriptions of `size` bytes. */
+static void load_many(struct place *p, int count, size_t size)
+{
+    struct store_update *u = store_update_begin(p->store, STR("f"), &p->e);
+    struct update_counts n;
+    CLEANUP(freep) char *text = malloc(size + 1);
+    memset(text, 'x', size);
+    ok(p, store_update_document(u, STR("doc"), STR("v"), &p->e));
+    for (int i = 0; i < count; i++) {
+        struct affected_range r = range_of(STR("S linux - - - -"));
+        struct advisory a = {
+            .title = STR("t"), .description = str_of(text, size), .ranges = &r, .range_count = 1
+        };
+        a.id = a.key = arena_printf(p->arena, "C%d", i);
+        ok(p, store_update_put(u, &a, &p->e));
+    }
+    ok(p, store_update_commit(u, 1000, &n, &p->e));
+}
+
+static void test_shared_texts(void **state)
+{
+    struct place *p = *state;
+    struct match m;
+    load_many(p, 20, 60000);
+    int64_t image = put_many(p, 400);
+    size_t before = arena_used(p->arena);
+    ok(p, store_match(p->store, image, p->arena, &m, &p->e));
+    assert_int_equal(m.finding_count, 400 * 20);
+    assert_true(arena_used(p->arena) - before < (8u << 20)); /* 480 MB if each had its own */
+    for (size_t i = 20; i < m.finding_count; i++) {
+        const struct finding *first = &m.findings[i % 20], *f = &m.findings[i];
+        assert_int_equal(f->package, i / 20);
+        assert_int_equal(f->description.len, 60000);
+        assert_true(f->id.ptr == first->id.ptr && f->description.ptr == first->description.ptr);
+    }
+}
+
+static void test_too_many_findings(void **state)
+{
+    struct place *p = *state;
+    struct match m;
+    load_many(p, 500, 0);
+    ok(p, store_match(p->store, put_many(p, STORE_MATCH_MAX / 500), p->arena, &m, &p->e));
+    assert_int_equal(m.finding_count, STORE_MATCH_MAX);
+    assert_int_equal(store_match(p->store, put_many(p, STORE_MATCH_MAX / 500 + 1), p->arena, &m, &p->e), -1);
+    assert_int_equal(p->e.kind, ERR_LIMIT);
+    assert_string_equal(p->e.text, "more than 250000 findings");
 }
 
 static void test_coverage(void **state)
@@ -397,6 +483,7 @@ static void test_coverage(void **state)
     assert_int_equal(p->e.kind, ERR_NOT_FOUND);
     int64_t image = put_image(p, SSL, STR("debian:12"));
     same(findings(p, image, &m), STR(""));
+    same(m.scheme, STR(""));
     assert_int_equal(m.feed_count, 0);
     assert_int_equal(m.generation, 0);
     load(p, "z C1 S x - - - - debian:11 dpkg;b C1 S x - - - -;a C2 s x - - - -");
@@ -416,7 +503,7 @@ static uint64_t hash_rows(sqlite3 *db, const char *sql, uint64_t h)
     while (sqlite3_step(st) == SQLITE_ROW)
         for (int i = 0; i < sqlite3_column_count(st); i++) {
             const void *bytes = sqlite3_column_blob(st, i);
-            h = h * 31 + str_hash(str_of(bytes ? bytes : "", (size_t)sqlite3_column_bytes(st, i)));
+            h = h * 31 + str_hash(str_of(bytes ? bytes : "", (size_t)sqlite3_column_bytes(st, i)), 0);
         }
     sqlite3_finalize(st);
     return h;
@@ -849,6 +936,19 @@ static void execute(struct place *p, const char *sql)
     sqlite3_close(db);
 }
 
+static int64_t number(struct place *p, const char *sql)
+{
+    sqlite3 *db;
+    sqlite3_stmt *st;
+    assert_int_equal(sqlite3_open(p->where, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+    int64_t n = sqlite3_column_int64(st, 0);
+    sqlite3_finalize(st);
+    sqlite3_close(db);
+    return n;
+}
+
 static void write_file(const char *path, const char *bytes, size_t n)
 {
     CLEANUP(fclosep) FILE *f = fopen(path, "w");
@@ -957,6 +1057,12 @@ static void test_lease(void **state)
     state_is(p, 0, 0, 0);
     execute(p, "UPDATE lease SET expires = strftime('%s', 'now') + 1000000"); /* by a clock that was wrong */
     u = begin(p, "f");
+    for (int i = 0; i < 2; i++) { /* a document that begins renews it, however long its bytes took to come */
+        execute(p, "UPDATE lease SET expires = strftime('%s', 'now') + 1");
+        fill_document(p, u, i ? "d2" : "d1", "v", "");
+        int64_t now = (int64_t)time(NULL), expires = number(p, "SELECT expires FROM lease");
+        assert_true(expires >= now + 290 && expires <= now + 300);
+    }
     store_update_freep(&u);
 }
 
@@ -1029,13 +1135,28 @@ static void test_made_together(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_layer),        CASE(test_image),           cmocka_unit_test(test_match),
-        CASE(test_coverage),     CASE(test_update),          CASE(test_repeated),
-        CASE(test_bad_advisory), CASE(test_abandoned),       CASE(test_killed),
-        CASE(test_busy),         CASE(test_interleaved),     CASE(test_feeds),
-        CASE(test_values),       CASE(test_scratch),         CASE(test_not_ours),
-        CASE(test_truncated),    CASE(test_readonly_folder), CASE(test_lease),
-        CASE(test_full),         CASE(test_made_together),
+        CASE(test_layer),
+        CASE(test_image),
+        cmocka_unit_test(test_match),
+        CASE(test_shared_texts),
+        CASE(test_too_many_findings),
+        CASE(test_coverage),
+        CASE(test_update),
+        CASE(test_repeated),
+        CASE(test_bad_advisory),
+        CASE(test_abandoned),
+        CASE(test_killed),
+        CASE(test_busy),
+        CASE(test_interleaved),
+        CASE(test_feeds),
+        CASE(test_values),
+        CASE(test_scratch),
+        CASE(test_not_ours),
+        CASE(test_truncated),
+        CASE(test_readonly_folder),
+        CASE(test_lease),
+        CASE(test_full),
+        CASE(test_made_together),
     };
     return cmocka_run_group_tests_name("store", tests, NULL, NULL);
 }
