@@ -112,6 +112,16 @@ static struct token first(str *rest)
     return t;
 }
 
+static bool apk_exact(str v)
+{
+    if (!apk_valid(v))
+        return false;
+    struct token t = first(&v);
+    while (t.kind < END)
+        t = next(&v, t.kind);
+    return t.kind == END;
+}
+
 static int apk_compare(str a, str b)
 {
     struct token x = first(&a), y = first(&b);
@@ -221,6 +231,7 @@ static bool apk_key(str v, struct version_key *ret)
 const struct version_scheme version_apk = {
     .name = "apk",
     .valid = apk_valid,
+    .exact = apk_exact,
     .compare = apk_compare,
     .key = apk_key,
 };

@@ -110,6 +110,7 @@ static bool dpkg_key(str v, struct version_key *ret)
 const struct version_scheme version_dpkg = {
     .name = "dpkg",
     .valid = dpkg_valid,
+    .exact = dpkg_valid,
     .compare = dpkg_compare,
     .key = dpkg_key,
 };

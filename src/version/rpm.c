@@ -148,6 +148,7 @@ static bool rpmvercmp_key(str v, struct version_key *ret)
 const struct version_scheme version_rpm = {
     .name = "rpm",
     .valid = rpm_valid,
+    .exact = rpm_valid,
     .compare = rpm_compare,
     .key = rpm_key,
 };
@@ -155,6 +156,7 @@ const struct version_scheme version_rpm = {
 const struct version_scheme version_rpmvercmp = {
     .name = "rpmvercmp",
     .valid = rpmvercmp_valid,
+    .exact = rpmvercmp_valid,
     .compare = rpmvercmp_compare,
     .key = rpmvercmp_key,
 };
