@@ -69,8 +69,10 @@ void cage_freep(struct cage **c)
     if (!*c)
         return;
     close((*c)->control);
-    if ((*c)->zygote > 0)
+    if ((*c)->zygote > 0) {
+        kill((*c)->zygote, SIGKILL); /* its workers die with it */
         waitpid((*c)->zygote, NULL, 0);
+    }
     free(*c);
     *c = NULL;
 }
@@ -169,17 +171,19 @@ static int feed_file(struct run *r, struct err *e)
     return 0;
 }
 
+static int next_chunk(struct run *r, struct err *e)
+{
+    int more = r->in->read(r->in->ctx, &r->chunk, e);
+    if (more == 0)
+        close_fdp(&r->in_fd);
+    return more;
+}
+
 static int feed_callback(struct run *r, struct err *e)
 {
-    if (!r->chunk.len) {
-        int more = r->in->read(r->in->ctx, &r->chunk, e);
-        if (more < 0)
-            return -1;
-        if (more == 0) {
-            close_fdp(&r->in_fd);
-            return 0;
-        }
-    }
+    int more = r->chunk.len ? 1 : next_chunk(r, e);
+    if (more <= 0)
+        return more;
     ssize_t n = write(r->in_fd, r->chunk.ptr, r->chunk.len);
     if (n < 0)
         return input_refused(r, "write to a worker", e);
@@ -280,7 +284,7 @@ static int on_death(struct run *r, struct err *e)
     while ((n = read(r->status_fd, &status, sizeof status)) < 0 && errno == EINTR)
         ;
     if (n != sizeof status)
-        return err_set(e, ERR_CAGE, "no worker could be started");
+        return err_set(e, ERR_CAGE, "no worker could be started, or the process that forks them died");
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
         return err_set(e, ERR_LIMIT, "worker took more than %u s of CPU time", r->cage->limits.max_cpu_s);
     if (WIFSIGNALED(status))
@@ -307,20 +311,32 @@ static int drain_output(struct run *r, cage_on_frame *on_frame, void *ctx, struc
     return take_frames(r, on_frame, ctx, summary, e);
 }
 
+static int feed(struct run *r, struct err *e)
+{
+    return r->in->fd >= 0 ? feed_file(r, e) : feed_callback(r, e);
+}
+
 static int pump(struct run *r, cage_on_frame *on_frame, void *ctx, struct buf *summary, struct err *e)
 {
     while (!r->ended) {
         bool feeding = r->in_fd >= 0 && (r->in->fd < 0 || r->left);
-        struct pollfd p[2] = { { .fd = r->out_fd, .events = POLLIN },
-                               { .fd = feeding ? r->in_fd : -1, .events = POLLOUT } };
+        bool waiting = feeding && r->in->wait && !r->chunk.len;
+        struct pollfd p[3] = { { .fd = r->out_fd, .events = POLLIN },
+                               { .fd = feeding && !waiting ? r->in_fd : -1, .events = POLLOUT },
+                               { .fd = waiting ? r->in->wait_fd : -1, .events = POLLIN } };
         int64_t left = r->deadline - clock_ms();
         if (left <= 0)
             return err_set(e, ERR_LIMIT, "took longer than %u s", r->cage->limits.max_wall_s);
-        if (poll(p, 2, left > 60000 ? 60000 : (int)left) < 0 && errno != EINTR)
+        if (poll(p, 3, left > 60000 ? 60000 : (int)left) < 0) {
+            if (errno == EINTR)
+                continue;
             return err_errno(e, "poll");
+        }
         if (p[0].revents && drain_output(r, on_frame, ctx, summary, e) < 0)
             return -1;
-        if (!r->ended && p[1].revents && (r->in->fd >= 0 ? feed_file(r, e) : feed_callback(r, e)) < 0)
+        if (!r->ended && p[1].revents && feed(r, e) < 0)
+            return -1;
+        if (!r->ended && p[2].revents && next_chunk(r, e) < 0)
             return -1;
     }
     return 0;

@@ -5,8 +5,8 @@
  *            another, no file system, no network, no new processes: seccomp with a short allow-list (EPERM otherwise),
  *            no-new-privileges, rlimits, dies with the zygote, which dies with its parent.
  * Threads    call cage_new() before the first thread; cage_run() may be called from many threads at once.
- * Errors     what the task returned, as it was; ERR_CAGE "worker killed by signal N (what that means)" when it died;
- *            ERR_LIMIT for time, memory and output limits.
+ * Errors     what the task returned, as it was; ERR_CAGE "worker died of signal N (what that means)" when it died;
+ *            ERR_LIMIT for time and output limits; a task that runs out of memory says so itself (ERR_OOM).
  */
 #pragma once
 #include "base/err.h"
@@ -39,6 +39,9 @@ struct cage_input {
     int (*read)(void *ctx, str *ret,
                 struct err *e); /* 1 a chunk that lives until the next call, 0 end, -1 error */
     void *ctx;
+    bool
+        wait; /* call read() only when wait_fd is readable, so that a slow giver stops neither frames nor time limits */
+    int wait_fd;
 };
 
 typedef int cage_on_frame(void *ctx, unsigned type, str body,

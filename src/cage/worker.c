@@ -144,10 +144,10 @@ int cage_want(struct frame_writer *out, uint64_t offset, size_t size, void *ret,
     return 0;
 }
 
-static void limit(int what, uint64_t value)
+static int limit(int what, uint64_t value, uint64_t hard)
 {
-    struct rlimit r = { value, value };
-    setrlimit((__rlimit_resource_t)what, &r);
+    struct rlimit r = { value, hard };
+    return setrlimit((__rlimit_resource_t)what, &r);
 }
 
 #ifndef ECLAIR_SANITIZED
@@ -164,14 +164,13 @@ static uint64_t address_space(void) /* of this process now, in bytes */
 static int shut(const struct seccomp_program *filter, const struct cage_limits *l)
 {
 #ifndef ECLAIR_SANITIZED
-    limit(RLIMIT_AS, address_space() + l->max_memory);
+    uint64_t memory = address_space() + l->max_memory;
+    if (limit(RLIMIT_AS, memory, memory) < 0)
+        return -1;
 #endif
-    struct rlimit cpu = { l->max_cpu_s, l->max_cpu_s + 1 };
-    setrlimit(RLIMIT_CPU, &cpu);
-    limit(RLIMIT_FSIZE, 0);
-    limit(RLIMIT_CORE, 0);
-    limit(RLIMIT_NPROC, 0);
-    limit(RLIMIT_NOFILE, 0);
+    if (limit(RLIMIT_CPU, l->max_cpu_s, l->max_cpu_s + 1) < 0 || limit(RLIMIT_FSIZE, 0, 0) < 0 ||
+        limit(RLIMIT_CORE, 0, 0) < 0 || limit(RLIMIT_NPROC, 0, 0) < 0 || limit(RLIMIT_NOFILE, 0, 0) < 0)
+        return -1;
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return -1;
     return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter->prog, 0, 0);

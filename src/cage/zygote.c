@@ -95,6 +95,8 @@ static bool serve(struct zygote *z)
     if (n == 0)
         return false;
     struct cage_message m;
+    if ((size_t)n < sizeof m)
+        return true; /* nobody of ours sends such a thing */
     memcpy(&m, z->message, sizeof m);
     struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
     if (m.what == CAGE_KILL) {
