@@ -90,6 +90,32 @@ static int add_fix(struct secdb *d, str id, str version, enum rank rank, struct 
     return 0;
 }
 
+static bool is_cve(str id) { return str_starts(id, STR("CVE-")); }
+
+/* "CVE-2017-2616 XSA-1" is one problem with two names: the other databases know it by the first. */
+static bool has_cve(str text)
+{
+    char buffer[TEXT_MAX];
+    str word;
+    do
+        word = str_word(&text);
+    while (word.len && !is_cve(id_of(word, buffer)));
+    return word.len > 0;
+}
+
+/* The ids in one string; of one with a CVE only the CVEs. */
+static int add_ids(struct secdb *d, str text, str version, enum rank rank, struct err *e)
+{
+    bool cves = has_cve(text);
+    for (str word; (word = str_word(&text)).len;) {
+        char buffer[TEXT_MAX];
+        str id = id_of(word, buffer);
+        if (id.len && (is_cve(id) || !cves) && add_fix(d, id, version, rank, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int read_ids(struct secdb *d, str version, struct err *e)
 {
     enum rank rank = str_eq(version, STR("0"))    ? RANK_NEVER
@@ -104,12 +130,8 @@ static int read_ids(struct secdb *d, str version, struct err *e)
         if (type != JSON_STRING && type != JSON_NULL)
             return err_set(e, ERR_FORMAT, "byte %llu: an id is not a string",
                            (unsigned long long)json_offset(d->json));
-        for (str word; (word = str_word(&text)).len;) {
-            char buffer[TEXT_MAX];
-            str id = id_of(word, buffer);
-            if (id.len && add_fix(d, id, version, rank, e) < 0)
-                return -1;
-        }
+        if (add_ids(d, text, version, rank, e) < 0)
+            return -1;
     }
     return r;
 }
@@ -296,7 +318,9 @@ const struct feed feed_alpine = {
     .documents = "v3.2/main.json " BRANCH("v3.3") BRANCH("v3.4") BRANCH("v3.5") BRANCH("v3.6") BRANCH("v3.7")
         BRANCH("v3.8") BRANCH("v3.9") BRANCH("v3.10") BRANCH("v3.11") BRANCH("v3.12") BRANCH("v3.13")
             BRANCH("v3.14") BRANCH("v3.15") BRANCH("v3.16") BRANCH("v3.17") BRANCH("v3.18") BRANCH("v3.19")
-                BRANCH("v3.20") BRANCH("v3.21") BRANCH("v3.22") BRANCH("v3.23") BRANCH("edge"),
+                BRANCH("v3.20") BRANCH("v3.21") BRANCH("v3.22") BRANCH("v3.23") BRANCH("v3.24")
+                    BRANCH("v3.25") BRANCH("v3.26") BRANCH("edge"),
     .may_lack = true,
+    .version = 1,
     .parse = alpine_parse,
 };

@@ -292,5 +292,6 @@ const struct feed feed_debian = {
     .name = "debian",
     .base = TRACKER,
     .documents = "tracker/data/json",
+    .version = 1,
     .parse = debian_parse,
 };

@@ -21,6 +21,8 @@ struct feed {
     const char *
         documents; /* blank-separated paths below the base, also the names under which they are stored: "tracker/data/json" */
     bool may_lack; /* single documents may be missing (404) without that being an error */
+    unsigned
+        version; /* of the parser: raise it when the same bytes would now mean something else; then all documents are read again */
     /* `document` is one of the names above. 0 when the whole document was well formed and complete. */
     int (*parse)(str document, struct stream *in, struct advisory_sink *sink, struct err *e);
 };

@@ -18,9 +18,19 @@
 const struct fetch_policy fetch_defaults = { { 500, 1000, 2000 }, 10000, 60000, UINT64_C(4) << 30 };
 
 static const char *const suffixes[] = { "", ".zst", ".gz", ".xz" };
+#define SUFFIXES (sizeof suffixes / sizeof *suffixes)
+
+struct fetch_base {
+    const struct fetch_policy *policy;
+    char *place; /* URL or folder */
+    bool is_url, mirror;
+    size_t suffix; /* that was found last over HTTP */
+    struct http_pool *pool;
+};
 
 struct fetch {
     const struct fetch_policy *policy;
+    struct http_pool *pool;
     char *url; /* or the file's path */
     struct buf validator;
     uint64_t given; /* bytes handed out */
@@ -89,6 +99,34 @@ static char *normal_base(const char *base, bool *is_url, struct err *e)
     for (size_t n = strlen(ret); n > 1 && ret[n - 1] == '/'; n--)
         ret[n - 1] = '\0';
     return ret;
+}
+
+struct fetch_base *fetch_base_new(const struct fetch_policy *policy, const char *base, bool mirror,
+                                  struct err *e)
+{
+    CLEANUP(fetch_base_freep) struct fetch_base *b = calloc(1, sizeof *b);
+    if (!b) {
+        err_set(e, ERR_OOM, "out of memory");
+        return NULL;
+    }
+    b->policy = policy;
+    b->mirror = mirror;
+    b->place = normal_base(base, &b->is_url, e);
+    if (!b->place || (b->is_url && !(b->pool = http_pool_new(e))))
+        return NULL;
+    struct fetch_base *ret = b;
+    b = NULL;
+    return ret;
+}
+
+void fetch_base_freep(struct fetch_base **b)
+{
+    if (!*b)
+        return;
+    http_pool_freep(&(*b)->pool);
+    free((*b)->place);
+    free(*b);
+    *b = NULL;
 }
 
 int fetch_base_check(const char *base, struct err *e)
@@ -162,8 +200,10 @@ static int open_file(struct fetch *f, str validator, enum fetch_result *ret, str
         *ret = FETCH_MISSING;
         return found;
     }
-    buf_printf(&f->validator, "file %lld %lld.%09ld", (long long)f->stat.st_size,
-               (long long)f->stat.st_mtim.tv_sec, f->stat.st_mtim.tv_nsec);
+    const struct stat *st = &f->stat;
+    buf_printf(&f->validator, "file %llx:%llu %lld %lld.%09ld %lld.%09ld", (unsigned long long)st->st_dev,
+               (unsigned long long)st->st_ino, (long long)st->st_size, (long long)st->st_mtim.tv_sec,
+               st->st_mtim.tv_nsec, (long long)st->st_ctim.tv_sec, st->st_ctim.tv_nsec);
     f->chunk = malloc(CHUNK);
     if (!f->chunk || f->validator.failed)
         return err_set(e, ERR_OOM, "out of memory");
@@ -232,7 +272,7 @@ static int ask(struct fetch *f, const char *const headers[], struct err *e)
     do {
         http_freep(&f->http);
         wait_s = 0;
-        f->http = http_get(f->url, headers, &limits, &last);
+        f->http = http_get(f->pool, f->url, headers, &limits, &last);
         if (f->http) {
             const struct http_head *head = http_head(f->http);
             if (!busy(head->status))
@@ -252,7 +292,7 @@ static int ask(struct fetch *f, const char *const headers[], struct err *e)
 static void http_validator(struct fetch *f)
 {
     if (*f->head.etag || *f->head.last_modified)
-        buf_printf(&f->validator, "http %016llx\n%s\n%s", (unsigned long long)str_hash(str_from(f->url)),
+        buf_printf(&f->validator, "http %016llx\n%s\n%s", (unsigned long long)str_hash(str_from(f->url), 0),
                    f->head.etag, f->head.last_modified);
 }
 
@@ -264,7 +304,7 @@ struct condition { /* headers made of the validator of the last load */
 static void set_condition(const struct fetch *f, str validator, struct condition *c)
 {
     char place[32];
-    snprintf(place, sizeof place, "http %016llx", (unsigned long long)str_hash(str_from(f->url)));
+    snprintf(place, sizeof place, "http %016llx", (unsigned long long)str_hash(str_from(f->url), 0));
     size_t n = 0;
     if (!str_eq(str_cut(&validator, '\n'), str_from(place)))
         return;
@@ -286,8 +326,8 @@ static int open_url(struct fetch *f, str validator, enum fetch_result *ret, stru
     if (ask(f, c.headers, e) < 0)
         return -1;
     f->head = *http_head(f->http);
-    if (f->head.status == 404 || f->head.status == 410) {
-        *ret = FETCH_MISSING;
+    if (f->head.status == 404 || f->head.status == 410 || f->head.status == 403) {
+        *ret = f->head.status == 403 ? FETCH_FORBIDDEN : FETCH_MISSING;
         return 0;
     }
     if (f->head.status == 304 && c.headers[0]) {
@@ -414,46 +454,61 @@ int fetch_read(void *fetch, str *ret, struct err *e)
     return r;
 }
 
-struct fetch *fetch_open_with(const struct fetch_policy *policy, const char *base, const char *path,
-                              str validator, bool mirror, enum fetch_result *ret, struct err *e)
+static struct fetch *fetch_new(const struct fetch_base *b, const char *path, size_t suffix, struct err *e)
 {
-    bool is_url;
-    CLEANUP(freep) char *folder = normal_base(base, &is_url, e);
-    if (!folder)
-        return NULL;
+    struct fetch *f = calloc(1, sizeof *f);
+    if (f) {
+        f->policy = b->policy;
+        f->pool = b->pool;
+        f->fd = -1;
+        f->total = -1;
+        f->url = join(b->place, path, suffixes[suffix], b->is_url);
+    }
+    if (!f || !f->url) {
+        fetch_freep(&f);
+        err_set(e, ERR_OOM, "out of memory");
+    }
+    return f;
+}
+
+/* The suffix to try at turn i: the one that was found last, then the others in their order. */
+static size_t suffix_at(const struct fetch_base *b, size_t i)
+{
+    return i == 0 ? b->suffix : i <= b->suffix ? i - 1 : i;
+}
+
+struct fetch *fetch_open(struct fetch_base *b, const char *path, str validator, enum fetch_result *ret,
+                         struct err *e)
+{
     if (!path_is_safe(path)) {
         err_set(e, ERR_INTERNAL, "'%s' is no name of a document", path);
         return NULL;
     }
-    size_t names = is_url && !mirror ? 1 : sizeof suffixes / sizeof *suffixes;
+    size_t names = b->is_url && !b->mirror ? 1 : SUFFIXES;
     CLEANUP(fetch_freep) struct fetch *f = NULL;
-    enum fetch_result found = FETCH_MISSING;
-    for (size_t i = 0; i < names && found == FETCH_MISSING; i++) {
+    *ret = FETCH_MISSING;
+    for (size_t i = 0; i < names; i++) {
+        enum fetch_result found;
+        size_t suffix = suffix_at(b, i);
         fetch_freep(&f);
-        f = calloc(1, sizeof *f);
-        if (f) {
-            f->policy = policy;
-            f->fd = -1;
-            f->total = -1;
-            f->url = join(folder, path, suffixes[i], is_url);
-        }
-        if (!f || !f->url) {
-            err_set(e, ERR_OOM, "out of memory");
+        if (!(f = fetch_new(b, path, suffix, e)) ||
+            (b->is_url ? open_url : open_file)(f, validator, &found, e) < 0)
+            return NULL;
+        if (found == FETCH_FORBIDDEN && !b->mirror) {
+            refused(f, &f->head, e);
             return NULL;
         }
-        if ((is_url ? open_url : open_file)(f, validator, &found, e) < 0)
-            return NULL;
+        if (found != FETCH_MISSING)
+            *ret = found;
+        if (found == FETCH_NEW || found == FETCH_UNCHANGED) {
+            if (b->is_url)
+                b->suffix = suffix;
+            break;
+        }
     }
-    *ret = found;
     struct fetch *opened = f;
     f = NULL;
     return opened;
-}
-
-struct fetch *fetch_open(const char *base, const char *path, str validator, bool mirror,
-                         enum fetch_result *ret, struct err *e)
-{
-    return fetch_open_with(&fetch_defaults, base, path, validator, mirror, ret, e);
 }
 
 str fetch_validator(const struct fetch *f) { return buf_view(&f->validator); }

@@ -1,12 +1,16 @@
 /*
- * fetch.h - bytes of one document, from a folder or over HTTP; conditional, retried, resumed where it broke.
+ * fetch.h - bytes of documents, from a folder or over HTTP; conditional, retried, resumed where it broke.
  *
  * Shape      `base` is a URL (http, https) or a folder (a path or file:///path). In a folder the document may
  *            have ".zst", ".gz" or ".xz" added to its name (design.md 8); over HTTP those are tried in that
- *            order after the plain name was not found, unless the base is the source's own. The bytes are
- *            given as they lie there: decompression is the reader's business (by content).
- * Validators over HTTP the ETag and Last-Modified, in a folder size and mtime: an opaque string, stored with
- *            the document. With the one of the last load the answer can be FETCH_UNCHANGED, and nothing is
+ *            order after the plain name was not found, unless the base is the source's own. A mirror has its
+ *            names alike: the ending that was found last is tried first. The bytes are given as they lie
+ *            there: decompression is the reader's business (by content). Connections are kept for all
+ *            documents of a base.
+ * Absence    404 and 410. A mirror that does not let its names be listed (S3) says 403 for what is not there:
+ *            FETCH_FORBIDDEN, when no name is found and one of them gives 403.
+ * Validators over HTTP the ETag and Last-Modified, in a folder device, inode, size, mtime and ctime: an opaque
+ *            string, stored with the document. With the one of the last load the answer can be FETCH_UNCHANGED, and nothing is
  *            transferred.
  * Errors     ERR_NETWORK (after 4 tries with growing pauses, each within connect 10 s and 60 s without a
  *            byte; a new set of tries for each MiB that came), ERR_IO, ERR_UNSUPPORTED (bad base), ERR_LIMIT.
@@ -18,7 +22,7 @@
 #include "base/err.h"
 #include "base/str.h"
 
-enum fetch_result { FETCH_NEW, FETCH_UNCHANGED, FETCH_MISSING };
+enum fetch_result { FETCH_NEW, FETCH_UNCHANGED, FETCH_MISSING, FETCH_FORBIDDEN };
 
 struct fetch_policy {
     unsigned pause_ms[3]; /* before the second, third and fourth try */
@@ -27,12 +31,15 @@ struct fetch_policy {
 };
 extern const struct fetch_policy fetch_defaults;
 
+struct fetch_base; /* in one thread */
+struct fetch_base *fetch_base_new(const struct fetch_policy *policy, const char *base, bool mirror,
+                                  struct err *e);
+void fetch_base_freep(struct fetch_base **b); /* after its documents; NULL is fine */
+
 struct fetch;
-/* Waits until it is known which of the three it is. Only FETCH_NEW has bytes to read. NULL on failure. */
-struct fetch *fetch_open(const char *base, const char *path, str validator, bool mirror,
-                         enum fetch_result *ret, struct err *e);
-struct fetch *fetch_open_with(const struct fetch_policy *policy, const char *base, const char *path,
-                              str validator, bool mirror, enum fetch_result *ret, struct err *e);
+/* Waits until it is known which of the four it is. Only FETCH_NEW has bytes to read. NULL on failure. */
+struct fetch *fetch_open(struct fetch_base *base, const char *path, str validator, enum fetch_result *ret,
+                         struct err *e);
 /* Fits cage_input.read: 1 a chunk, 0 complete, -1 error. */
 int fetch_read(void *fetch, str *ret, struct err *e);
 str fetch_validator(const struct fetch *f); /* lives as long as f */

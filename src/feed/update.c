@@ -12,13 +12,14 @@ struct job {
     struct store *store;
     struct cage *cage;
     const struct feed *feed;
-    str name; /* of the feed */
-    char *base;
+    str name;    /* of the feed */
+    char *place; /* where it is read from */
+    struct fetch_base *base;
     bool mirror;
-    struct store_update *update;   /* from the first new document on */
-    struct affected_range *ranges; /* room for those of one advisory */
-    unsigned unchanged, missing, loaded;
-    str lacking; /* the first missing document */
+    struct store_update *update;                    /* from the first new document on */
+    struct affected_range *ranges;                  /* room for those of one advisory */
+    unsigned unchanged, missing, forbidden, loaded; /* forbidden: of the missing */
+    str lacking;                                    /* the first missing document */
     uint64_t skipped;
     bool named; /* the store's error tells the document, which may be an earlier one */
 };
@@ -27,7 +28,8 @@ static void job_done(struct job *j)
 {
     store_update_freep(&j->update);
     free(j->ranges);
-    free(j->base);
+    fetch_base_freep(&j->base);
+    free(j->place);
 }
 
 static int on_advisory(void *ctx, unsigned type, str body, struct err *e)
@@ -64,15 +66,29 @@ static int expect_end(struct fetch *f, struct err *e)
     return r > 0 ? err_set(e, ERR_FORMAT, "more bytes follow the document") : r;
 }
 
+/* Validators are stored with the parser's version in front: read by another one, a document is as good as new. */
+static void store_validator(const struct job *j, str fetched, struct buf *ret)
+{
+    buf_printf(ret, "v%u " STR_FMT, j->feed->version, STR_ARG(fetched));
+}
+
+static str fetched_validator(const struct job *j, str stored)
+{
+    char version[16];
+    int n = snprintf(version, sizeof version, "v%u ", j->feed->version);
+    return str_starts(stored, str_from(version)) ? str_skip(stored, (size_t)n) : (str){ 0 };
+}
+
 static int load(struct job *j, str document, struct fetch *f, struct err *e)
 {
-    if (begin(j, e) < 0 || store_update_document(j->update, document, fetch_validator(f), e) < 0)
-        return -1;
-    CLEANUP(buf_done) struct buf params = { 0 }, summary = { 0 };
+    CLEANUP(buf_done) struct buf params = { 0 }, summary = { 0 }, validator = { 0 };
+    store_validator(j, fetch_validator(f), &validator);
     pack_str(&params, j->name);
     pack_str(&params, document);
-    if (params.failed)
+    if (params.failed || validator.failed)
         return err_set(e, ERR_OOM, "out of memory");
+    if (begin(j, e) < 0 || store_update_document(j->update, document, buf_view(&validator), e) < 0)
+        return -1;
 
     struct cage_input in = { .fd = -1, .read = fetch_read, .ctx = f };
     if (cage_run(j->cage, &feed_task, buf_view(&params), &in, on_advisory, j, &summary, e) < 0 ||
@@ -95,7 +111,8 @@ static int update_document(struct job *j, str document, struct err *e)
         return -1;
 
     enum fetch_result found;
-    CLEANUP(fetch_freep) struct fetch *f = fetch_open(j->base, path, validator, j->mirror, &found, e);
+    CLEANUP(fetch_freep)
+    struct fetch *f = fetch_open(j->base, path, fetched_validator(j, validator), &found, e);
     if (!f)
         return -1;
     switch (found) {
@@ -104,6 +121,9 @@ static int update_document(struct job *j, str document, struct err *e)
     case FETCH_UNCHANGED:
         j->unchanged++;
         return 0;
+    case FETCH_FORBIDDEN:
+        j->forbidden++;
+        __attribute__((fallthrough));
     case FETCH_MISSING:
         if (!j->missing++)
             j->lacking = document;
@@ -114,10 +134,18 @@ static int update_document(struct job *j, str document, struct err *e)
 
 static int not_found(const struct job *j, struct err *e)
 {
-    char place[HTTP_PLACE];
-    http_place(j->base, place); /* a base may hold a password */
+    char host[HTTP_PLACE];
+    http_place(j->place, host); /* a URL may hold a password */
     return err_set(e, ERR_NOT_FOUND, STR_FMT ": not found at %s", STR_ARG(j->lacking),
-                   strstr(j->base, "://") ? place : j->base);
+                   strstr(j->place, "://") ? host : j->place);
+}
+
+/* One document that is refused is one that a mirror lacks; all of them are a mirror that refuses us. */
+static int all_forbidden(const struct job *j, struct err *e)
+{
+    char host[HTTP_PLACE];
+    http_place(j->place, host);
+    return err_set(e, ERR_NETWORK, "%s: answered 403 for every document", host);
 }
 
 /* Missing documents keep what they said: a branch that went away is not a branch without problems. */
@@ -125,6 +153,8 @@ static int finish(struct job *j, struct update_result *ret, struct err *e)
 {
     ret->documents = j->loaded;
     ret->skipped = j->skipped;
+    if (!j->loaded && !j->unchanged && j->forbidden == j->missing)
+        return all_forbidden(j, e);
     if (!j->loaded && !j->unchanged) {
         ret->outcome = UPDATE_NOT_MIRRORED;
         return j->mirror ? 0 : not_found(j, e);
@@ -147,18 +177,21 @@ static int update_documents(struct job *j, struct update_result *ret, struct err
 }
 
 /* MIRROR/SOURCE (design.md 8), or the source's own place. */
-static int set_base(struct job *j, const char *mirror, struct err *e)
+static int open_base(struct job *j, const char *mirror, struct err *e)
 {
     if (mirror && fetch_base_check(mirror, e) < 0)
         return err_wrap(e, "mirror");
     size_t n = mirror ? strlen(mirror) : 0;
     while (n > 1 && mirror[n - 1] == '/')
         n--;
-    int r = mirror ? asprintf(&j->base, "%.*s/%s", (int)n, mirror, j->feed->name)
-                   : asprintf(&j->base, "%s", j->feed->base);
-    if (r < 0)
-        j->base = NULL;
-    return r < 0 ? err_set(e, ERR_OOM, "out of memory") : 0;
+    int r = mirror ? asprintf(&j->place, "%.*s/%s", (int)n, mirror, j->feed->name)
+                   : asprintf(&j->place, "%s", j->feed->base);
+    if (r < 0) {
+        j->place = NULL;
+        return err_set(e, ERR_OOM, "out of memory");
+    }
+    j->base = fetch_base_new(&fetch_defaults, j->place, j->mirror, e);
+    return j->base ? 0 : -1;
 }
 
 int feed_update(struct store *s, struct cage *c, const struct feed *f, const char *mirror,
@@ -168,11 +201,15 @@ int feed_update(struct store *s, struct cage *c, const struct feed *f, const cha
     struct job j = { .store = s, .cage = c, .feed = f, .name = str_from(f->name), .mirror = mirror };
     struct update_result done = { 0 };
     struct err why = { 0 };
-    int r = set_base(&j, mirror, &why);
+    int r = open_base(&j, mirror, &why);
     if (r == 0)
         r = update_documents(&j, &done, &why);
     store_update_freep(&j.update); /* before the record of the try, which is a transaction of its own */
 
+    if (r < 0 && why.kind == ERR_BUSY) { /* that another update runs says nothing about the feed */
+        *e = why;
+        return err_wrap(e, "%s", f->name);
+    }
     const char *text = why.text;
     if (r == 0 && done.outcome == UPDATE_NOT_MIRRORED)
         text = "not mirrored";

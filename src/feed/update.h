@@ -22,7 +22,7 @@ struct update_result {
     uint64_t skipped;   /* affected ranges left out for over-long names or versions */
 };
 
-/* `mirror` NULL: the source's own place. The try is recorded in the store in any case, "not mirrored" as an
- * error, so that the last success stays what it was. 0, or -1 with e (the old state stands). */
+/* `mirror` NULL: the source's own place. The try is recorded in the store, "not mirrored" as an error, so that
+ * the last success stays what it was; but not ERR_BUSY, for then another update is at work. 0, or -1 with e (the old state stands). */
 int feed_update(struct store *s, struct cage *c, const struct feed *f, const char *mirror,
                 struct update_result *ret, struct err *e);

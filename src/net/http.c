@@ -9,9 +9,15 @@
 #define QUEUE_MAX    (256u << 10)
 #define HEADERS_MAX  (64u << 10)
 #define REDIRECT_MAX 20L
+#define DRAIN_MAX    (64u << 10)
+#define DRAIN_MS     100
+
+struct http_pool {
+    CURLM *multi;
+};
 
 struct http {
-    CURLM *multi;
+    CURLM *multi; /* of the pool */
     CURL *easy;
     struct curl_slist *headers;
     char text[CURL_ERROR_SIZE];
@@ -29,6 +35,24 @@ int http_init(struct err *e)
 {
     CURLcode c = curl_global_init(CURL_GLOBAL_DEFAULT);
     return c ? err_set(e, ERR_INTERNAL, "libcurl: %s", curl_easy_strerror(c)) : 0;
+}
+
+struct http_pool *http_pool_new(struct err *e)
+{
+    struct http_pool *p = malloc(sizeof *p);
+    if (p && (p->multi = curl_multi_init()))
+        return p;
+    free(p);
+    err_set(e, ERR_OOM, "out of memory");
+    return NULL;
+}
+
+void http_pool_freep(struct http_pool **p)
+{
+    if (*p)
+        curl_multi_cleanup((*p)->multi);
+    free(*p);
+    *p = NULL;
 }
 
 void http_place(const char *url, char ret[HTTP_PLACE])
@@ -59,7 +83,7 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *ctx)
 {
     struct http *h = ctx;
     h->last_byte = clock_ms();
-    if (h->body.len >= QUEUE_MAX) {
+    if (h->given || h->body.len >= QUEUE_MAX) { /* given: another transfer of the pool is being read */
         h->paused = true;
         return CURL_WRITEFUNC_PAUSE;
     }
@@ -67,18 +91,29 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *ctx)
     return h->body.failed ? 0 : size * n;
 }
 
+/* Transfers that have ended, whosever they are. */
+static void take_results(CURLM *multi)
+{
+    int queued;
+    for (CURLMsg *msg; (msg = curl_multi_info_read(multi, &queued));) {
+        char *owner = NULL;
+        if (msg->msg != CURLMSG_DONE || curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &owner))
+            continue;
+        struct http *h = (void *)owner;
+        h->done = true;
+        h->result = msg->data.result;
+    }
+}
+
 /* Runs the transfer until there is something to give or it has ended. Time counts while somebody waits. */
 static int pump(struct http *h, struct err *e)
 {
     h->last_byte = clock_ms();
     while (!h->body.len && !h->done) {
-        int running, queued;
+        int running;
         CURLMcode m = curl_multi_perform(h->multi, &running);
-        CURLMsg *msg = m ? NULL : curl_multi_info_read(h->multi, &queued);
-        if (msg && msg->msg == CURLMSG_DONE) {
-            h->done = true;
-            h->result = msg->data.result;
-        } else if (!m && !h->body.len) {
+        take_results(h->multi);
+        if (!m && !h->done && !h->body.len) {
             int64_t left = h->last_byte + h->idle_ms - clock_ms();
             if (left <= 0)
                 return err_set(e, ERR_NETWORK, "no byte for %u.%u s", h->idle_ms / 1000,
@@ -196,18 +231,19 @@ static bool set_up(struct http *h, const char *url, const struct http_limits *l)
            !curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header) &&
            !curl_easy_setopt(c, CURLOPT_HEADERDATA, h) &&
            !curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body) &&
-           !curl_easy_setopt(c, CURLOPT_WRITEDATA, h) && !curl_multi_add_handle(h->multi, c);
+           !curl_easy_setopt(c, CURLOPT_WRITEDATA, h) && !curl_easy_setopt(c, CURLOPT_PRIVATE, h) &&
+           !curl_multi_add_handle(h->multi, c);
 }
 
-struct http *http_get(const char *url, const char *const headers[], const struct http_limits *limits,
-                      struct err *e)
+struct http *http_get(struct http_pool *pool, const char *url, const char *const headers[],
+                      const struct http_limits *limits, struct err *e)
 {
     CLEANUP(http_freep) struct http *h = calloc(1, sizeof *h);
     if (h) {
-        h->multi = curl_multi_init();
+        h->multi = pool->multi;
         h->easy = curl_easy_init();
     }
-    if (!h || !h->multi || !h->easy || !add_headers(h, headers) || !set_up(h, url, limits)) {
+    if (!h || !h->easy || !add_headers(h, headers) || !set_up(h, url, limits)) {
         err_set(e, ERR_OOM, "out of memory");
         return NULL;
     }
@@ -242,14 +278,27 @@ int http_read(struct http *h, str *ret, struct err *e)
     return 1;
 }
 
+/* The text of a 404, which nobody reads: a connection with an answer left in it is of no use to the next transfer. */
+static void drain(struct http *h)
+{
+    struct err ignored = { 0 };
+    str rest;
+    size_t n = 0;
+    int64_t end = clock_ms() + DRAIN_MS;
+    h->idle_ms = DRAIN_MS;
+    while (n < DRAIN_MAX && clock_ms() < end && http_read(h, &rest, &ignored) > 0)
+        n += rest.len;
+}
+
 void http_freep(struct http **h)
 {
     if (!*h)
         return;
-    if ((*h)->multi && (*h)->easy)
+    if (!(*h)->done && (*h)->head.status >= 300)
+        drain(*h);
+    if ((*h)->easy)
         curl_multi_remove_handle((*h)->multi, (*h)->easy);
     curl_easy_cleanup((*h)->easy);
-    curl_multi_cleanup((*h)->multi);
     curl_slist_free_all((*h)->headers);
     buf_done(&(*h)->body);
     free(*h);

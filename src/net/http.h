@@ -11,7 +11,8 @@
  * Errors     each begins with "host:port: ". ERR_NETWORK: trying again may help (refused, timed out, broken
  *            off: also a body shorter than its Content-Length). ERR_UNSUPPORTED (no URL, other scheme) and
  *            ERR_LIMIT: it will not. A status is no error here.
- * Threads    http_init() before the first thread; one thread for each transfer.
+ * Pools      Transfers of one pool use each other's connections and TLS sessions, and may overlap.
+ * Threads    http_init() before the first thread; one thread for each pool and its transfers.
  */
 #pragma once
 #include "base/err.h"
@@ -35,11 +36,16 @@ struct http_head {
     unsigned retry_after_s; /* 0 = not told */
 };
 
-struct http;
 int http_init(struct err *e); /* once, from main */
+
+struct http_pool;
+struct http_pool *http_pool_new(struct err *e);
+void http_pool_freep(struct http_pool **p); /* after its transfers; NULL is fine */
+
+struct http;
 /* `headers`: "Name: value", ends with NULL. `limits` may be NULL. NULL on error. */
-struct http *http_get(const char *url, const char *const headers[], const struct http_limits *limits,
-                      struct err *e);
+struct http *http_get(struct http_pool *pool, const char *url, const char *const headers[],
+                      const struct http_limits *limits, struct err *e);
 const struct http_head *http_head(const struct http *h);
 int http_read(struct http *h, str *ret, struct err *e); /* 1 a chunk, 0 complete, -1 error */
 void http_freep(struct http **h);                       /* for CLEANUP(); NULL is fine */

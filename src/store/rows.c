@@ -30,19 +30,25 @@ int advisory_hash(const struct advisory *a, struct buf *work, uint8_t ret[CONTEN
     return 0;
 }
 
+/* A version outside the grammar has a key, but where it stands among the others is a guess. */
+static bool exact_key(const struct version_scheme *scheme, str version, struct version_key *ret)
+{
+    return scheme && scheme->exact(version) && scheme->key(version, ret);
+}
+
 void range_keys(const struct affected_range *r, const struct version_scheme *scheme, struct range_keys *ret)
 {
     ret->introduced = STR("");
     ret->fixed = version_key_max();
     ret->uncertain = false;
     if (r->introduced.len) {
-        if (scheme && scheme->key(r->introduced, &ret->introduced_buffer))
+        if (exact_key(scheme, r->introduced, &ret->introduced_buffer))
             ret->introduced = version_key_view(&ret->introduced_buffer);
         else
             ret->uncertain = true;
     }
     if (r->fixed_version.len) {
-        if (scheme && scheme->key(r->fixed_version, &ret->fixed_buffer))
+        if (exact_key(scheme, r->fixed_version, &ret->fixed_buffer))
             ret->fixed = version_key_view(&ret->fixed_buffer);
         else
             ret->uncertain = true;
@@ -54,7 +60,7 @@ void range_keys(const struct affected_range *r, const struct version_scheme *sch
 str installed_key(str kind, str version, struct version_key *buffer)
 {
     const struct version_scheme *scheme = version_scheme_by_name(kind);
-    return scheme && scheme->key(version, buffer) ? version_key_view(buffer) : STR("");
+    return exact_key(scheme, version, buffer) ? version_key_view(buffer) : STR("");
 }
 
 void layer_pack(const struct layer_index *layer, const int64_t *sets, struct buf *ret)

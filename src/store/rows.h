@@ -12,7 +12,7 @@
 /* The content of an advisory: all but its key. `work` is scratch memory of the caller's. */
 int advisory_hash(const struct advisory *a, struct buf *work, uint8_t ret[CONTENT_HASH], struct err *e);
 
-/* The bounds of a range as keys. Where a text does not parse, or the scheme is unknown, the range is a
+/* The bounds of a range as keys. Where a text is not exact (version.h), or the scheme is unknown, the range is a
  * candidate for every version (uncertain), and as a negative statement it covers none: what cannot be told
  * must not hide a finding. */
 struct range_keys {
@@ -22,7 +22,7 @@ struct range_keys {
 };
 void range_keys(const struct affected_range *r, const struct version_scheme *scheme, struct range_keys *ret);
 
-/* The key of an installed version; empty, which is below all, when it does not parse. */
+/* The key of an installed version; empty, which is below all, when it is not exact. */
 str installed_key(str kind, str version, struct version_key *buffer);
 
 /* Entries of a layer as one blob. Packages travel as numbers of sets that the engine keeps: sets[i] belongs
@@ -45,6 +45,6 @@ size_t candidates_pick(struct candidate *c, size_t count);
 
 /* Who holds a lease: this boot, this pid namespace, this process, this handle. */
 #define LEASE_OWNER 160
-#define LEASE_S     60
+#define LEASE_S     300 /* longer than one document may keep its reader waiting, as a rule */
 void lease_owner(char ret[LEASE_OWNER]);
 bool lease_owner_dead(str owner); /* certainly: it ran here and does not any more */

@@ -1,6 +1,7 @@
 #include "store/sqlite.h"
 
 #include "base/cleanup.h"
+#include "base/strmap.h"
 #include "store/rows.h"
 
 struct matching {
@@ -9,6 +10,13 @@ struct matching {
     int64_t image, namespace, generation;
     str namespace_name, scheme;
     int64_t *feed_ids; /* of match.feeds */
+    struct strmap texts;
+};
+
+/* What an advisory says in each of its findings: one copy, for hundreds of packages may have one source. */
+struct texts {
+    int64_t advisory;
+    str key, id, title, link, description;
 };
 
 static int oom(const struct sqlite *s, struct err *e)
@@ -66,14 +74,38 @@ static str feed_name(const struct matching *m, const struct match *match, int64_
     return STR("");
 }
 
-static struct candidate candidate_of(const struct matching *m, const struct match *match, sqlite3_stmt *st)
+/* NULL when out of memory. */
+static const struct texts *texts_of(struct matching *m, sqlite3_stmt *st)
+{
+    struct arena *a = m->arena;
+    int64_t id = sqlite3_column_int64(st, 12);
+    struct texts *t = strmap_get(&m->texts, str_of(&id, sizeof id));
+    if (t)
+        return t;
+    t = arena_array(a, struct texts, 1);
+    if (!t)
+        return NULL;
+    t->advisory = id;
+    void **place = strmap_at(&m->texts, str_of(&t->advisory, sizeof t->advisory));
+    if (!place)
+        return NULL;
+    t->id = arena_dup(a, sqlite_str(st, 2));
+    t->key = arena_dup(a, sqlite_str(st, 3));
+    t->title = arena_dup(a, sqlite_str(st, 9));
+    t->link = arena_dup(a, sqlite_str(st, 10));
+    t->description = arena_dup(a, sqlite_str(st, 11));
+    return *place = t;
+}
+
+static struct candidate candidate_of(const struct matching *m, const struct match *match,
+                                     const struct texts *t, sqlite3_stmt *st)
 {
     struct arena *a = m->arena;
     str feed = feed_name(m, match, sqlite3_column_int64(st, 1));
     return (struct candidate){
         .finding = {
             .package = (uint32_t)sqlite3_column_int64(st, 0),
-            .id = arena_dup(a, sqlite_str(st, 2)),
+            .id = t->id,
             .fixed_version = arena_dup(a, sqlite_str(st, 5)),
             .state = (enum fix_state)sqlite3_column_int(st, 6),
             .severity = (enum severity)sqlite3_column_int(st, 7),
@@ -81,11 +113,11 @@ static struct candidate candidate_of(const struct matching *m, const struct matc
             .namespace = m->namespace_name,
             .feed = feed,
             .uncertain = sqlite3_column_int(st, 8),
-            .title = arena_dup(a, sqlite_str(st, 9)),
-            .link = arena_dup(a, sqlite_str(st, 10)),
-            .description = arena_dup(a, sqlite_str(st, 11)),
+            .title = t->title,
+            .link = t->link,
+            .description = t->description,
         },
-        .key = arena_dup(a, sqlite_str(st, 3)),
+        .key = t->key,
         .fixed_key = arena_dup(a, sqlite_str(st, 4)),
     };
 }
@@ -99,6 +131,8 @@ static int read_candidates(struct matching *m, struct match *ret, struct err *e)
     size_t n = 0, cap = 0;
     int r = -1;
     while (st && (r = sqlite_row(m->s, st, e)) > 0) {
+        if (n == STORE_MATCH_MAX)
+            return err_set(e, ERR_LIMIT, "more than %u findings", STORE_MATCH_MAX);
         if (n == cap) {
             cap = cap ? cap * 2 : 256;
             struct candidate *more = reallocarray(list, cap, sizeof *list);
@@ -106,8 +140,10 @@ static int read_candidates(struct matching *m, struct match *ret, struct err *e)
                 return oom(m->s, e);
             list = more;
         }
-        list[n++] = candidate_of(m, ret, st);
-        if (arena_failed(m->arena))
+        const struct texts *t = texts_of(m, st);
+        if (t)
+            list[n++] = candidate_of(m, ret, t, st);
+        if (!t || arena_failed(m->arena))
             return oom(m->s, e);
     }
     if (r < 0)
@@ -122,8 +158,11 @@ static int read_candidates(struct matching *m, struct match *ret, struct err *e)
     return 0;
 }
 
+static void matching_done(struct matching *m) { strmap_done(&m->texts); }
+
 int sqlite_match(struct store *store, int64_t image_id, struct arena *arena, struct match *ret, struct err *e)
 {
+    CLEANUP(matching_done)
     struct matching m = { .s = (struct sqlite *)store, .arena = arena, .image = image_id };
     struct match match = { 0 };
     CLEANUP(sqlite_endp) struct sqlite *t = sqlite_begin(m.s, false, e);
@@ -133,6 +172,8 @@ int sqlite_match(struct store *store, int64_t image_id, struct arena *arena, str
     int known = read_namespace(&m, e);
     if (known < 0 || (known && (read_feeds(&m, &match, e) < 0 || read_candidates(&m, &match, e) < 0)))
         return -1;
+    if (match.feed_count)
+        match.scheme = m.scheme;
     *ret = match;
     return sqlite_commit(&t, e);
 }

@@ -84,7 +84,7 @@ const char *const *const sqlite_migrations[SCHEMA_NUMBER] = { schema_1 };
  * statement does not hold for an invalid version: its fixed_key is not ff. */
 #define MATCH_HALF(kind, name, key)                                                                          \
     "SELECT ip.position, a.feed, a.name, a.key, r.fixed_key, r.fixed, r.state, r.severity,"                  \
-    " r.uncertain OR p." key " = x'', a.title, a.link, a.description"                                        \
+    " r.uncertain OR p." key " = x'', a.title, a.link, a.description, a.id"                                  \
     " FROM image_package ip CROSS JOIN package p ON p.id = ip.package"                                       \
     " CROSS JOIN affected r ON r.namespace = ?2 AND r.name = p." name " AND r.kind = " kind                  \
     " AND r.fixed_key > p." key " CROSS JOIN advisory a ON a.id = r.advisory"                                \

@@ -36,8 +36,6 @@ struct sqlite *update_transaction(struct update *u, struct err *e)
 
 static int lease_renew(struct update *u, struct err *e)
 {
-    if (clock_ms() < u->lease_ms)
-        return 0;
     CLEANUP(sqlite_endp) struct sqlite *t = update_transaction(u, e);
     return t ? sqlite_commit(&t, e) : -1;
 }
@@ -201,6 +199,8 @@ static struct document *document_open(struct update *u, str name, str validator,
 int sqlite_update_document(struct store_update *update, str name, str validator, struct err *e)
 {
     struct update *u = (struct update *)update;
+    if (lease_renew(u, e) < 0)
+        return -1;
     struct document *d = document_open(u, name, validator, e);
     if (!d)
         return -1;
@@ -281,7 +281,7 @@ int sqlite_update_put(struct store_update *update, const struct advisory *a, str
     bool same;
     if (!u->current)
         return err_set(e, ERR_INTERNAL, STR_FMT ": an advisory before its document", STR_ARG(u->feed));
-    if (lease_renew(u, e) < 0 || advisory_hash(a, &u->work, hash, e) < 0 ||
+    if ((clock_ms() >= u->lease_ms && lease_renew(u, e) < 0) || advisory_hash(a, &u->work, hash, e) < 0 ||
         find_old(u, a->key, hash, &old, &same, e) < 0)
         return -1;
     u->current->after++;

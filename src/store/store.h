@@ -52,10 +52,13 @@ struct match {
     size_t finding_count;
     struct match_feed *feeds; /* empty: nothing is known about this namespace, the image is not covered */
     size_t feed_count;
+    str scheme; /* of the namespace: packages of another kind are not judged; empty when no feed knows the namespace */
     int64_t generation;
 };
+#define STORE_MATCH_MAX                                                                                      \
+    250000u /* affected ranges that fit one image, before the best for each (package, id) is picked */
 /* Of several ranges for one (package, id): a negative statement of any feed suppresses all; else the highest fix wins (unfixed is
- * highest). */
+ * highest). Findings of one advisory share its texts. ERR_LIMIT: more than STORE_MATCH_MAX. */
 int store_match(struct store *s, int64_t image_id, struct arena *arena, struct match *ret, struct err *e);
 
 /* ---- feeds ---- */
@@ -86,7 +89,8 @@ int store_feed_tried(struct store *s, str feed, int64_t now, str error, struct e
 /*
  * One update of one feed. Rows are staged invisibly, in transactions of at most 50 ms; store_update_commit() makes the new
  * generation visible in one small one. Dropping the handle, or being killed, at any moment leaves the old state; what was
- * staged is swept in steps by the next update, of whatever feed. One update runs at a time; a lease whose owner died is free at once.
+ * staged is swept in steps by the next update, of whatever feed. One update runs at a time; a lease whose owner died is free at
+ * once, one whose owner cannot be asked five minutes after it was renewed. Every document that begins renews it, and so do puts.
  *
  * The feed's content is the union of its documents. An update names each document whose content it replaces with
  * store_update_document(), and then puts that document's advisories. Documents not named keep what they had.

@@ -202,6 +202,11 @@ def apk_tokens(version):
     return tokens + [(END, "")]
 
 
+def apk_exact(version):
+    """Of a version outside the grammar nobody knows where it stands: what names it may be true."""
+    return BAD not in [kind for kind, _ in apk_tokens(version)]
+
+
 def apk_compare(a, b):
     for i, ((ka, ta), (kb, tb)) in enumerate(zip(apk_tokens(a), apk_tokens(b))):
         if ka != kb:
@@ -254,10 +259,10 @@ def debian_findings(packages, version, feeds):
 
 
 def secdb_ids(text):
-    for token in text.split():
-        token = token.strip("(),;").replace("CVE_", "CVE-")
-        if re.match(r"(CVE|GHSA|XSA|ALPINE)-", token):
-            yield token
+    """The ids of one string; where it has a CVE, its other ids are other names of the same."""
+    tokens = [token.strip("(),;").replace("CVE_", "CVE-") for token in text.split()]
+    found = [token for token in tokens if re.match(r"(CVE|GHSA|XSA|ALPINE)-", token)]
+    return [token for token in found if token.startswith("CVE-")] or found
 
 
 def secdb_fixes(feeds, branch):
@@ -278,7 +283,7 @@ def alpine_findings(packages, branch, feeds):
     fixes = secdb_fixes(feeds, branch)
     for p in packages:
         for (origin, name), fixed in fixes.items():
-            if origin == p.source and apk_compare(p.version, fixed) < 0:
+            if origin == p.source and (not apk_exact(p.version) or not apk_exact(fixed) or apk_compare(p.version, fixed) < 0):
                 yield Finding(p.name, p.version, p.source, p.source_version, name, fixed, "Unknown", "fixed")
 
 

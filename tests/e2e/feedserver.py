@@ -23,8 +23,11 @@ GET /fault/MODE/PATH does the same with one fault; what happens "once" happens a
     redirect-file       302 to file:///etc/hostname
     redirect-loop       302 to itself
     big-headers         headers without end
+    s3                  403 for what is not there
+    late                404 with its text a moment after the headers
 
 GET /control/log gives the requests since the last /control/reset, one a line: path, If-None-Match, Range, If-Range.
+GET /control/connections gives how many connections had their first other request since then.
 """
 import argparse
 import email.utils
@@ -35,6 +38,7 @@ import re
 import socket
 import sys
 import threading
+import time
 import urllib.parse
 
 STALL_S = 30
@@ -56,9 +60,12 @@ class Content:
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # a kept connection would wait for the client's acknowledgement of the headers
     lock = threading.Lock()
     seen = {}  # URL -> requests so far
     log = []
+    connections = 0
+    counted = False  # an instance is one connection
     root = None
 
     def log_message(self, *args):
@@ -70,6 +77,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.control(path)
         with self.lock:
             self.log.append("\t".join([path] + [self.headers.get(n, "-") for n in ("If-None-Match", "Range", "If-Range")]))
+            Handler.connections += not self.counted
+            self.counted = True
             count = self.seen.get(path, 0)
             self.seen[path] = count + 1
         fault = re.fullmatch(r"/fault/([^/]+)(/.*)", path)
@@ -82,7 +91,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if path == "/control/reset":
                 self.log.clear()
                 self.seen.clear()
+                Handler.connections = 0
             body = "".join(line + "\n" for line in self.log).encode()
+            if path == "/control/connections":
+                body = b"%d\n" % self.connections
         self.plain(200, body)
 
     def plain(self, status, body=b"", **headers):
@@ -91,6 +103,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header(name.replace("_", "-"), value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        if "late" in self.path:
+            time.sleep(0.02)
         self.wfile.write(body)
 
     def before(self, mode, path, count):
@@ -151,7 +165,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def serve(self, mode, path, count):
         c = self.content(mode, path, count)
         if c is None:
-            return self.plain(404, b"not found\n")
+            return self.plain(403 if mode == "s3" else 404, b"not found\n")
         if mode != "ignore-conditional" and self.unchanged(c):
             self.send_response(304)
             self.validators(c)

@@ -192,7 +192,7 @@ def small_alpine():
         # Fixed twice, the second time after a regression: the highest version counts.
         "musl": {"1.2.4-r9": ["CVE-2024-1004"], "1.2.5-r1": ["CVE-2024-1004 (+ regression fix)"]},
         # "0" and a real version for one id: the real one counts.
-        "openssl": {"0": ["CVE-2024-1005"], "3.3.1-r0": ["CVE-2024-1005", "CVE_2024-1006 GHSA-aaaa-bbbb-cccc"]},
+        "openssl": {"0": ["CVE-2024-1005"], "3.3.1-r0": ["CVE-2024-1005", "CVE_2024-1006 GHSA-an-other-name", "GHSA-aaaa-bbbb-cccc"]},
     }), "v3.20/community": secdb("v3.20", "community", {"absent": {"9-r0": ["CVE-2024-1007"]}})}
 
 

@@ -1,11 +1,7 @@
-/* Fetching against a real server with faults (tests/e2e/feedserver.py) and against folders; how advisories
- * travel. */
+/* Fetching against a real server with faults (tests/e2e/feedserver.py) and against folders. */
 #include "base/buf.h"
 #include "base/cleanup.h"
-#include "base/clock.h"
-#include "codec/pack.h"
 #include "feed/fetch.h"
-#include "feed/parse_task.h"
 #include "net/http.h"
 
 #include <arpa/inet.h>
@@ -31,6 +27,7 @@ static struct {
     char content[SIZE];
     pid_t server;
     unsigned port;
+    struct http_pool *pool;
 } world;
 
 static void write_file(const char *name, const void *bytes, size_t n)
@@ -74,11 +71,14 @@ static int start(void **state)
     }
     write_file("debian/" DOCUMENT, world.content, SIZE);
     write_file("packed/" DOCUMENT ".zst", world.content, 1000);
+    write_file("packed/plain", world.content, 500);
     write_file("with space/doc", world.content, 10);
     write_file("empty", "", 0);
 
     struct err e = { 0 };
     assert_int_equal(http_init(&e), 0);
+    world.pool = http_pool_new(&e);
+    assert_non_null(world.pool);
     world.server = fork();
     if (world.server == 0) {
         char port[300];
@@ -101,6 +101,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 static int stop(void **state)
 {
     (void)state;
+    http_pool_freep(&world.pool);
     kill(world.server, SIGTERM);
     waitpid(world.server, NULL, 0);
     return nftw(world.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
@@ -118,10 +119,9 @@ struct answer {
 static void answer_done(struct answer *a) { buf_done(&a->bytes); }
 
 /* Everything a caller does: open, read to the end, and once more behind it. */
-static int get(const char *base, const char *path, const char *validator, bool mirror, struct answer *a)
+static int get_from(struct fetch_base *b, const char *path, const char *validator, struct answer *a)
 {
-    CLEANUP(fetch_freep)
-    struct fetch *f = fetch_open_with(&quick, base, path, str_from(validator), mirror, &a->found, &a->e);
+    CLEANUP(fetch_freep) struct fetch *f = fetch_open(b, path, str_from(validator), &a->found, &a->e);
     if (!f)
         return -1;
     snprintf(a->validator, sizeof a->validator, STR_FMT, STR_ARG(fetch_validator(f)));
@@ -135,6 +135,12 @@ static int get(const char *base, const char *path, const char *validator, bool m
     return r;
 }
 
+static int get(const char *base, const char *path, const char *validator, bool mirror, struct answer *a)
+{
+    CLEANUP(fetch_base_freep) struct fetch_base *b = fetch_base_new(&quick, base, mirror, &a->e);
+    return b ? get_from(b, path, validator, a) : -1;
+}
+
 static const char *url(const char *path)
 {
     static char text[200];
@@ -142,22 +148,26 @@ static const char *url(const char *path)
     return text;
 }
 
-/* The requests since the last call, one a line. */
-static void take_log(struct buf *ret)
+static void control(const char *what, struct buf *ret)
 {
     struct err e = { 0 };
     str chunk;
     int r;
     buf_clear(ret);
-    CLEANUP(http_freep) struct http *h = http_get(url("/control/log"), NULL, NULL, &e);
+    CLEANUP(http_freep) struct http *h = http_get(world.pool, url(what), NULL, NULL, &e);
     assert_non_null(h);
     while ((r = http_read(h, &chunk, &e)) > 0)
         buf_str(ret, chunk);
     assert_int_equal(r, 0);
-    http_freep(&h);
-    h = http_get(url("/control/reset"), NULL, NULL, &e);
-    assert_non_null(h);
     buf_char(ret, '\0');
+}
+
+/* The requests since the last call, one a line. */
+static void take_log(struct buf *ret)
+{
+    CLEANUP(buf_done) struct buf nothing = { 0 };
+    control("/control/log", ret);
+    control("/control/reset", &nothing);
 }
 
 static unsigned lines(const struct buf *log)
@@ -232,9 +242,10 @@ static void test_conditional(void **state)
     CLEANUP(buf_done) struct buf log = { 0 };
     for (size_t i = 0; i < sizeof bases / sizeof *bases; i++) {
         CLEANUP(answer_done) struct answer first = { 0 }, second = { 0 };
-        CLEANUP(fetch_freep)
-        struct fetch *f =
-            fetch_open_with(&quick, url(bases[i]), DOCUMENT, STR(""), false, &first.found, &first.e);
+        CLEANUP(fetch_base_freep)
+        struct fetch_base *b = fetch_base_new(&quick, url(bases[i]), false, &first.e);
+        assert_non_null(b);
+        CLEANUP(fetch_freep) struct fetch *f = fetch_open(b, DOCUMENT, STR(""), &first.found, &first.e);
         assert_non_null(f);
         assert_int_equal(first.found, FETCH_NEW);
         snprintf(first.validator, sizeof first.validator, STR_FMT, STR_ARG(fetch_validator(f)));
@@ -277,7 +288,8 @@ static void test_missing(void **state)
     } rows[] = {
         { "/nothing", false, FETCH_MISSING, 1 },       { "/nothing", true, FETCH_MISSING, 4 },
         { "/packed", false, FETCH_MISSING, 1 },        { "/packed//", true, FETCH_NEW, 2 },
-        { "/fault/410-9/x", false, FETCH_MISSING, 1 },
+        { "/fault/410-9/x", false, FETCH_MISSING, 1 }, { "/fault/s3/x", true, FETCH_FORBIDDEN, 4 },
+        { "/fault/s3/packed", true, FETCH_NEW, 2 },
     };
     CLEANUP(buf_done) struct buf log = { 0 };
     take_log(&log);
@@ -289,6 +301,62 @@ static void test_missing(void **state)
         take_log(&log);
         assert_int_equal(lines(&log), rows[i].requests);
     }
+}
+
+/* The documents of a base share a connection, and how their names end. The text of a 404 comes late. */
+static void test_one_connection(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path;
+        enum fetch_result found;
+        unsigned requests;
+    } rows[] = {
+        { "tracker/nothing", FETCH_MISSING, 4 }, { DOCUMENT, FETCH_NEW, 2 }, { DOCUMENT, FETCH_NEW, 1 },
+        { "tracker/nothing", FETCH_MISSING, 4 }, { "plain", FETCH_NEW, 2 },  { "plain", FETCH_NEW, 1 },
+    };
+    CLEANUP(buf_done) struct buf log = { 0 }, connections = { 0 };
+    struct err e = { 0 };
+    CLEANUP(fetch_base_freep)
+    struct fetch_base *b = fetch_base_new(&quick, url("/fault/late/packed"), true, &e);
+    assert_non_null(b);
+    take_log(&log);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        CLEANUP(answer_done) struct answer a = { 0 };
+        assert_int_equal(get_from(b, rows[i].path, "", &a), 0);
+        assert_int_equal(a.found, rows[i].found);
+        control("/control/connections", &connections);
+        take_log(&log);
+        assert_int_equal(lines(&log), rows[i].requests);
+        assert_string_equal(connections.ptr, i ? "0\n" : "1\n"); /* new ones */
+    }
+}
+
+/* Two transfers of one pool at a time: neither takes the other's bytes or its end. */
+static void test_overlap(void **state)
+{
+    (void)state;
+    struct err e = { 0 };
+    struct http *h[2];
+    size_t at[2] = { 0 };
+    for (int i = 0; i < 2; i++)
+        assert_non_null(h[i] = http_get(world.pool, url("/debian/" DOCUMENT), NULL, NULL, &e));
+    int ended[2] = { 0 };
+    for (int i = 0; !ended[0] || !ended[1]; i = !i) {
+        str chunk;
+        int r = http_read(h[i], &chunk, &e);
+        assert_true(r >= 0);
+        ended[i] = r == 0;
+        if (r == 0)
+            continue;
+        assert_true(at[i] + chunk.len <= SIZE);
+        assert_memory_equal(chunk.ptr, world.content + at[i], chunk.len);
+        at[i] += chunk.len;
+    }
+    assert_int_equal(at[0], SIZE);
+    assert_int_equal(at[1], SIZE);
+    http_freep(&h[0]);
+    http_freep(&h[1]);
 }
 
 /* A port where nobody listens, as long as nobody else takes it. */
@@ -339,9 +407,10 @@ static void test_size_limit(void **state)
         struct err e = { 0 };
         enum fetch_result found;
         str chunk;
+        CLEANUP(fetch_base_freep) struct fetch_base *b = fetch_base_new(&small, bases[i], false, &e);
+        assert_non_null(b);
         CLEANUP(fetch_freep)
-        struct fetch *f =
-            fetch_open_with(&small, bases[i], i ? "debian/" DOCUMENT : DOCUMENT, STR(""), false, &found, &e);
+        struct fetch *f = fetch_open(b, i ? "debian/" DOCUMENT : DOCUMENT, STR(""), &found, &e);
         while (f && fetch_read(f, &chunk, &e) > 0)
             ;
         assert_int_equal(e.kind, ERR_LIMIT);
@@ -357,7 +426,8 @@ static void test_slow_reader(void **state)
     str chunk;
     int r;
     CLEANUP(http_freep)
-    struct http *h = http_get(url("/debian/" DOCUMENT), NULL, &(struct http_limits){ .idle_ms = 50 }, &e);
+    struct http *h =
+        http_get(world.pool, url("/debian/" DOCUMENT), NULL, &(struct http_limits){ .idle_ms = 50 }, &e);
     assert_non_null(h);
     while ((r = http_read(h, &chunk, &e)) > 0) {
         assert_true(at + chunk.len <= SIZE);
@@ -395,6 +465,44 @@ static void test_folder(void **state)
     assert_int_equal(get(base, DOCUMENT, a.validator, true, &c), 0);
     assert_int_equal(c.found, FETCH_NEW);
     assert_string_not_equal(a.validator, c.validator);
+}
+
+static void set_times(const char *name, struct timespec modified)
+{
+    char path[300];
+    snprintf(path, sizeof path, "%s/%s", world.dir, name);
+    assert_int_equal(utimensat(AT_FDCWD, path, (struct timespec[]){ modified, modified }, 0), 0);
+}
+
+/* Neither time nor size tell these apart. */
+static void test_folder_same_time(void **state)
+{
+    (void)state;
+    static const struct timespec then = { 1000000000, 5 };
+    static const struct {
+        const char *folder, *content;
+        enum fetch_result found;
+    } rows[] = {
+        { "one", "first", FETCH_NEW },
+        { "one", NULL, FETCH_UNCHANGED },
+        { "one", "other", FETCH_NEW }, /* written in place */
+        { "two", "third", FETCH_NEW },
+    };
+    char validator[2000] = "";
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        CLEANUP(answer_done) struct answer a = { 0 };
+        char base[200], name[100];
+        snprintf(base, sizeof base, "%s/%s", world.dir, rows[i].folder);
+        snprintf(name, sizeof name, "%s/doc", rows[i].folder);
+        if (rows[i].content) {
+            nanosleep(&(struct timespec){ 0, 20000000 }, NULL);
+            write_file(name, rows[i].content, 5);
+            set_times(name, then);
+        }
+        assert_int_equal(get(base, "doc", validator, true, &a), 0);
+        assert_int_equal(a.found, rows[i].found);
+        memcpy(validator, a.validator, sizeof validator);
+    }
 }
 
 static void test_folder_cases(void **state)
@@ -452,8 +560,9 @@ static void test_folder_changes(void **state)
     str chunk;
     int r;
     write_file("changing", world.content, SIZE);
-    CLEANUP(fetch_freep)
-    struct fetch *f = fetch_open_with(&quick, world.dir, "changing", STR(""), false, &found, &e);
+    CLEANUP(fetch_base_freep) struct fetch_base *b = fetch_base_new(&quick, world.dir, false, &e);
+    assert_non_null(b);
+    CLEANUP(fetch_freep) struct fetch *f = fetch_open(b, "changing", STR(""), &found, &e);
     assert_non_null(f);
     assert_int_equal(fetch_read(f, &chunk, &e), 1);
     nanosleep(&(struct timespec){ 0, 20000000 }, NULL);
@@ -481,126 +590,6 @@ static void test_base_check(void **state)
     assert_int_equal(fetch_base_check("", &e), -1);
 }
 
-/* ---- how advisories travel ---- */
-
-static struct affected_range sample_ranges[] = {
-    { .namespace = { "debian:12", 9 },
-      .scheme = { "dpkg", 4 },
-      .package = { "openssl", 7 },
-      .kind = AFFECTS_SOURCE,
-      .fixed_version = { "3.0.1-1", 7 },
-      .severity = SEVERITY_HIGH,
-      .state = FIX_FIXED },
-    { .namespace = { "alpine:v3.20", 12 },
-      .scheme = { "apk", 3 },
-      .package = { "o", 1 },
-      .kind = AFFECTS_BINARY,
-      .negative = true,
-      .introduced = { "1", 1 },
-      .arch = { "x86_64", 6 },
-      .module = { "a:b", 3 },
-      .state = FIX_AFFECTED },
-};
-static const struct advisory sample = {
-    .key = { "openssl/CVE-1", 13 },
-    .id = { "CVE-1", 5 },
-    .title = { "t", 1 },
-    .description = { "d\n", 2 },
-    .link = { "l", 1 },
-    .ranges = sample_ranges,
-    .range_count = 2,
-};
-
-static void same_str(str a, str b) { assert_true(str_eq(a, b)); }
-
-static void test_travel(void **state)
-{
-    (void)state;
-    struct affected_range *got = calloc(ADVISORY_RANGES, sizeof *got);
-    CLEANUP(buf_done) struct buf body = { 0 }, longer = { 0 };
-    struct advisory a;
-    struct err e = { 0 };
-    uint64_t skipped = 0;
-    assert_int_equal(advisory_pack(&sample, &body, &skipped, &e), 1);
-    assert_int_equal(skipped, 0);
-    assert_int_equal(advisory_unpack(buf_view(&body), got, &a, &e), 0);
-    same_str(a.key, sample.key), same_str(a.id, sample.id), same_str(a.title, sample.title);
-    same_str(a.description, sample.description), same_str(a.link, sample.link);
-    assert_int_equal(a.range_count, 2);
-    for (size_t i = 0; i < 2; i++) {
-        const struct affected_range *x = &a.ranges[i], *y = &sample_ranges[i];
-        same_str(x->namespace, y->namespace), same_str(x->scheme, y->scheme),
-            same_str(x->package, y->package);
-        same_str(x->introduced, y->introduced), same_str(x->fixed_version, y->fixed_version);
-        same_str(x->arch, y->arch), same_str(x->module, y->module);
-        assert_true(x->kind == y->kind && x->negative == y->negative && x->severity == y->severity &&
-                    x->state == y->state);
-    }
-    for (size_t n = 0; n < body.len; n++) { /* a copy of its own, so that a read behind it is noticed */
-        char *part = malloc(n + !n);
-        memcpy(part, body.ptr, n);
-        assert_int_equal(advisory_unpack(str_of(part, n), got, &a, &e), -1);
-        assert_int_equal(e.kind, ERR_CAGE);
-        free(part);
-    }
-    buf_str(&longer, buf_view(&body));
-    buf_char(&longer, 0);
-    assert_int_equal(advisory_unpack(buf_view(&longer), got, &a, &e), -1);
-    for (size_t i = 0; i < body.len * 256; i++) { /* any byte replaced: refused, or inside the limits */
-        char old = body.ptr[i / 256];
-        body.ptr[i / 256] = (char)(i % 256);
-        if (advisory_unpack(buf_view(&body), got, &a, &e) == 0)
-            for (size_t k = 0; k < a.range_count; k++)
-                assert_true(a.ranges[k].severity < SEVERITIES && a.ranges[k].kind >= AFFECTS_SOURCE &&
-                            a.ranges[k].kind <= AFFECTS_BINARY && a.ranges[k].state >= FIX_AFFECTED &&
-                            a.ranges[k].state <= FIX_UNDER_INVESTIGATION && a.ranges[k].package.len);
-        body.ptr[i / 256] = old;
-    }
-    free(got);
-}
-
-static void test_travel_limits(void **state)
-{
-    (void)state;
-    CLEANUP(freep) char *text = calloc(1, 2 << 20);
-    struct affected_range *many = calloc(ADVISORY_RANGES + 1, sizeof *many);
-    CLEANUP(buf_done) struct buf body = { .max = 2 << 20 };
-    struct err e = { 0 };
-    uint64_t skipped = 0;
-    struct affected_range two[2] = { sample_ranges[0], sample_ranges[1] };
-    struct advisory a = sample, got;
-    a.ranges = two;
-
-    two[0].fixed_version = str_of(text, 513); /* one of two is left out */
-    assert_int_equal(advisory_pack(&a, &body, &skipped, &e), 1);
-    assert_int_equal(skipped, 1);
-    assert_int_equal(advisory_unpack(buf_view(&body), many, &got, &e), 0);
-    assert_int_equal(got.range_count, 1);
-    two[1].package = str_of(text, 513); /* and then the other */
-    assert_int_equal(advisory_pack(&a, &body, &skipped, &e), 0);
-    assert_int_equal(skipped, 3);
-
-    a = sample;
-    a.id = str_of(text, 513);
-    assert_int_equal(advisory_pack(&a, &body, &skipped, &e), 0);
-    assert_int_equal(skipped, 5);
-
-    a = sample;
-    a.description = str_of(text, 2 << 20);
-    assert_int_equal(advisory_pack(&a, &body, &skipped, &e), -1);
-    assert_int_equal(e.kind, ERR_LIMIT);
-    a.description = str_of(text, (1 << 20) - 1000);
-    assert_int_equal(advisory_pack(&a, &body, &skipped, &e), 1);
-
-    a = sample;
-    a.ranges = many;
-    for (a.range_count = 0; a.range_count <= ADVISORY_RANGES; a.range_count++)
-        many[a.range_count] = sample_ranges[0];
-    assert_int_equal(advisory_pack(&a, &body, &skipped, &e), -1);
-    assert_int_equal(e.kind, ERR_LIMIT);
-    free(many);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -608,16 +597,17 @@ int main(void)
         cmocka_unit_test(test_conditional),
         cmocka_unit_test(test_foreign_validator),
         cmocka_unit_test(test_missing),
+        cmocka_unit_test(test_one_connection),
+        cmocka_unit_test(test_overlap),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_password),
         cmocka_unit_test(test_size_limit),
         cmocka_unit_test(test_slow_reader),
         cmocka_unit_test(test_folder),
+        cmocka_unit_test(test_folder_same_time),
         cmocka_unit_test(test_folder_cases),
         cmocka_unit_test(test_folder_changes),
         cmocka_unit_test(test_base_check),
-        cmocka_unit_test(test_travel),
-        cmocka_unit_test(test_travel_limits),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -1,8 +1,9 @@
-/* What feed_update() asks of the store, and when: a store that writes the calls down; real files, real cage.
- */
+/* What feed_update() asks of the store, and when: a store that writes the calls down; real files, real cage. How
+ * advisories travel. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "cage/cage.h"
+#include "feed/parse_task.h"
 #include "feed/update.h"
 
 #include <errno.h>
@@ -29,7 +30,8 @@ struct store {
     struct buf log;
     char validator[1000]; /* of the document that was committed last */
     char staged[1000];
-    const char *fail; /* the call that fails, NULL = none */
+    const char *fail;   /* the call that fails, NULL = none */
+    enum err_kind kind; /* as this */
 };
 struct store_update {
     struct store *store;
@@ -38,7 +40,7 @@ struct store_update {
 static int call(struct store *s, const char *name, str what, struct err *e)
 {
     buf_printf(&s->log, "%s " STR_FMT "\n", name, STR_ARG(what));
-    return s->fail && !strcmp(s->fail, name) ? err_set(e, ERR_FULL, "full") : 0;
+    return s->fail && !strcmp(s->fail, name) ? err_set(e, s->kind, "full") : 0;
 }
 
 int store_document(struct store *s, str feed, str document, struct arena *arena, str *ret, struct err *e)
@@ -244,12 +246,46 @@ static void test_store_fails(void **state)
     };
     write_file(TRACKER, STR(GOOD));
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        CLEANUP(store_done) struct store s = { .fail = rows[i].call };
+        CLEANUP(store_done) struct store s = { .fail = rows[i].call, .kind = ERR_FULL };
         struct update_result r;
         struct err e;
         assert_int_equal(update(&s, "debian", &r, &e, rows[i].calls), -1);
         assert_int_equal(e.kind, ERR_FULL);
     }
+}
+
+/* Another update that runs is no failure of the feed: nothing is written down. */
+static void test_busy(void **state)
+{
+    (void)state;
+    CLEANUP(store_done) struct store s = { .fail = "begin", .kind = ERR_BUSY };
+    struct update_result r;
+    struct err e;
+    write_file(TRACKER, STR(GOOD));
+    assert_int_equal(update(&s, "debian", &r, &e, "begin debian\n"), -1);
+    assert_int_equal(e.kind, ERR_BUSY);
+}
+
+/* The bytes are as before, but another parser read them, or one that told no version. */
+static void test_other_parser(void **state)
+{
+    (void)state;
+    CLEANUP(store_done) struct store s = { 0 };
+    struct update_result r;
+    struct err e;
+    char good[sizeof s.validator];
+    static const char *const others[] = { "v2 ", "v10 ", "v1", "" };
+    write_file(TRACKER, STR(GOOD));
+    assert_int_equal(update(&s, "debian", &r, &e, LOADED "commit \ntried \n"), 0);
+    memcpy(good, s.validator, sizeof good);
+    assert_int_equal(strncmp(good, "v1 file ", 8), 0);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        snprintf(s.validator, sizeof s.validator, "%s%.*s", others[i], 900, good + 3);
+        assert_int_equal(update(&s, "debian", &r, &e, LOADED "commit \ntried \n"), 0);
+        assert_int_equal(r.outcome, UPDATE_LOADED);
+        assert_string_equal(s.validator, good);
+    }
+    assert_int_equal(update(&s, "debian", &r, &e, "tried \n"), 0);
 }
 
 static void test_not_mirrored(void **state)
@@ -305,6 +341,126 @@ static void test_skipped(void **state)
     assert_int_equal(r.skipped, 1);
 }
 
+/* ---- how advisories travel ---- */
+
+static struct affected_range sample_ranges[] = {
+    { .namespace = { "debian:12", 9 },
+      .scheme = { "dpkg", 4 },
+      .package = { "openssl", 7 },
+      .kind = AFFECTS_SOURCE,
+      .fixed_version = { "3.0.1-1", 7 },
+      .severity = SEVERITY_HIGH,
+      .state = FIX_FIXED },
+    { .namespace = { "alpine:v3.20", 12 },
+      .scheme = { "apk", 3 },
+      .package = { "o", 1 },
+      .kind = AFFECTS_BINARY,
+      .negative = true,
+      .introduced = { "1", 1 },
+      .arch = { "x86_64", 6 },
+      .module = { "a:b", 3 },
+      .state = FIX_AFFECTED },
+};
+static const struct advisory sample = {
+    .key = { "openssl/CVE-1", 13 },
+    .id = { "CVE-1", 5 },
+    .title = { "t", 1 },
+    .description = { "d\n", 2 },
+    .link = { "l", 1 },
+    .ranges = sample_ranges,
+    .range_count = 2,
+};
+
+static void same_str(str a, str b) { assert_true(str_eq(a, b)); }
+
+static void test_travel(void **state)
+{
+    (void)state;
+    struct affected_range *got = calloc(ADVISORY_RANGES, sizeof *got);
+    CLEANUP(buf_done) struct buf body = { 0 }, longer = { 0 };
+    struct advisory a;
+    struct err e = { 0 };
+    uint64_t skipped = 0;
+    assert_int_equal(advisory_pack(&sample, &body, &skipped, &e), 1);
+    assert_int_equal(skipped, 0);
+    assert_int_equal(advisory_unpack(buf_view(&body), got, &a, &e), 0);
+    same_str(a.key, sample.key), same_str(a.id, sample.id), same_str(a.title, sample.title);
+    same_str(a.description, sample.description), same_str(a.link, sample.link);
+    assert_int_equal(a.range_count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        const struct affected_range *x = &a.ranges[i], *y = &sample_ranges[i];
+        same_str(x->namespace, y->namespace), same_str(x->scheme, y->scheme),
+            same_str(x->package, y->package);
+        same_str(x->introduced, y->introduced), same_str(x->fixed_version, y->fixed_version);
+        same_str(x->arch, y->arch), same_str(x->module, y->module);
+        assert_true(x->kind == y->kind && x->negative == y->negative && x->severity == y->severity &&
+                    x->state == y->state);
+    }
+    for (size_t n = 0; n < body.len; n++) { /* a copy of its own, so that a read behind it is noticed */
+        char *part = malloc(n + !n);
+        memcpy(part, body.ptr, n);
+        assert_int_equal(advisory_unpack(str_of(part, n), got, &a, &e), -1);
+        assert_int_equal(e.kind, ERR_CAGE);
+        free(part);
+    }
+    buf_str(&longer, buf_view(&body));
+    buf_char(&longer, 0);
+    assert_int_equal(advisory_unpack(buf_view(&longer), got, &a, &e), -1);
+    for (size_t i = 0; i < body.len * 256; i++) { /* any byte replaced: refused, or inside the limits */
+        char old = body.ptr[i / 256];
+        body.ptr[i / 256] = (char)(i % 256);
+        if (advisory_unpack(buf_view(&body), got, &a, &e) == 0)
+            for (size_t k = 0; k < a.range_count; k++)
+                assert_true(a.ranges[k].severity < SEVERITIES && a.ranges[k].kind >= AFFECTS_SOURCE &&
+                            a.ranges[k].kind <= AFFECTS_BINARY && a.ranges[k].state >= FIX_AFFECTED &&
+                            a.ranges[k].state <= FIX_UNDER_INVESTIGATION && a.ranges[k].package.len);
+        body.ptr[i / 256] = old;
+    }
+    free(got);
+}
+
+static void test_travel_limits(void **state)
+{
+    (void)state;
+    CLEANUP(freep) char *text = calloc(1, 2 << 20);
+    struct affected_range *many = calloc(ADVISORY_RANGES + 1, sizeof *many);
+    CLEANUP(buf_done) struct buf body = { .max = 2 << 20 };
+    struct err e = { 0 };
+    uint64_t skipped = 0;
+    struct affected_range two[2] = { sample_ranges[0], sample_ranges[1] };
+    struct advisory a = sample, got;
+    a.ranges = two;
+
+    two[0].fixed_version = str_of(text, 513); /* one of two is left out */
+    assert_int_equal(advisory_pack(&a, &body, &skipped, &e), 1);
+    assert_int_equal(skipped, 1);
+    assert_int_equal(advisory_unpack(buf_view(&body), many, &got, &e), 0);
+    assert_int_equal(got.range_count, 1);
+    two[1].package = str_of(text, 513); /* and then the other */
+    assert_int_equal(advisory_pack(&a, &body, &skipped, &e), 0);
+    assert_int_equal(skipped, 3);
+
+    a = sample;
+    a.id = str_of(text, 513);
+    assert_int_equal(advisory_pack(&a, &body, &skipped, &e), 0);
+    assert_int_equal(skipped, 5);
+
+    a = sample;
+    a.description = str_of(text, 2 << 20);
+    assert_int_equal(advisory_pack(&a, &body, &skipped, &e), -1);
+    assert_int_equal(e.kind, ERR_LIMIT);
+    a.description = str_of(text, (1 << 20) - 1000);
+    assert_int_equal(advisory_pack(&a, &body, &skipped, &e), 1);
+
+    a = sample;
+    a.ranges = many;
+    for (a.range_count = 0; a.range_count <= ADVISORY_RANGES; a.range_count++)
+        many[a.range_count] = sample_ranges[0];
+    assert_int_equal(advisory_pack(&a, &body, &skipped, &e), -1);
+    assert_int_equal(e.kind, ERR_LIMIT);
+    free(many);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,9 +468,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_truncated, fresh, gone),
         cmocka_unit_test_setup_teardown(test_truncated_trailer, fresh, gone),
         cmocka_unit_test_setup_teardown(test_store_fails, fresh, gone),
+        cmocka_unit_test_setup_teardown(test_busy, fresh, gone),
+        cmocka_unit_test_setup_teardown(test_other_parser, fresh, gone),
         cmocka_unit_test_setup_teardown(test_not_mirrored, fresh, gone),
         cmocka_unit_test_setup_teardown(test_some_documents, fresh, gone),
         cmocka_unit_test_setup_teardown(test_skipped, fresh, gone),
+        cmocka_unit_test(test_travel),
+        cmocka_unit_test(test_travel_limits),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
