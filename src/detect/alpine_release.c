@@ -20,6 +20,6 @@ const struct detector detector_alpine_release = {
     .name = "alpine-release",
     .version = 1,
     .paths = "etc/alpine-release",
-    .priority = 1,
+    .priority = 2,
     .scan = alpine_release_scan,
 };

@@ -110,6 +110,6 @@ const struct detector detector_apt_sources = {
     /* Not all of sources.list.d: third parties' suites say little about the image. */
     .paths =
         "etc/apt/sources.list etc/apt/sources.list.d/debian.sources etc/apt/sources.list.d/ubuntu.sources",
-    .priority = 5,
+    .priority = 6,
     .scan = apt_sources_scan,
 };

@@ -21,6 +21,6 @@ const struct detector detector_debian_version = {
     .name = "debian-version",
     .version = 1,
     .paths = "etc/debian_version",
-    .priority = 6,
+    .priority = 7,
     .scan = debian_version_scan,
 };

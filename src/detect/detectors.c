@@ -21,11 +21,17 @@ const struct detector *const detectors[] = { DETECTORS(ENTRY) NULL };
         s, sizeof(s) - 1                                                                                     \
     }
 static const str folders[] = {
-    FOLDER("etc"),           FOLDER("usr/lib"),
-    FOLDER("etc/apt"),       FOLDER("etc/apt/sources.list.d"),
-    FOLDER("lib/apk/db"),    FOLDER("usr/lib/apk/db"),
-    FOLDER("var/lib/dpkg"),  FOLDER("var/lib/dpkg/status.d"),
-    FOLDER("var/lib/rpm"),   FOLDER("usr/lib/sysimage/rpm"),
+    FOLDER("etc"),
+    FOLDER("usr/lib"),
+    FOLDER("etc/apt"),
+    FOLDER("etc/apt/sources.list.d"),
+    FOLDER("etc/apk"),
+    FOLDER("lib/apk/db"),
+    FOLDER("usr/lib/apk/db"),
+    FOLDER("var/lib/dpkg"),
+    FOLDER("var/lib/dpkg/status.d"),
+    FOLDER("var/lib/rpm"),
+    FOLDER("usr/lib/sysimage/rpm"),
     FOLDER("usr/share/rpm"),
 };
 #define FOLDERS (sizeof folders / sizeof *folders)

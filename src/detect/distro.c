@@ -115,11 +115,12 @@ static str minor(str v)
 
 static bool contains(str s, str what) { return s.len && memmem(s.ptr, s.len, what.ptr, what.len); }
 
-/* A development snapshot ("3.21_alpha20240807") is edge; a release candidate ("3.21.0_rc1") is already on its
- * branch. */
+/* A development snapshot ("3.21_alpha20240807", or only its date) is edge; a release candidate ("3.21.0_rc1") is
+ * already on its branch. */
 static str alpine(struct arena *a, str v)
 {
-    if (str_eq(v, STR("edge")) || contains(v, STR("_alpha")))
+    bool date = v.len == 8 && digits(v) == 8;
+    if (date || str_eq(v, STR("edge")) || contains(v, STR("_alpha")))
         return STR("edge");
     str branch = minor(v);
     return str_find(branch, '.') < 0 ? (str){ 0 } : arena_printf(a, "v" STR_FMT, STR_ARG(branch));

@@ -30,6 +30,6 @@ const struct detector detector_lsb_release = {
     .name = "lsb-release",
     .version = 1,
     .paths = "etc/lsb-release",
-    .priority = 4,
+    .priority = 5,
     .scan = lsb_release_scan,
 };

@@ -50,6 +50,6 @@ const struct detector detector_os_release = {
     .name = "os-release",
     .version = 1,
     .paths = "etc/os-release usr/lib/os-release", /* the first one visible speaks */
-    .priority = 3,
+    .priority = 4,
     .scan = os_release_scan,
 };

@@ -55,6 +55,6 @@ const struct detector detector_redhat_release = {
         "etc/oracle-release etc/rocky-release etc/almalinux-release etc/fedora-release etc/centos-release "
         "etc/redhat-release etc/system-release usr/lib/fedora-release usr/lib/centos-release "
         "usr/lib/redhat-release usr/lib/system-release", /* the latter are what links in /etc lead to */
-    .priority = 2,
+    .priority = 3,
     .scan = redhat_release_scan,
 };

@@ -207,8 +207,9 @@ static int saved_layers(struct reading *r, const struct saved *s, struct err *e)
         l->path = s->layers.at[i];
         l->digest = str_starts(l->path, STR("blobs/sha256/")) ? promised_digest(r, l->path) : STR("");
         l->by_diff_id = !l->digest.len;
+        l->diff_id = diff_ids.at[i];
         if (l->by_diff_id)
-            l->digest = diff_ids.at[i];
+            l->digest = l->diff_id;
         if (!digest_valid(l->digest))
             return err_set(e, ERR_UNSUPPORTED, STR_FMT ": layer %zu: digest '" STR_FMT "' is not sha256",
                            STR_ARG(s->config), i + 1, STR_ARG(l->digest));
@@ -349,25 +350,30 @@ static int oci_members(struct reading *r, struct json *j, struct oci_document *o
     return more < 0 ? -1 : json_finish(j, e);
 }
 
+static bool is_ours(const struct reading *r, const struct descriptor *m)
+{
+    return str_eq(m->architecture, r->architecture) && (!m->os.len || str_eq(m->os, STR("linux")));
+}
+
 /* Of the images that an index names: the one for this machine, else the first. */
 static const struct descriptor *choose(struct reading *r, const struct descriptors *d)
 {
-    const struct descriptor *first = NULL;
-    size_t images = 0;
+    const struct descriptor *first = NULL, *ours = NULL;
+    size_t images = 0, matching = 0;
     for (size_t i = 0; i < d->count; i++) {
         const struct descriptor *m = &d->at[i];
         if (m->attestation || str_eq(m->os, STR("unknown")))
             continue;
-        if (str_eq(m->architecture, r->architecture) && (!m->os.len || str_eq(m->os, STR("linux"))))
-            return m;
         first = first ? first : m;
+        ours = ours || !is_ours(r, m) ? ours : m;
+        matching += is_ours(r, m);
         images++;
     }
-    if (images > 1)
-        r->ret->note = arena_printf(
-            r->arena, "the index names %zu images, none of them for " STR_FMT ": only the first is scanned",
-            images, STR_ARG(r->architecture));
-    return first;
+    if (matching > 1 || (!matching && images > 1))
+        r->ret->note =
+            arena_printf(r->arena, "the index names %zu images%s: only the first is scanned",
+                         matching ? matching : images, matching ? "" : ", none of them for this machine");
+    return ours ? ours : first;
 }
 
 static bool contains(str s, str part)
@@ -434,7 +440,9 @@ int image_manifest_read(struct image_files *files, str architecture, struct aren
     if (found > 0)
         return read_oci(&r, content, e);
     return found < 0 ? -1
-                     : err_set(e, ERR_FORMAT, "not an image: neither manifest.json nor index.json in it");
+                     : err_set(e, ERR_FORMAT,
+                               "not an image: neither manifest.json nor index.json in it (a root file system "
+                               "is scanned as a folder)");
 }
 
 str image_architecture(void)

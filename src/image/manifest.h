@@ -25,6 +25,8 @@ struct image_layer {
     str path;        /* in the container */
     str digest;      /* "sha256:<hex>": its identity */
     bool by_diff_id; /* digest is that of the uncompressed tar */
+    str diff_id; /* what the config says of the uncompressed tar, to be checked too; empty in OCI layouts, where the
+                      * manifest's digest already covers the layer's */
 };
 
 struct image_manifest {

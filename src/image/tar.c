@@ -6,6 +6,9 @@
 #define MAX_MEMBERS 10000000
 #define MAX_PATH    4096
 #define MAX_RECORD  ((size_t)1 << 20)
+#define FREE_HOLES  ((uint64_t)1 << 30)
+#define MAX_HOLES   ((uint64_t)64 << 30)
+#define HOLES_RATIO 200
 
 /* What the extended headers in front of a member say about it. */
 struct meta {
@@ -43,6 +46,8 @@ struct tar {
     uint64_t size, pos; /* of a sparse file: expanded size, and how far it was read */
     size_t segment;
     struct tar_map map;
+    uint64_t holes; /* bytes of the holes of all sparse files that were read */
+    bool spoiled;   /* the current file cannot be read, but those behind it can */
     char block[TAR_BLOCK];
 };
 
@@ -119,7 +124,7 @@ static int read_header(struct tar *t, struct err *e) /* 1, or 0 at the end */
         if (r > 0 && !tar_is_zero(t->block))
             return broken(t, "one zero block before it: neither the end nor a member", e);
         if (r > 0)
-            r = stream_drain(t->in, e); /* which gives 0 */
+            r = t->limits.leave_rest ? 0 : stream_drain(t->in, e); /* which gives 0 */
     } else if (r > 0 && !tar_checksum_ok(t->block)) {
         return t->header ? broken(t, "wrong checksum", e) : err_set(e, ERR_FORMAT, "not a tar (byte 0)");
     }
@@ -376,8 +381,10 @@ static int set_content(struct tar *t, struct tar_member *ret, struct err *e)
         if (set_sparse(t, e) < 0)
             return -1;
         ret->size = t->sparse ? t->size : stored;
+        ret->sparse = t->sparse;
     }
     ret->offset = t->at;
+    ret->stored = t->left;
     t->type = ret->type;
     return 0;
 }
@@ -406,6 +413,7 @@ static int set_member(struct tar *t, struct tar_member *ret, struct err *e)
 static int next_member(struct tar *t, struct tar_member *ret, struct err *e)
 {
     t->type = TAR_OTHER;
+    t->spoiled = false;
     t->meta = (struct meta){ 0 };
     tar_map_clear(&t->map);
     int r;
@@ -482,14 +490,38 @@ static int read_map(struct tar *t, struct err *e)
     return map_fits(t, t->left) ? 0 : broken(t, "sparse map does not fit its file", e);
 }
 
-static int sparse_bytes(struct tar *t, str *ret, struct err *e)
+static int spoiled(struct tar *t, const char *what, struct err *e)
 {
-    static const char hole[16384];
+    t->spoiled = true;
+    return err_set(e, ERR_LIMIT, "tar: sparse file with %s (header at byte %llu)", what,
+                   (unsigned long long)t->header);
+}
+
+/* Holes cost time but no bytes: they are bounded by what is stored, as the output of a decompressor is by its input. */
+static bool is_bomb(const struct tar *t, uint64_t holes)
+{
+    return holes > MAX_HOLES || (holes > FREE_HOLES && holes / HOLES_RATIO > t->at + t->left);
+}
+
+/* Once for each sparse file, when its first byte is asked for. */
+static int begin_sparse(struct tar *t, struct err *e)
+{
     if (t->map_in_data && read_map(t, e) < 0)
         return -1;
     if (t->map.over)
-        return err_set(e, ERR_LIMIT, "tar: sparse file with too many segments (header at byte %llu)",
-                       (unsigned long long)t->header);
+        return spoiled(t, "too many segments", e);
+    uint64_t holes = t->holes + (t->size - t->map.stored);
+    if (is_bomb(t, holes))
+        return spoiled(t, "holes of many times the size of the tar: refused as a bomb", e);
+    t->holes = holes;
+    return 0;
+}
+
+static int sparse_bytes(struct tar *t, str *ret, struct err *e)
+{
+    static const char hole[16384];
+    if (t->pos == 0 && begin_sparse(t, e) < 0)
+        return -1;
     bool stored;
     uint64_t n = tar_map_run(&t->map, &t->segment, t->pos, t->size, &stored);
     if (!n)
@@ -506,8 +538,7 @@ static int sparse_bytes(struct tar *t, str *ret, struct err *e)
 
 static int keep_failure(struct tar *t, int r, const struct err *e)
 {
-    bool long_map = t->map.over && e->kind == ERR_LIMIT; /* behind such a file there are others */
-    if (r < 0 && !long_map)
+    if (r < 0 && !t->spoiled)
         t->failed = *e;
     return r;
 }
@@ -550,6 +581,11 @@ struct stream *tar_stream(struct tar *t, struct err *e)
     return NULL;
 }
 
+bool tar_begins(str head)
+{
+    return head.len >= TAR_BLOCK && !tar_is_zero(head.ptr) && tar_checksum_ok(head.ptr);
+}
+
 struct tar *tar_new(struct stream *in, const struct tar_limits *limits, struct err *e)
 {
     struct tar *t = calloc(1, sizeof *t);
@@ -561,8 +597,11 @@ struct tar *tar_new(struct stream *in, const struct tar_limits *limits, struct e
     t->in = in;
     t->chunk = STR("");
     t->type = TAR_OTHER;
-    t->limits.max_members = limits && limits->max_members ? limits->max_members : MAX_MEMBERS;
-    t->limits.max_path = limits && limits->max_path ? limits->max_path : MAX_PATH;
+    if (limits)
+        t->limits = *limits;
+    t->limits.max_members = t->limits.max_members ? t->limits.max_members : MAX_MEMBERS;
+    t->limits.max_path = t->limits.max_path ? t->limits.max_path : MAX_PATH;
+    t->at = t->limits.start;
     return t;
 }
 

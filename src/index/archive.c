@@ -7,14 +7,15 @@
 
 #define MEMBERS_MAX 100000
 
-static int put_member(const struct tar_member *m, uint64_t base, struct frame_writer *out, struct err *e)
+static int put_member(const struct tar_member *m, struct frame_writer *out, struct err *e)
 {
     CLEANUP(buf_done) struct buf b = { 0 };
     pack_u64(&b, m->type);
     pack_str(&b, m->path);
     pack_str(&b, m->link);
-    pack_u64(&b, base + m->offset);
+    pack_u64(&b, m->offset);
     pack_u64(&b, m->size);
+    pack_u64(&b, m->sparse);
     return b.failed ? err_set(e, ERR_OOM, "frame") : frame_put(out, INDEX_MEMBER, buf_view(&b), e);
 }
 
@@ -26,6 +27,7 @@ int archive_member_read(str body, struct archive_member *ret, struct err *e)
     ret->link = unpack_str(&u);
     ret->offset = unpack_u64(&u);
     ret->size = unpack_u64(&u);
+    ret->sparse = unpack_u64(&u);
     return unpack_end(&u) && ret->type <= TAR_OTHER ? 0 : err_set(e, ERR_CAGE, "worker sent a bad member");
 }
 
@@ -57,22 +59,21 @@ static int hop_next(struct stream *s, str *ret, struct err *e)
 static int hop(struct frame_writer *out, uint64_t *at, uint64_t size, struct err *e)
 {
     struct hop_stream h = { .base = { .next = hop_next }, .out = out, .at = *at, .size = size };
-    CLEANUP(tar_freep) struct tar *tar = tar_new(&h.base, NULL, e);
+    struct tar_limits limits = { .start = *at, .leave_rest = true };
+    CLEANUP(tar_freep) struct tar *tar = tar_new(&h.base, &limits, e);
     struct tar_member m;
-    uint64_t base = *at, end;
+    uint64_t end;
     int r = tar ? tar_next(tar, &m, e) : -1;
-    if (r < 0)
-        return base ? err_wrap(e, "member at byte %llu", (unsigned long long)base) : -1;
-    if (r == 0)
-        return 0;
-    if (__builtin_add_overflow(base + m.offset, m.size, &end) || end > size)
+    if (r <= 0)
+        return r;
+    if (__builtin_add_overflow(m.offset, m.stored, &end) || end > size)
         return err_set(e, ERR_FORMAT,
                        STR_FMT
                        ": needs %llu bytes at byte %llu, but the archive ends at byte %llu (truncated)",
-                       STR_ARG(m.path), (unsigned long long)m.size, (unsigned long long)(base + m.offset),
+                       STR_ARG(m.path), (unsigned long long)m.stored, (unsigned long long)m.offset,
                        (unsigned long long)size);
     *at = (end + 511) & ~(uint64_t)511;
-    return put_member(&m, base, out, e) < 0 ? -1 : 1;
+    return put_member(&m, out, e) < 0 ? -1 : 1;
 }
 
 static int run_list(str params, struct stream *in, struct frame_writer *out, struct buf *summary,
@@ -108,20 +109,33 @@ static int put_content(struct stream *in, struct frame_writer *out, struct err *
     return r;
 }
 
-/* A file that begins like JSON is one of the image's own small files; everything else may be a layer. */
+#define PEEK 4096 /* what a stream can be peeked at */
+
+/* One of the image's own small files, rather than a layer: a tar's first member may have a name like "[". */
+static bool begins_json(str head)
+{
+    if (tar_begins(head))
+        return false;
+    while (head.len && memchr(" \t\r\n", head.ptr[0], 4))
+        head = str_skip(head, 1);
+    return head.len && (head.ptr[0] == '{' || head.ptr[0] == '[');
+}
+
+/* What does not begin like JSON may be a layer. */
 static int stream_file(struct tar *tar, const struct tar_member *m, struct frame_writer *out, struct err *e)
 {
     uint64_t size = m->size;
     str head = { 0 };
+    struct err failure = { 0 };
     CLEANUP(stream_freep) struct stream *content = tar_stream(tar, e);
     CLEANUP(stream_freep) struct stream *in = content ? stream_peekable(content, e) : NULL;
-    if (!in || stream_peek(in, 1, &head, e) < 0)
+    if (!in)
         return -1;
-    if (head.len && (head.ptr[0] == '{' || head.ptr[0] == '[') && size <= IMAGE_FILE_MAX)
+    if (stream_peek(in, PEEK, &head, &failure) == 0 && size <= IMAGE_FILE_MAX && begins_json(head))
         return put_content(in, out, e);
     struct layer_sums sums = { 0 };
-    struct err failure = { 0 };
-    layer_walk(in, HASH_STORED | HASH_DIFF, out, &sums, &failure);
+    if (!failure.kind)
+        layer_walk(in, HASH_STORED | HASH_DIFF, out, &sums, &failure);
     /* when the archive itself is broken, the next step over it says so */
     return layer_put_sums(&sums, &failure, out, e);
 }
@@ -139,7 +153,7 @@ static int run_stream(str params, struct stream *in, struct frame_writer *out, s
     struct tar_member m;
     int r;
     while ((r = tar_next(tar, &m, e)) > 0)
-        if (put_member(&m, 0, out, e) < 0 || (m.type == TAR_FILE && stream_file(tar, &m, out, e) < 0))
+        if (put_member(&m, out, e) < 0 || (m.type == TAR_FILE && stream_file(tar, &m, out, e) < 0))
             return -1;
     return r < 0 ? -1 : stream_drain(plain, e);
 }

@@ -24,13 +24,21 @@ struct container {
     struct image_files files;
     enum container_kind kind;
     struct arena *arena;
-    int fd; /* of the archive or the folder */
-    uint64_t size;
+    int fd;                /* of the archive or the folder */
+    uint64_t start, size;  /* of the archive in its file; of a pipe: how much of it was read */
     struct strmap members; /* path -> struct member */
+    bool sparse;           /* a member is */
     struct member *current;
     size_t content;
     struct rootfs *rootfs;
 };
+
+static int no_memory(const struct container *c, struct err *e)
+{
+    return arena_failed(c->arena)
+               ? err_set(e, ERR_LIMIT, "more than %zu MiB of package data", LAYER_MEMORY_MAX >> 20)
+               : err_set(e, ERR_OOM, "archive");
+}
 
 static struct member *new_member(struct container *c, str body, struct err *e)
 {
@@ -48,10 +56,11 @@ static struct member *new_member(struct container *c, str body, struct err *e)
     if (old)
         buf_done(&old->content);
     *place = x;
+    c->sparse |= x->m.sparse;
     return x;
 failed:
     if (!e->kind)
-        err_set(e, ERR_OOM, "archive");
+        no_memory(c, e);
     return NULL;
 }
 
@@ -73,7 +82,7 @@ static int on_layer(struct container *c, unsigned type, str body, struct err *e)
     if (!x->layer) {
         x->layer = arena_alloc(c->arena, 1, sizeof *x->layer);
         if (!x->layer)
-            return err_set(e, ERR_OOM, "archive");
+            return no_memory(c, e);
         x->layer->arena = c->arena;
     }
     return layer_builder_frame(x->layer, type, body, e);
@@ -92,49 +101,67 @@ static int on_frame(void *ctx, unsigned type, str body, struct err *e)
 static int read_fd(void *ctx, str *ret, struct err *e)
 {
     static _Thread_local char chunk[65536];
+    struct container *c = ctx;
     ssize_t n;
-    while ((n = read(*(int *)ctx, chunk, sizeof chunk)) < 0 && errno == EINTR)
+    while ((n = read(c->fd, chunk, sizeof chunk)) < 0 && errno == EINTR)
         ;
     if (n < 0)
         return err_errno(e, "read");
+    c->size += (uint64_t)n;
     *ret = str_of(chunk, (size_t)n);
     return n > 0;
 }
 
-static bool is_tar(int fd) /* a tar says so in its first header; a pipe cannot be asked */
+static bool is_tar(const struct container *c) /* a tar says so in its first header; a pipe cannot be asked */
 {
     char magic[5];
-    return pread(fd, magic, sizeof magic, 257) == sizeof magic && !memcmp(magic, "ustar", sizeof magic);
+    return pread(c->fd, magic, sizeof magic, (off_t)c->start + 257) == sizeof magic &&
+           !memcmp(magic, "ustar", sizeof magic);
 }
 
-static int open_archive(struct container *c, struct cage *cage, const struct stat *st, struct err *e)
+static int list_archive(struct container *c, struct cage *cage, struct err *e)
 {
-    c->size = (uint64_t)st->st_size;
-    if (S_ISREG(st->st_mode) && is_tar(c->fd)) {
-        CLEANUP(buf_done) struct buf params = { 0 };
-        pack_u64(&params, c->size);
-        c->kind = CONTAINER_ARCHIVE;
-        struct cage_input in = { .fd = c->fd, .size = c->size };
-        return cage_run(cage, &index_list_task, buf_view(&params), &in, on_frame, c, NULL, e);
-    }
+    CLEANUP(buf_done) struct buf params = { 0 };
+    pack_u64(&params, c->size);
+    c->kind = CONTAINER_ARCHIVE;
+    struct cage_input in = { .fd = c->fd, .offset = c->start, .size = c->size };
+    return cage_run(cage, &index_list_task, buf_view(&params), &in, on_frame, c, NULL, e);
+}
+
+static int stream_archive(struct container *c, struct cage *cage, bool seekable, struct err *e)
+{
     c->kind = CONTAINER_STREAM;
-    struct cage_input in = {
-        .fd = S_ISREG(st->st_mode) ? c->fd : -1, .size = c->size, .read = read_fd, .ctx = &c->fd
-    };
+    struct cage_input in = { .fd = c->fd, .offset = c->start, .size = c->size };
+    if (!seekable)
+        in = (struct cage_input){ .fd = -1, .read = read_fd, .ctx = c, .wait = true, .wait_fd = c->fd };
     return cage_run(cage, &index_stream_task, STR(""), &in, on_frame, c, NULL, e);
 }
 
-/* "a/b/../c" of a link, seen from the link's folder, without ever leaving the archive. */
-static str link_target(struct container *c, const struct archive_member *m, struct arena *arena)
+/* Standard input may already have been read in part: a file begins where its descriptor stands. */
+static int open_archive(struct container *c, struct cage *cage, const struct stat *st, struct err *e)
 {
-    str path = m->link;
-    if (m->type == TAR_SYMLINK && !str_starts(path, STR("/"))) {
-        str parent = str_head(m->path, (size_t)(str_rfind(m->path, '/') + 1));
-        path = arena_printf(arena, STR_FMT STR_FMT, STR_ARG(parent), STR_ARG(m->link));
-    }
+    bool seekable = S_ISREG(st->st_mode);
+    off_t at = seekable ? lseek(c->fd, 0, SEEK_CUR) : 0;
+    if (at < 0)
+        return err_errno(e, "lseek");
+    c->start = (uint64_t)at;
+    c->size = seekable && st->st_size > at ? (uint64_t)(st->st_size - at) : 0;
+    if (seekable && !c->size)
+        return err_set(e, ERR_FORMAT, "is empty");
+    bool plain = seekable && is_tar(c);
+    if (plain && list_archive(c, cage, e) < 0)
+        return -1;
+    /* Sparse members are not in the file as they are; the stream gives every member again. */
+    if ((!plain || c->sparse) && stream_archive(c, cage, seekable, e) < 0)
+        return -1;
+    return c->size ? 0 : err_set(e, ERR_FORMAT, "is empty");
+}
+
+/* "/a/./b/../c" is "a/c", without ever leaving the archive. */
+static str normal_path(str path, struct arena *arena)
+{
     char *to = arena_alloc(arena, path.len + 1, 1);
     size_t n = 0;
-    (void)c;
     for (str rest = path; to && rest.len;) {
         str part = str_cut(&rest, '/');
         if (!part.len || str_eq(part, STR(".")))
@@ -152,14 +179,23 @@ static str link_target(struct container *c, const struct archive_member *m, stru
     return str_of(to, n);
 }
 
+/* A symbolic link is seen from its own folder, a hard link from the top. */
+static str link_target(const struct archive_member *m, struct arena *arena)
+{
+    if (m->type == TAR_HARDLINK || str_starts(m->link, STR("/")))
+        return m->link;
+    str parent = str_head(m->path, (size_t)(str_rfind(m->path, '/') + 1));
+    return arena_printf(arena, STR_FMT STR_FMT, STR_ARG(parent), STR_ARG(m->link));
+}
+
 /* The member that a path leads to, links followed; NULL if there is none. */
 static struct member *find(const struct container *c, str path, struct arena *arena)
 {
     for (unsigned hops = 0; hops < HOPS_MAX; hops++) {
-        struct member *x = strmap_get(&c->members, path);
+        struct member *x = strmap_get(&c->members, normal_path(path, arena));
         if (!x || (x->m.type != TAR_SYMLINK && x->m.type != TAR_HARDLINK))
             return x && x->m.type == TAR_FILE ? x : NULL;
-        path = link_target((struct container *)c, &x->m, arena);
+        path = link_target(&x->m, arena);
     }
     return NULL;
 }
@@ -191,9 +227,9 @@ static int read_member(struct image_files *f, str path, struct arena *arena, str
     struct container *c = (struct container *)f;
     struct member *x = find(c, path, arena);
     if (!x)
-        return 0;
+        return arena_failed(arena) ? err_set(e, ERR_OOM, STR_FMT, STR_ARG(path)) : 0;
     if (c->kind == CONTAINER_ARCHIVE)
-        return read_range(c->fd, x->m.offset, x->m.size, path, arena, ret, e);
+        return read_range(c->fd, c->start + x->m.offset, x->m.size, path, arena, ret, e);
     if (!x->is_content)
         return err_set(e, ERR_FORMAT, STR_FMT ": not JSON", STR_ARG(path));
     *ret = buf_view(&x->content);
@@ -244,8 +280,7 @@ static int open_folder(struct container *c, struct err *e)
         return err_set(e, ERR_FORMAT,
                        "not an image: neither index.json nor manifest.json nor a root file system in it");
     c->kind = CONTAINER_ROOTFS;
-    c->rootfs = rootfs_open(c->fd, c->arena, e);
-    return c->rootfs ? 0 : -1;
+    return 0;
 }
 
 /* ---- the face ---- */
@@ -317,7 +352,7 @@ int container_layer(const struct container *c, str path, int *fd, uint64_t *offs
     if (!x)
         return err_set(e, ERR_NOT_FOUND, STR_FMT ": not in the archive", STR_ARG(path));
     *fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 3);
-    *offset = x->m.offset, *size = x->m.size;
+    *offset = c->start + x->m.offset, *size = x->m.size;
     return *fd < 0 ? err_errno(e, STR_FMT, STR_ARG(path)) : 0;
 }
 
@@ -330,8 +365,13 @@ const struct layer_builder *container_read_layer(const struct container *c, str 
 
 int container_rootfs(struct container *c, struct cage_input *ret, struct err *e)
 {
-    if (!c->rootfs)
+    if (c->kind != CONTAINER_ROOTFS)
         return err_set(e, ERR_INTERNAL, "not a root file system");
+    if (c->rootfs)
+        rootfs_close(c->rootfs);
+    c->rootfs = rootfs_open(c->fd, c->arena, e);
+    if (!c->rootfs)
+        return arena_failed(c->arena) ? no_memory(c, e) : -1;
     *ret = (struct cage_input){ .fd = -1, .read = rootfs_read, .ctx = c->rootfs };
     return 0;
 }

@@ -1,8 +1,9 @@
 /*
  * container.h - where an image lies: an OCI layout folder, an archive (plain or compressed), a root file system folder.
  *
- * Shape      container_open() tells the kinds apart by what is there, never by a name. A compressed archive, or one on a pipe, is
- *            read to its end at once, layers included; the others give ranges of files to be read later.
+ * Shape      container_open() tells the kinds apart by what is there, never by a name. A compressed archive, one on a pipe, or
+ *            one with sparse members is read to its end at once, layers included; the others give ranges of files to be
+ *            read later. Standard input is read from where it stands.
  * Ownership  everything lives in the container's arena until container_freep().
  * Errors     the text names the path and, for archives, the byte.
  */
@@ -26,5 +27,5 @@ int container_layer(const struct container *c, str path, int *fd, uint64_t *offs
                     struct err *e);
 /* STREAM: what was already read of it; NULL if there is no such member. */
 const struct layer_builder *container_read_layer(const struct container *c, str path);
-/* ROOTFS: the wanted files of the folder as one tar: fits cage_input. */
+/* ROOTFS: the wanted files of the folder as one tar: fits cage_input. Each call begins anew. */
 int container_rootfs(struct container *c, struct cage_input *ret, struct err *e);

@@ -4,31 +4,10 @@
 #include "base/cleanup.h"
 #include "base/strmap.h"
 #include "detect/detector.h"
-#include "detect/distro.h"
+#include "index/pick.h"
+#include "index/walk.h"
 
-#include <limits.h>
-
-#define HOPS_MAX  40 /* as Linux (path_resolution(7)) */
 #define NOTES_MAX 64
-
-/* One wanted file as one layer brings it; hard links share it. It is visible while a node names it. */
-struct content {
-    const struct layer_entry *entry;
-    const struct detector *detector; /* NULL: a name that we do not know */
-    uint32_t layer;
-    size_t names; /* nodes that hold it */
-    bool counted; /* are its packages in fold.seen? */
-    bool pending; /* do they still have to be put into the result? */
-};
-
-/* What is visible at a path after the layers so far. */
-struct node {
-    str path; /* without links in its parents */
-    const struct layer_entry *entry;
-    struct content *content; /* NULL: a link, or a hard link to a file that nobody read */
-    uint32_t layer;
-    bool gone; /* hidden by the layer that is being applied */
-};
 
 /* A package (by package_same()) of some layer: how many visible files have it, and since which layer. */
 struct seen {
@@ -36,19 +15,35 @@ struct seen {
     uint32_t since;
 };
 
+/* One wanted file. Hard links share it, and so do layers that come again: it is read once. Visible while a node names it. */
+struct content {
+    const struct layer_entry *entry;
+    const struct detector *detector; /* NULL: a name that we do not know */
+    uint32_t layer;                  /* that brought it last */
+    size_t names;                    /* nodes that hold it */
+    str path;                        /* the last one that went */
+    struct seen **seen;              /* of each package; NULL until it is counted first */
+    bool counted;                    /* are its packages in fold.seen? */
+    bool pending;                    /* do they still have to be put into the result? */
+    bool changed;                    /* is it in fold.changed? */
+    struct content *next;
+};
+
 struct lost { /* the last package database of a detector that a layer took away */
-    const struct node *node;
-    uint32_t by;
+    str path; /* empty: none */
+    uint32_t layer, by;
 };
 
 struct fold {
     struct arena *arena;
     struct image_index *image;
-    struct node **nodes; /* visible ones, in no order */
-    size_t node_count, node_cap;
-    struct strmap at; /* path -> struct node, NULL when there is none (any more) */
+    struct paths paths;
+    struct strmap contents; /* address of a layer_entry -> struct content */
     struct strmap seen;
     struct buf key;
+    struct content *changed, **changed_end; /* by the layer that is being applied, in its order */
+    const struct node **nodes;              /* the visible ones, by path: at the end */
+    size_t node_count, node_cap;
     struct lost *lost; /* by the place of the detector in detectors[] */
     size_t note_cap;
     bool oom;
@@ -56,9 +51,20 @@ struct fold {
 
 static void fold_done(struct fold *f)
 {
-    strmap_done(&f->at);
+    paths_done(&f->paths);
+    strmap_done(&f->contents);
     strmap_done(&f->seen);
     buf_done(&f->key);
+}
+
+static bool failed(const struct fold *f) { return f->oom || f->paths.oom || paths_spent(&f->paths); }
+
+static int failure(const struct fold *f, struct err *e)
+{
+    if (paths_spent(&f->paths))
+        return err_set(e, ERR_LIMIT, "links: more than %zu MiB of paths to follow for package databases",
+                       PATHS_WORK_MAX >> 20);
+    return err_set(e, ERR_OOM, "no memory for the files of the image");
 }
 
 static void *put(struct fold *f, struct strmap *m, str key, void *value)
@@ -71,20 +77,23 @@ static void *put(struct fold *f, struct strmap *m, str key, void *value)
     return value;
 }
 
-static void *take(struct fold *f, size_t size)
+static void *take(struct fold *f, size_t n, size_t size)
 {
-    void *p = arena_alloc(f->arena, 1, size);
+    void *p = arena_alloc(f->arena, n, size);
     f->oom = f->oom || !p;
     return p;
 }
 
+/* There may be more odd things than anybody wants to read, or than there is memory: ask before a text is made. */
+static bool notes_full(const struct fold *f) { return f->image->note_count > NOTES_MAX; }
+
 static void note(struct fold *f, str text)
 {
     struct image_index *image = f->image;
+    if (notes_full(f))
+        return;
     if (image->note_count == NOTES_MAX)
         text = STR("more notes were left out");
-    if (image->note_count > NOTES_MAX)
-        return;
     str *notes = arena_grow(f->arena, image->notes, image->note_count, &f->note_cap, sizeof *notes);
     if (!notes)
         return;
@@ -92,135 +101,56 @@ static void note(struct fold *f, str text)
     notes[image->note_count++] = text;
 }
 
-/* ---- names ---- */
-
-static str parent(str path)
-{
-    ptrdiff_t cut = str_rfind(path, '/');
-    return str_head(path, cut < 0 ? 0 : (size_t)cut);
-}
-
-/* A walk along a path, in which each link is replaced by its target. */
-struct walk {
-    char done[PATH_MAX], text[2][PATH_MAX];
-    size_t len;
-    str rest;
-    unsigned hops;
-};
-
-static bool walk_link(struct walk *w, str target)
-{
-    char *text = w->text[w->hops % 2]; /* the other one holds the rest */
-    if (++w->hops > HOPS_MAX || target.len + 1 + w->rest.len > sizeof w->text[0])
-        return false;
-    if (target.len)
-        memcpy(text, target.ptr, target.len);
-    text[target.len] = '/';
-    if (w->rest.len)
-        memcpy(text + target.len + 1, w->rest.ptr, w->rest.len);
-    w->rest = (str){ text, target.len + 1 + w->rest.len };
-    w->len = target.len && target.ptr[0] == '/' ? 0 : parent((str){ w->done, w->len }).len;
-    return true;
-}
-
-static bool walk_step(const struct fold *f, struct walk *w, bool last)
-{
-    str name = str_cut(&w->rest, '/');
-    if (!name.len || str_eq(name, STR(".")))
-        return true;
-    if (str_eq(name, STR(".."))) { /* ends at the root of the image */
-        w->len = parent((str){ w->done, w->len }).len;
-        return true;
-    }
-    if (w->len + 1 + name.len > sizeof w->done)
-        return false;
-    if (w->len)
-        w->done[w->len++] = '/';
-    memcpy(w->done + w->len, name.ptr, name.len);
-    w->len += name.len;
-
-    const struct node *n = last || w->rest.len ? strmap_get(&f->at, (str){ w->done, w->len }) : NULL;
-    return !n || n->entry->kind != ENTRY_LINK || walk_link(w, n->entry->target);
-}
-
-/* The path without links; of its last part only when `last`. False: a loop, or too long. */
-static bool walk_path(const struct fold *f, str path, bool last, struct walk *w)
-{
-    w->len = 0;
-    w->hops = 0;
-    w->rest = path;
-    while (w->rest.len)
-        if (!walk_step(f, w, last))
-            return false;
-    return true;
-}
-
 /* ---- what a layer hides ---- */
 
-enum { HIDE_SELF = 1, HIDE_BELOW = 2 };
-
-static unsigned hides_at(const struct strmap *hides, str path)
+static void mark_changed(struct fold *f, struct content *c)
 {
-    return (unsigned)(uintptr_t)strmap_get(hides, path);
-}
-
-static void hide(struct fold *f, struct strmap *hides, str path, unsigned flags)
-{
-    put(f, hides, path, (void *)(uintptr_t)(hides_at(hides, path) | flags));
-}
-
-static void hide_for(struct fold *f, struct strmap *hides, const struct layer_entry *entry)
-{
-    switch (entry->kind) {
-    case ENTRY_REMOVED:
-        hide(f, hides, entry->path, HIDE_SELF | HIDE_BELOW);
+    if (c->changed)
         return;
-    case ENTRY_OPAQUE:
-        hide(f, hides, entry->path, HIDE_BELOW);
+    c->changed = true;
+    c->next = NULL;
+    *f->changed_end = c;
+    f->changed_end = &c->next;
+}
+
+static void clear(struct fold *f, struct node *n)
+{
+    struct content *c = n->content;
+    n->entry = NULL;
+    n->content = NULL;
+    if (!c)
         return;
-    case ENTRY_FOLDER:
-        hide(f, hides, entry->path, HIDE_SELF);
-        break;
-    case ENTRY_FILE:
-    case ENTRY_LINK:
-    case ENTRY_HARDLINK:
-    case ENTRY_OTHER:
-        hide(f, hides, entry->path, HIDE_SELF | HIDE_BELOW);
-        break;
+    c->names--;
+    c->path = n->path;
+    mark_changed(f, c);
+}
+
+static void clear_below(struct fold *f, struct node *top)
+{
+    for (struct node *n; (n = paths_pop(top));)
+        clear(f, n);
+}
+
+/* The parents of what a layer brings are folders in it, also where a lower one has a link. */
+static void clear_parents(struct fold *f, str path)
+{
+    while ((path = path_parent(path)).len && !paths_spent(&f->paths)) {
+        struct node *n = paths_get(&f->paths, path);
+        if (n)
+            clear(f, n);
     }
-    /* its parents are folders in this layer, also where a lower one has a link */
-    for (str up = parent(entry->path); up.len; up = parent(up))
-        hide(f, hides, up, HIDE_SELF);
 }
 
-static bool hidden(const struct strmap *hides, str path)
+static void hide_for(struct fold *f, const struct layer_entry *entry)
 {
-    if (hides_at(hides, path) & HIDE_SELF)
-        return true;
-    while (path.len) {
-        path = parent(path);
-        if (hides_at(hides, path) & HIDE_BELOW)
-            return true;
-    }
-    return false;
-}
-
-static void remove_node(struct fold *f, struct node *n)
-{
-    n->gone = true;
-    put(f, &f->at, n->path, NULL);
-    if (n->content)
-        n->content->names--;
-}
-
-static void hide_lower(struct fold *f, const struct layer_index *layer)
-{
-    CLEANUP(strmap_done) struct strmap hides = { 0 };
-    for (size_t i = 0; i < layer->entry_count; i++)
-        hide_for(f, &hides, &layer->entries[i]);
-    for (size_t i = 0; !f->oom && i < f->node_count; i++)
-        if (hidden(&hides, f->nodes[i]->path))
-            remove_node(f, f->nodes[i]);
+    enum entry_kind kind = entry->kind;
+    struct node *n = paths_get(&f->paths, entry->path);
+    if (n && kind != ENTRY_OPAQUE)
+        clear(f, n);
+    if (n && kind != ENTRY_FOLDER)
+        clear_below(f, n);
+    if (kind != ENTRY_OPAQUE && kind != ENTRY_REMOVED)
+        clear_parents(f, entry->path);
 }
 
 /* ---- what a layer brings ---- */
@@ -228,72 +158,113 @@ static void hide_lower(struct fold *f, const struct layer_index *layer)
 static void place(struct fold *f, str path, const struct layer_entry *entry, struct content *content,
                   uint32_t layer)
 {
-    struct node *n = take(f, sizeof *n), *old = strmap_get(&f->at, path);
+    struct node *n = paths_make(&f->paths, path);
     if (!n)
         return;
-    *n = (struct node){ .path = path, .entry = entry, .content = content, .layer = layer };
-    if (content)
+    clear(f, n);
+    n->entry = entry;
+    n->content = content;
+    n->layer = layer;
+    if (content) {
         content->names++;
-    if (old)
-        remove_node(f, old);
-    struct node **nodes = arena_grow(f->arena, f->nodes, f->node_count, &f->node_cap, sizeof *nodes);
-    if (!nodes) {
-        f->oom = true;
-        return;
+        mark_changed(f, content);
     }
-    f->nodes = nodes;
-    nodes[f->node_count++] = n;
-    put(f, &f->at, path, n);
+}
+
+/* A folder matters only where a file was wanted. */
+static bool stands(const struct layer_entry *entry)
+{
+    return entry->kind == ENTRY_LINK || entry->kind == ENTRY_OTHER ||
+           (entry->kind == ENTRY_FOLDER && detector_for(entry->path));
+}
+
+static struct content *content_of(struct fold *f, const struct layer_entry *entry)
+{
+    struct content *c = strmap_get(&f->contents, str_of(&entry, sizeof entry));
+    if (c || !(c = take(f, 1, sizeof *c)))
+        return c;
+    c->entry = entry;
+    c->detector = detector_by_name(entry->detector);
+    return put(f, &f->contents, str_of(&c->entry, sizeof c->entry), c);
 }
 
 static void add_file(struct fold *f, const struct layer_entry *entry, uint32_t layer)
 {
-    struct content *c = take(f, sizeof *c);
+    struct content *c = content_of(f, entry);
     struct walk w;
     if (!c)
         return;
-    *c = (struct content){ .entry = entry, .detector = detector_by_name(entry->detector), .layer = layer };
-    str path = entry->path;
-    if (walk_path(f, path, false, &w) && !str_eq(path, (str){ w.done, w.len }))
-        path = arena_dup(f->arena, (str){ w.done, w.len });
-    place(f, path, entry, c, layer);
+    c->layer = layer;
+    bool found = paths_walk(&f->paths, entry->path, false, &w);
+    place(f, found ? (str){ w.done, w.len } : entry->path, entry, c, layer);
 }
 
-/* A hard link to a hard link is found when that one has been placed: each round goes one hop further. */
-static void add_hardlinks(struct fold *f, const struct layer_index *layer, uint32_t number)
-{
-    bool more = true;
-    for (unsigned hops = 0; more && hops <= HOPS_MAX; hops++) {
-        bool last = hops == HOPS_MAX;
-        more = false;
-        for (size_t i = 0; i < layer->entry_count; i++) {
-            const struct layer_entry *entry = &layer->entries[i];
-            const struct node *self = strmap_get(&f->at, entry->path), *target;
-            struct walk w;
-            if (entry->kind != ENTRY_HARDLINK || (self && self->entry == entry))
-                continue;
-            target =
-                walk_path(f, entry->target, false, &w) ? strmap_get(&f->at, (str){ w.done, w.len }) : NULL;
-            if (target && target->content) {
-                place(f, entry->path, entry, target->content, number);
-                more = true;
-            } else if (last)
-                place(f, entry->path, entry, NULL, number);
-        }
-        if (!more && !last) {
-            hops = HOPS_MAX - 1; /* nothing moved: the last round places what is left */
-            more = true;
-        }
-    }
-}
+/* ---- hard links ---- */
 
-static void compact(struct fold *f)
+struct hard {
+    const struct layer_entry *entry;
+    struct hard *next;       /* the hard link of the same layer that it names */
+    struct content *content; /* NULL: a ring of links, or a file that nobody read */
+    bool passed;
+};
+
+static size_t list_hard(struct fold *f, const struct layer_index *layer, struct hard *ret,
+                        struct strmap *by_path)
 {
     size_t n = 0;
-    for (size_t i = 0; i < f->node_count; i++)
-        if (!f->nodes[i]->gone)
-            f->nodes[n++] = f->nodes[i];
-    f->node_count = n;
+    for (size_t i = 0; i < layer->entry_count; i++) {
+        const struct layer_entry *entry = &layer->entries[i];
+        if (entry->kind != ENTRY_HARDLINK)
+            continue;
+        if (ret) {
+            ret[n].entry = entry;
+            put(f, by_path, entry->path, &ret[n]);
+        }
+        n++;
+    }
+    return n;
+}
+
+static void aim(struct fold *f, struct hard *h, const struct strmap *by_path)
+{
+    struct walk w;
+    if (!paths_walk(&f->paths, h->entry->target, false, &w))
+        return;
+    str real = { w.done, w.len };
+    const struct node *n = paths_get(&f->paths, real);
+    h->next = strmap_get(by_path, real);
+    h->content = n && !h->next ? n->content : NULL;
+}
+
+/* Each link is passed once: a later row of links ends where an earlier one went through. */
+static void resolve(struct hard *first)
+{
+    struct hard *end = first;
+    while (end->next && !end->passed) {
+        end->passed = true;
+        end = end->next;
+    }
+    for (struct hard *h = first; h != end; h = h->next)
+        h->content = end->content;
+}
+
+static void add_hardlinks(struct fold *f, const struct layer_index *layer, uint32_t number)
+{
+    size_t n = list_hard(f, layer, NULL, NULL);
+    if (!n)
+        return;
+    CLEANUP(strmap_done) struct strmap by_path = { 0 };
+    CLEANUP(freep) struct hard *all = calloc(n, sizeof *all);
+    f->oom = f->oom || !all;
+    if (!all)
+        return;
+    list_hard(f, layer, all, &by_path);
+    for (size_t i = 0; i < n; i++)
+        aim(f, &all[i], &by_path);
+    for (size_t i = 0; i < n; i++)
+        resolve(&all[i]);
+    for (size_t i = 0; i < n; i++)
+        place(f, all[i].entry->path, all[i].entry, all[i].content, number);
 }
 
 /* ---- since when packages are there ---- */
@@ -316,29 +287,39 @@ static struct seen *seen_for(struct fold *f, const struct package *p)
     struct seen *s = f->oom ? NULL : strmap_get(&f->seen, key);
     if (s || f->oom)
         return s;
-    s = take(f, sizeof *s);
+    s = take(f, 1, sizeof *s);
     key = arena_dup(f->arena, key);
     return s && key.len ? put(f, &f->seen, key, s) : NULL;
 }
 
-static void count_packages(struct fold *f, struct content *c, uint32_t layer)
+/* Finding a package is dear, and a layer may come again and again: the places are kept. */
+static bool find_packages(struct fold *f, struct content *c)
 {
-    c->counted = true;
-    for (size_t i = 0; i < c->entry->package_count; i++) {
-        struct seen *s = seen_for(f, &c->entry->packages[i]);
-        if (s && s->files++ == 0)
-            s->since = layer;
-    }
+    size_t n = c->entry->package_count;
+    if (c->seen || !n)
+        return true;
+    struct seen **all = take(f, n, sizeof *all);
+    for (size_t i = 0; all && i < n && !f->oom; i++)
+        all[i] = seen_for(f, &c->entry->packages[i]);
+    c->seen = f->oom ? NULL : all;
+    return c->seen != NULL;
 }
 
-static void uncount_packages(struct fold *f, struct content *c)
+static void count_packages(struct fold *f, struct content *c, uint32_t layer)
+{
+    if (!find_packages(f, c))
+        return;
+    c->counted = true;
+    for (size_t i = 0; i < c->entry->package_count; i++)
+        if (c->seen[i]->files++ == 0)
+            c->seen[i]->since = layer;
+}
+
+static void uncount_packages(struct content *c)
 {
     c->counted = false;
-    for (size_t i = 0; i < c->entry->package_count; i++) {
-        struct seen *s = seen_for(f, &c->entry->packages[i]);
-        if (s)
-            s->files--;
-    }
+    for (size_t i = 0; i < c->entry->package_count; i++)
+        c->seen[i]->files--;
 }
 
 static bool is_database(const struct content *c)
@@ -354,46 +335,74 @@ static size_t detector_place(const struct detector *d)
     return i;
 }
 
+/* Of several that one layer takes away the first by path is told of, whatever the order in the tar. */
+static void lose(struct fold *f, const struct content *c, uint32_t by)
+{
+    struct lost *lost = &f->lost[detector_place(c->detector)];
+    if (!lost->path.len || lost->by != by || str_cmp(c->path, lost->path) < 0)
+        *lost = (struct lost){ c->path, c->layer, by };
+}
+
 /* New files first: a package that a layer only moves or keeps has been there without a gap. */
 static void count_changes(struct fold *f, uint32_t layer)
 {
-    for (size_t i = 0; i < f->node_count; i++) {
-        struct content *c = f->nodes[i]->content;
-        if (c && c->names && !c->counted)
+    for (struct content *c = f->changed; c; c = c->next)
+        if (c->names && !c->counted)
             count_packages(f, c, layer);
-    }
-    for (size_t i = 0; i < f->node_count; i++) {
-        struct content *c = f->nodes[i]->content;
-        if (!c || c->names || !c->counted)
+    for (struct content *c = f->changed; c; c = c->next) {
+        c->changed = false;
+        if (c->names || !c->counted)
             continue;
-        uncount_packages(f, c);
+        uncount_packages(c);
         if (is_database(c))
-            f->lost[detector_place(c->detector)] = (struct lost){ f->nodes[i], layer };
+            lose(f, c, layer);
     }
 }
 
 static int apply(struct fold *f, const struct layer_index *layer, uint32_t number, struct err *e)
 {
-    hide_lower(f, layer);
-    for (size_t i = 0; i < layer->entry_count && !f->oom; i++)
-        if (layer->entries[i].kind == ENTRY_LINK)
+    f->changed = NULL;
+    f->changed_end = &f->changed;
+    for (size_t i = 0; i < layer->entry_count && !failed(f); i++)
+        hide_for(f, &layer->entries[i]);
+    for (size_t i = 0; i < layer->entry_count && !failed(f); i++)
+        if (stands(&layer->entries[i]))
             place(f, layer->entries[i].path, &layer->entries[i], NULL, number);
-    for (size_t i = 0; i < layer->entry_count && !f->oom; i++)
+    for (size_t i = 0; i < layer->entry_count && !failed(f); i++)
         if (layer->entries[i].kind == ENTRY_FILE)
             add_file(f, &layer->entries[i], number);
-    if (!f->oom)
+    if (!failed(f))
         add_hardlinks(f, layer, number);
-    if (!f->oom)
+    if (!failed(f))
         count_changes(f, number);
-    compact(f);
-    return f->oom ? err_set(e, ERR_OOM, "layer %u: no memory for its files", number + 1) : 0;
+    if (!failed(f))
+        return 0;
+    failure(f, e);
+    return err_wrap(e, "layer %u", number + 1);
 }
 
 /* ---- the result ---- */
 
 static int by_path(const void *a, const void *b)
 {
-    return str_cmp((*(struct node *const *)a)->path, (*(struct node *const *)b)->path);
+    return str_cmp((*(const struct node *const *)a)->path, (*(const struct node *const *)b)->path);
+}
+
+static int list_visible(struct fold *f, struct err *e)
+{
+    for (const struct node *n = &f->paths.root; (n = paths_next(n));) {
+        if (!n->entry)
+            continue;
+        const struct node **all =
+            arena_grow(f->arena, f->nodes, f->node_count, &f->node_cap, sizeof *f->nodes);
+        if (!all)
+            return err_set(e, ERR_OOM, "no memory for the image's files");
+        f->nodes = all;
+        all[f->node_count++] = n;
+    }
+    if (f->node_count)
+        qsort(f->nodes, f->node_count, sizeof *f->nodes, by_path);
+    return 0;
 }
 
 static int by_package(const void *a, const void *b)
@@ -404,12 +413,10 @@ static int by_package(const void *a, const void *b)
 
 static void add_packages(struct fold *f, const struct content *c)
 {
-    for (size_t i = 0; i < c->entry->package_count; i++) {
-        const struct package *p = &c->entry->packages[i];
-        const struct seen *s = seen_for(f, p);
-        if (s)
-            f->image->packages[f->image->package_count++] = (struct image_package){ *p, s->since };
-    }
+    struct image_index *image = f->image;
+    for (size_t i = 0; i < c->entry->package_count; i++)
+        image->packages[image->package_count++] =
+            (struct image_package){ c->entry->packages[i], c->seen[i]->since };
 }
 
 static int join_packages(struct fold *f, struct err *e)
@@ -443,79 +450,19 @@ static int join_packages(struct fold *f, struct err *e)
     return 0;
 }
 
-/* The place of a file among its detector's patterns: the one named first speaks first. */
-static size_t rank(const struct node *n)
+static int find_distribution(struct fold *f, struct err *e)
 {
-    const char *paths = n->content->detector->paths,
-               *at = memmem(paths, strlen(paths), n->path.ptr, n->path.len);
-    return at ? (size_t)(at - paths) : SIZE_MAX;
-}
-
-static bool speaks(const struct node *n)
-{
-    return n->content && n->content->detector && n->content->detector->priority &&
-           n->content->entry->distribution.id.len;
-}
-
-static bool before(const struct node *a, const struct node *b)
-{
-    unsigned x = a->content->detector->priority, y = b->content->detector->priority;
-    return x != y ? x < y : rank(a) < rank(b);
-}
-
-/* The visible distribution file that speaks next after `last` (NULL: first). */
-static const struct node *next_speaker(const struct fold *f, const struct node *last)
-{
-    const struct node *best = NULL;
+    size_t n = 0;
+    struct told *files = arena_array(f->arena, struct told, f->node_count + 1);
+    if (!files)
+        return err_set(e, ERR_OOM, "no memory for the image's files");
     for (size_t i = 0; i < f->node_count; i++) {
-        const struct node *n = f->nodes[i];
-        if (speaks(n) && (!last || before(last, n)) && (!best || before(n, best)))
-            best = n;
+        const struct content *c = f->nodes[i]->content;
+        if (c && c->detector && c->detector->priority && c->entry->distribution.id.len)
+            files[n++] = (struct told){ f->nodes[i]->path, c->detector, &c->entry->distribution };
     }
-    return best;
-}
-
-/* Debian testing and unstable: the file itself cannot tell which, apt's sources can. */
-static struct distribution settle_debian(struct fold *f, const struct distribution *guess)
-{
-    for (const struct node *n = NULL; (n = next_speaker(f, n));) {
-        const struct distribution *d = &n->content->entry->distribution;
-        if (str_eq(n->entry->detector, STR("apt-sources")) && d->namespace.len && str_eq(d->id, guess->id)) {
-            struct distribution ret = *d;
-            ret.name = ret.name.len ? ret.name : guess->name;
-            return ret;
-        }
-    }
-    struct distribution ret = *guess;
-    ret.namespace = arena_printf(f->arena, "debian:" STR_FMT, STR_ARG(guess->version));
-    return ret;
-}
-
-static struct distribution pick_distribution(struct fold *f)
-{
-    const struct distribution *first = NULL; /* for its id, when none has a namespace */
-    const struct distribution *suite = NULL; /* "stable" and the like in apt's sources */
-    for (const struct node *n = NULL; (n = next_speaker(f, n));) {
-        const struct distribution *d = &n->content->entry->distribution;
-        bool debian = str_eq(d->id, STR("debian"));
-        if (!first)
-            first = d;
-        if (d->namespace.len) {
-            struct distribution ret = *d;
-            if (!ret.name.len && str_eq(first->id, ret.id))
-                ret.name = first->name;
-            return ret;
-        }
-        if (!distribution_known(d->id))
-            return *d; /* a derivative: what its other files say of its parent is not for us to believe */
-        if (debian && d->version.len && !str_eq(n->entry->detector, STR("apt-sources")))
-            return settle_debian(f, d);
-        if (debian && d->version.len)
-            suite = d;
-    }
-    if (suite)
-        return settle_debian(f, suite);
-    return first ? *first : (struct distribution){ 0 };
+    f->image->distribution = pick_distribution(files, n, f->arena);
+    return 0;
 }
 
 /* Is a package database wanted at this path or below it? */
@@ -530,38 +477,50 @@ static bool holds_database(str path)
 }
 
 /* A link to where nobody looked may hide a package database: then the image is not covered (design.md 9). */
-static void check_link(struct fold *f, const struct node *n)
+static bool leads_to_read(struct fold *f, const struct node *n)
 {
     struct walk w;
-    bool found = walk_path(f, n->path, true, &w);
+    if (n->entry->kind != ENTRY_LINK || !paths_walk(&f->paths, n->path, true, &w))
+        return false;
     str real = { w.done, w.len };
-    if (found && n->entry->kind == ENTRY_LINK) {
-        const struct node *target = strmap_get(&f->at, real);
-        if (detector_for(n->path) ? target && target->content : detector_wants_below(real))
-            return;
-    }
-    bool database = holds_database(n->path);
-    f->image->unreadable = f->image->unreadable || database;
-    note(f, arena_printf(f->arena, "layer %u: " STR_FMT " is a link to " STR_FMT ", which was not read%s",
-                         n->layer + 1, STR_ARG(n->path), STR_ARG(n->entry->target),
-                         database ? ": packages may be missing" : ""));
+    if (!detector_for(n->path))
+        return detector_wants_below(real);
+    const struct node *target = paths_get(&f->paths, real);
+    return target && target->content;
 }
 
-static void check_node(struct fold *f, const struct node *n)
+/* Something stands where a file or one of its parent folders was wanted, and nothing could be read there. */
+static void check_unread(struct fold *f, const struct node *n)
 {
-    if (!n->content) {
-        check_link(f, n);
+    bool link = n->entry->kind == ENTRY_LINK || n->entry->kind == ENTRY_HARDLINK;
+    if (link && leads_to_read(f, n))
         return;
-    }
-    const struct layer_entry *entry = n->content->entry;
-    if (n->content->detector && n->content->detector->unreadable) {
-        f->image->unreadable = true;
-        note(f, arena_printf(f->arena, "layer %u: " STR_FMT ": %s databases cannot be read yet",
-                             n->content->layer + 1, STR_ARG(n->path), n->content->detector->name));
-    }
-    if (entry->note.len && n->entry == entry)
-        note(f, arena_printf(f->arena, "layer %u: " STR_FMT ": " STR_FMT, n->content->layer + 1,
-                             STR_ARG(n->path), STR_ARG(entry->note)));
+    bool database = holds_database(n->path);
+    const char *missing = database ? ": packages may be missing" : "";
+    f->image->unreadable = f->image->unreadable || database;
+    if (notes_full(f))
+        return;
+    if (link)
+        note(f, arena_printf(f->arena, "layer %u: " STR_FMT " is a link to " STR_FMT ", which was not read%s",
+                             n->layer + 1, STR_ARG(n->path), STR_ARG(n->entry->target), missing));
+    else
+        note(f, arena_printf(f->arena, "layer %u: " STR_FMT " is not a %s%s", n->layer + 1, STR_ARG(n->path),
+                             detector_for(n->path) ? "regular file" : "folder", missing));
+}
+
+static void check_content(struct fold *f, const struct node *n)
+{
+    const struct content *c = n->content;
+    bool unreadable = c->detector && c->detector->unreadable;
+    f->image->unreadable = f->image->unreadable || unreadable;
+    if (notes_full(f))
+        return;
+    if (unreadable)
+        note(f, arena_printf(f->arena, "layer %u: " STR_FMT ": %s databases cannot be read yet", c->layer + 1,
+                             STR_ARG(n->path), c->detector->name));
+    if (c->entry->note.len && n->entry == c->entry)
+        note(f, arena_printf(f->arena, "layer %u: " STR_FMT ": " STR_FMT, c->layer + 1, STR_ARG(n->path),
+                             STR_ARG(c->entry->note)));
 }
 
 static void check_lost(struct fold *f, size_t place)
@@ -570,30 +529,31 @@ static void check_lost(struct fold *f, size_t place)
     for (size_t i = 0; i < f->node_count; i++)
         if (f->nodes[i]->content && f->nodes[i]->content->detector == detectors[place])
             return; /* there is still one, or a new one */
-    if (lost->node)
+    if (lost->path.len && !notes_full(f))
         note(f, arena_printf(f->arena, "package database " STR_FMT " of layer %u was removed by layer %u",
-                             STR_ARG(lost->node->path), lost->node->content->layer + 1, lost->by + 1));
+                             STR_ARG(lost->path), lost->layer + 1, lost->by + 1));
 }
 
 static int finish(struct fold *f, struct err *e)
 {
-    if (f->node_count)
-        qsort(f->nodes, f->node_count, sizeof *f->nodes, by_path);
-    f->image->distribution = pick_distribution(f);
-    if (join_packages(f, e) < 0)
+    if (list_visible(f, e) < 0 || find_distribution(f, e) < 0 || join_packages(f, e) < 0)
         return -1;
-    for (size_t i = 0; i < f->node_count; i++)
-        check_node(f, f->nodes[i]);
+    for (size_t i = 0; i < f->node_count; i++) {
+        if (f->nodes[i]->content)
+            check_content(f, f->nodes[i]);
+        else
+            check_unread(f, f->nodes[i]);
+    }
     for (size_t i = 0; detectors[i]; i++)
         check_lost(f, i);
-    return f->oom || arena_failed(f->arena) ? err_set(e, ERR_OOM, "no memory for the image's packages") : 0;
+    return failed(f) || arena_failed(f->arena) ? failure(f, e) : 0;
 }
 
 int image_fold(const struct layer_index *const *layers, size_t count, struct arena *arena,
                struct image_index *ret, struct err *e)
 {
     struct image_index image = { .name = ret->name, .digest = ret->digest, .layer_count = count };
-    CLEANUP(fold_done) struct fold f = { .arena = arena, .image = &image };
+    CLEANUP(fold_done) struct fold f = { .arena = arena, .image = &image, .paths = { .arena = arena } };
     size_t kinds = detector_place(NULL);
     f.lost = arena_array(arena, struct lost, kinds);
     image.layers = arena_array(arena, const struct layer_index *, count);

@@ -3,14 +3,15 @@
  *
  * Rules      A layer's ENTRY_REMOVED, ENTRY_OPAQUE, ENTRY_OTHER and links hide what lower layers had, never what the same layer
  *            brings, whatever the order in the tar. A file replaces the lower one at its path. A hard link is the file it names
- *            (same layer first, then lower ones); symbolic links, also of parent folders, are followed inside the image only, at most 40 hops.
+ *            (same layer first, then lower ones); symbolic links, also of parent folders, are followed inside the image only.
  *            A file reached under two names is read once (the package database is not doubled).
  *            Packages of all visible databases are joined; an identical package (package_same) appears once.
  *            `layer` of a package: the lowest layer since which it has been in that database without a gap.
- *            Distribution: of the visible distribution files the detector with the lowest priority whose answer has a namespace, but a
- *            Debian without VERSION_ID (a version, but no namespace) lets apt sources speak first (spec/detection.md 2). A file
- *            that names a distribution we do not know ends the search: derivatives are not their parents.
- *            A visible link to where nothing was read gives a note; where a package database could be behind it, also `unreadable`.
+ *            Distribution: see pick.h.
+ *            What is visible where a file or its folder was wanted and was not read (a link to elsewhere, a device, a folder in
+ *            place of the file) gives a note; where a package database could be behind it, also `unreadable`.
+ * Limits     ERR_LIMIT when the paths and links of all layers take more than PATHS_WORK_MAX (walk.h). The same layer may be
+ *            there many times, as one pointer: that costs time, but no memory.
  * Source     OCI image-spec v1.1 layer.md "Whiteouts"; spec/packages.md 8.
  */
 #pragma once

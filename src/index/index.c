@@ -7,6 +7,7 @@
 #include "index/layer.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define INDEXER_VERSION 1u /* raise it when the walk or the fold would now give something else */
 #define WORKERS_MAX     4
@@ -16,12 +17,17 @@ const struct cage_task *const index_tasks[] = { &index_layer_task, &index_list_t
 
 unsigned indexer_version(void) { return INDEXER_VERSION * 1000003u + detector_versions(); }
 
+struct indexing;
+
 struct layer_job {
+    struct indexing *indexing;
     const struct image_layer *ref;
+    struct layer_index *layer; /* as the store has it */
     struct arena *arena;
     struct layer_builder builder;
     struct err err;
     bool known, done;
+    size_t twin; /* index + 1 of the first layer with the same digest, if that is another one */
 };
 
 struct indexing {
@@ -34,28 +40,55 @@ struct indexing {
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t wake;
     size_t next, unknown, finished;
-    bool stop;
+    atomic_bool stop; /* a layer failed: the others need not go on */
 };
 
 static int on_frame(void *ctx, unsigned type, str body, struct err *e)
 {
-    return layer_builder_frame(ctx, type, body, e);
+    struct layer_job *j = ctx;
+    if (j->indexing->stop)
+        return err_set(e, ERR_BUSY, "stopped because another layer failed");
+    return layer_builder_frame(&j->builder, type, body, e);
+}
+
+static bool is_digest(str digest, const char *hex)
+{
+    return str_eq(str_skip(digest, STR("sha256:").len), str_from(hex));
+}
+
+static int wrong_digest(const char *what, const char *hex, str want, const struct err *failure, struct err *e)
+{
+    return err_set(e, ERR_DIGEST, "%s is sha256:%s, but the image names " STR_FMT "%s%s", what, hex,
+                   STR_ARG(want), failure->kind ? ": " : "", failure->kind ? failure->text : "");
 }
 
 /* Are these the bytes that the image names? Gives the layer its name. */
 static int check_layer(struct layer_builder *b, const struct image_layer *ref, struct err *e)
 {
+    const struct layer_sums *sums = &b->sums;
+    if (!b->ended)
+        return err_set(e, ERR_CAGE, "worker sent no sums");
+    if (!ref->by_diff_id && *sums->stored && !is_digest(ref->digest, sums->stored))
+        return wrong_digest("content", sums->stored, ref->digest, &b->failure, e);
     if (b->failure.kind) {
         *e = b->failure;
         return -1;
     }
-    const char *hex = ref->by_diff_id ? b->sums.diff : b->sums.stored;
-    str want = str_skip(ref->digest, STR("sha256:").len);
-    if (!b->ended || !str_eq(want, str_from(hex)))
-        return err_set(e, ERR_DIGEST, "content%s is sha256:%s, but the image names " STR_FMT,
-                       ref->by_diff_id ? " (uncompressed)" : "", hex, STR_ARG(ref->digest));
+    if (!ref->by_diff_id && !*sums->stored)
+        return err_set(e, ERR_CAGE, "worker sent no digest");
+    bool checks_diff = ref->by_diff_id || (ref->diff_id.len && !str_eq(ref->diff_id, ref->digest));
+    if (checks_diff && !is_digest(ref->diff_id.len ? ref->diff_id : ref->digest, sums->diff))
+        return wrong_digest("uncompressed content", sums->diff, ref->diff_id, &b->failure, e);
     b->layer.digest = ref->digest;
     return 0;
+}
+
+/* What must be hashed to believe a layer: the diff id only where it is the only name, or a second one. */
+static char hashes_of(const struct image_layer *ref)
+{
+    if (ref->by_diff_id)
+        return HASH_DIFF;
+    return ref->diff_id.len && !str_eq(ref->diff_id, ref->digest) ? HASH_STORED | HASH_DIFF : HASH_STORED;
 }
 
 static int read_layer(struct indexing *x, struct layer_job *j, struct err *e)
@@ -68,8 +101,8 @@ static int read_layer(struct indexing *x, struct layer_job *j, struct err *e)
     j->builder.arena = j->arena = arena_new(LAYER_MEMORY_MAX);
     if (!j->arena)
         return err_set(e, ERR_OOM, "arena");
-    char params = j->ref->by_diff_id ? HASH_DIFF : HASH_STORED;
-    if (cage_run(x->cage, &index_layer_task, str_of(&params, 1), &in, on_frame, &j->builder, NULL, e) < 0)
+    char params = hashes_of(j->ref);
+    if (cage_run(x->cage, &index_layer_task, str_of(&params, 1), &in, on_frame, j, NULL, e) < 0)
         return -1;
     return check_layer(&j->builder, j->ref, e);
 }
@@ -81,13 +114,14 @@ static void *work(void *ctx)
     pthread_mutex_lock(&x->lock);
     while (!x->stop && x->next < x->count) {
         struct layer_job *j = &x->jobs[x->next++];
-        if (j->known)
+        if (j->known || j->twin)
             continue;
         pthread_mutex_unlock(&x->lock);
         read_layer(x, j, &j->err);
         pthread_mutex_lock(&x->lock);
         j->done = true;
-        x->stop |= j->err.kind != ERR_NONE;
+        if (j->err.kind)
+            x->stop = true;
         pthread_cond_signal(&x->wake);
     }
     x->finished++;
@@ -102,38 +136,55 @@ static void job_done(struct layer_job *j)
     arena_freep(&j->arena);
 }
 
+static struct layer_job *ready_job(struct indexing *x)
+{
+    for (size_t i = 0; i < x->count; i++)
+        if (x->jobs[i].done)
+            return &x->jobs[i];
+    return NULL;
+}
+
+/* Of several failures the one to tell: never a layer that was only stopped, else the lowest. */
+static bool is_worse(const struct layer_job *j, const struct layer_job *than)
+{
+    if (!than || (than->err.kind == ERR_BUSY) != (j->err.kind == ERR_BUSY))
+        return !than || than->err.kind == ERR_BUSY;
+    return j < than;
+}
+
 /* Stores finished layers while the others are still being read: only this thread touches the store. */
 static int collect(struct indexing *x, size_t threads, struct err *e)
 {
+    const struct layer_job *failed = NULL;
     size_t stored = 0;
     int result = 0;
     pthread_mutex_lock(&x->lock);
-    for (bool last = false; !last;) {
-        struct layer_job *ready = NULL;
-        for (size_t i = 0; i < x->count && !ready; i++)
-            ready = x->jobs[i].done ? &x->jobs[i] : NULL;
-        last = !ready && x->finished == threads;
-        if (!ready && !last)
+    for (;;) {
+        struct layer_job *j = ready_job(x);
+        if (!j && x->finished == threads)
+            break;
+        if (!j) {
             pthread_cond_wait(&x->wake, &x->lock);
-        if (!ready)
             continue;
-        ready->done = false;
-        pthread_mutex_unlock(&x->lock);
-        if (result == 0 && ready->err.kind) {
-            *e = ready->err;
-            result = err_wrap(e, "layer %zu (" STR_FMT ")", (size_t)(ready - x->jobs) + 1,
-                              STR_ARG(ready->ref->path));
         }
-        if (result == 0)
-            result = store_layer_put(x->store, &ready->builder.layer, indexer_version(), e);
-        job_done(ready);
+        j->done = false;
+        pthread_mutex_unlock(&x->lock);
+        if (j->err.kind && is_worse(j, failed))
+            failed = j;
+        if (!j->err.kind && result == 0)
+            result = store_layer_put(x->store, &j->builder.layer, indexer_version(), e);
+        job_done(j);
         if (x->progress)
             x->progress->layer(x->progress, ++stored, x->unknown);
         pthread_mutex_lock(&x->lock);
-        x->stop |= result < 0;
+        if (result < 0)
+            x->stop = true;
     }
     pthread_mutex_unlock(&x->lock);
-    return result;
+    if (result < 0 || !failed)
+        return result;
+    *e = failed->err;
+    return err_wrap(e, "layer %zu (" STR_FMT ")", (size_t)(failed - x->jobs) + 1, STR_ARG(failed->ref->path));
 }
 
 static int read_layers(struct indexing *x, struct err *e)
@@ -168,42 +219,51 @@ static int store_read_layer(struct indexing *x, const struct image_layer *ref, s
     return store_layer_put(x->store, &b.layer, indexer_version(), e);
 }
 
-static bool seen_before(const struct image_manifest *m, size_t i)
+/* index + 1 of the first layer with the digest of layer i; 0 when it is i itself. */
+static size_t twin_of(const struct image_manifest *m, size_t i)
 {
     for (size_t k = 0; k < i; k++)
-        if (str_eq(m->layers[k].digest, m->layers[i].digest))
-            return true;
-    return false;
+        if (str_eq(m->layers[k].digest, m->layers[i].digest) &&
+            str_eq(m->layers[k].diff_id, m->layers[i].diff_id))
+            return k + 1;
+    return 0;
+}
+
+static int find_layer(struct indexing *x, struct layer_job *j, struct arena *arena, struct err *e)
+{
+    return store_layer_find(x->store, j->ref->digest, indexer_version(), arena, &j->layer, e);
+}
+
+/* A stored layer is known by the digest of its stored bytes; a config that says something else of them is believed only when
+ * they were hashed for that too. */
+static bool is_believed(const struct layer_job *j)
+{
+    str diff_id = j->ref->diff_id;
+    return !diff_id.len || str_eq(diff_id, j->ref->digest) || str_eq(diff_id, j->layer->diff_id);
 }
 
 static int find_known(struct indexing *x, const struct image_manifest *m, struct arena *arena, struct err *e)
 {
     for (size_t i = 0; i < m->layer_count; i++) {
-        struct layer_index *known;
-        int found = seen_before(m, i) ? 1
-                                      : store_layer_find(x->store, m->layers[i].digest, indexer_version(),
-                                                         arena, &known, e);
+        struct layer_job *j = &x->jobs[i];
+        *j = (struct layer_job){ .indexing = x, .ref = &m->layers[i], .twin = twin_of(m, i) };
+        if (j->twin)
+            continue;
+        int found = find_layer(x, j, arena, e);
         if (found < 0)
             return -1;
-        x->jobs[i] = (struct layer_job){ .ref = &m->layers[i], .known = found };
-        x->unknown += !found;
+        j->known = found && is_believed(j);
+        x->unknown += !j->known;
     }
     return 0;
 }
 
-static int index_layers(struct indexing *x, const struct image_manifest *m, struct arena *arena,
-                        struct err *e)
+static int index_layers(struct indexing *x, const struct image_manifest *m, struct err *e)
 {
-    x->count = m->layer_count;
-    x->jobs = arena_array(arena, struct layer_job, m->layer_count + 1);
-    if (!x->jobs)
-        return err_set(e, ERR_OOM, "layers");
-    if (find_known(x, m, arena, e) < 0)
-        return -1;
     if (container_kind(x->container) != CONTAINER_STREAM)
         return read_layers(x, e);
     for (size_t i = 0; i < m->layer_count; i++)
-        if (!x->jobs[i].known && store_read_layer(x, &m->layers[i], e) < 0)
+        if (!x->jobs[i].known && !x->jobs[i].twin && store_read_layer(x, &m->layers[i], e) < 0)
             return err_wrap(e, "layer %zu (" STR_FMT ")", i + 1, STR_ARG(m->layers[i].path));
     return 0;
 }
@@ -215,11 +275,11 @@ static int fold_and_store(struct indexing *x, const struct image_manifest *m, st
     if (!layers)
         return err_set(e, ERR_OOM, "layers");
     for (size_t i = 0; i < m->layer_count; i++) {
-        struct layer_index *one;
-        int found = store_layer_find(x->store, m->layers[i].digest, indexer_version(), arena, &one, e);
+        struct layer_job *j = &x->jobs[i];
+        int found = j->twin || j->known ? 1 : find_layer(x, j, arena, e);
         if (found <= 0)
             return found < 0 ? -1 : err_set(e, ERR_INTERNAL, "layer %zu vanished from the store", i + 1);
-        layers[i] = one;
+        layers[i] = j->twin ? layers[j->twin - 1] : j->layer;
     }
     if (image_fold(layers, m->layer_count, arena, ret, e) < 0)
         return -1;
@@ -231,13 +291,13 @@ static int fold_and_store(struct indexing *x, const struct image_manifest *m, st
 static int index_rootfs(struct indexing *x, struct arena *arena, struct image_manifest *ret, struct err *e)
 {
     struct cage_input in;
-    CLEANUP(job_done) struct layer_job j = { .arena = arena_new(LAYER_MEMORY_MAX) };
+    CLEANUP(job_done) struct layer_job j = { .indexing = x, .arena = arena_new(LAYER_MEMORY_MAX) };
     j.builder.arena = j.arena;
     char params = HASH_STORED;
     if (!j.arena)
         return err_set(e, ERR_OOM, "arena");
     if (container_rootfs(x->container, &in, e) < 0 ||
-        cage_run(x->cage, &index_layer_task, str_of(&params, 1), &in, on_frame, &j.builder, NULL, e) < 0)
+        cage_run(x->cage, &index_layer_task, str_of(&params, 1), &in, on_frame, &j, NULL, e) < 0)
         return -1;
     struct image_layer *l = arena_array(arena, struct image_layer, 1);
     if (!l)
@@ -264,34 +324,46 @@ static int add_note(struct image_index *i, str note, struct arena *arena, struct
     return 0;
 }
 
-static int index_opened(struct indexing *x, struct arena *arena, struct image_index **ret, int64_t *ret_id,
-                        struct err *e)
+static int find_jobs(struct indexing *x, const struct image_manifest *m, struct arena *arena, struct err *e)
+{
+    x->count = m->layer_count;
+    x->jobs = arena_array(arena, struct layer_job, m->layer_count + 1);
+    return x->jobs ? find_known(x, m, arena, e) : err_set(e, ERR_OOM, "layers");
+}
+
+static int index_manifest(struct indexing *x, const struct image_manifest *m, struct arena *arena,
+                          struct image_index **ret, int64_t *ret_id, struct err *e)
+{
+    int found = store_image_find(x->store, m->digest, indexer_version(), arena, ret, ret_id, e);
+    if (found)
+        return found < 0 ? -1 : 0;
+    *ret = arena_alloc(arena, 1, sizeof **ret);
+    if (!*ret)
+        return err_set(e, ERR_OOM, "image");
+    if (find_jobs(x, m, arena, e) < 0 || index_layers(x, m, e) < 0)
+        return -1;
+    return fold_and_store(x, m, arena, *ret, ret_id, e);
+}
+
+static int index_container(struct indexing *x, struct arena *arena, struct image_index **ret, int64_t *ret_id,
+                           struct err *e)
 {
     struct image_manifest m = { 0 };
     bool rootfs = container_kind(x->container) == CONTAINER_ROOTFS;
     if ((rootfs ? index_rootfs(x, arena, &m, e)
                 : image_manifest_read(container_files(x->container), image_architecture(), arena, &m, e)) < 0)
         return -1;
-    int found = store_image_find(x->store, m.digest, indexer_version(), arena, ret, ret_id, e);
-    if (found < 0)
+    if (index_manifest(x, &m, arena, ret, ret_id, e) < 0)
         return -1;
-    if (!found) {
-        *ret = arena_alloc(arena, 1, sizeof **ret);
-        if (!*ret)
-            return err_set(e, ERR_OOM, "image");
-        if ((!rootfs && index_layers(x, &m, arena, e) < 0) ||
-            fold_and_store(x, &m, arena, *ret, ret_id, e) < 0)
-            return -1;
-    }
     return add_note(*ret, m.note, arena, e);
 }
 
-int index_image(struct store *s, struct cage *c, const char *path, struct index_progress *progress,
-                struct arena *arena, struct image_index **ret, int64_t *ret_id, struct err *e)
+int index_image(struct store *s, struct cage *c, struct container *container, const char *path,
+                struct index_progress *progress, struct arena *arena, struct image_index **ret,
+                int64_t *ret_id, struct err *e)
 {
-    CLEANUP(container_freep) struct container *container = container_open(c, path, e);
     struct indexing x = { .store = s, .cage = c, .container = container, .progress = progress };
-    if (!container || index_opened(&x, arena, ret, ret_id, e) < 0)
+    if (index_container(&x, arena, ret, ret_id, e) < 0)
         return err_wrap(e, "%s", path);
     (*ret)->name = arena_dup(arena, str_from(path));
     return 0;

@@ -188,6 +188,19 @@ static int walk_tar(struct stream *plain, struct frame_writer *out, struct err *
     return r;
 }
 
+/* `top` is the innermost of the streams around the stored bytes. *whole: all stored bytes went through the outer one. */
+static int walk_and_drain(struct stream *top, struct stream *outer, struct frame_writer *out, bool *whole,
+                          struct err *e)
+{
+    struct err late = { 0 };
+    if (walk_tar(top, out, e) == 0 && stream_drain(top, e) == 0 && (!outer || stream_drain(outer, e) == 0)) {
+        *whole = true;
+        return 0;
+    }
+    *whole = outer && e->kind == ERR_FORMAT && stream_drain(outer, &late) == 0;
+    return -1;
+}
+
 int layer_walk(struct stream *stored, unsigned hash, struct frame_writer *out, struct layer_sums *ret,
                struct err *e)
 {
@@ -202,18 +215,17 @@ int layer_walk(struct stream *stored, unsigned hash, struct frame_writer *out, s
     CLEANUP(stream_freep) struct stream *inner = hash & HASH_DIFF ? stream_sha256(plain, e) : NULL;
     if ((hash & HASH_DIFF) && !inner)
         return -1;
-    struct stream *top = inner ? inner : plain;
-    if (walk_tar(top, out, e) < 0 || stream_drain(top, e) < 0 || (outer && stream_drain(outer, e) < 0))
-        return -1;
-    if (outer) {
+    bool whole;
+    int r = walk_and_drain(inner ? inner : plain, outer, out, &whole, e);
+    if (outer && whole) {
         stream_sha256_hex(outer, ret->stored);
         ret->size = stream_sha256_size(outer);
     }
-    if (inner) {
+    if (inner && r == 0) {
         stream_sha256_hex(inner, ret->diff);
         ret->size = outer ? ret->size : stream_sha256_size(inner);
     }
-    return 0;
+    return r;
 }
 
 int layer_put_sums(const struct layer_sums *sums, const struct err *failure, struct frame_writer *out,
@@ -232,13 +244,12 @@ static int run_layer(str params, struct stream *in, struct frame_writer *out, st
                      struct err *e)
 {
     struct layer_sums sums;
-    struct err none = { 0 };
+    struct err failure = { 0 };
     (void)summary;
     if (params.len != 1)
         return err_set(e, ERR_INTERNAL, "layer: params");
-    if (layer_walk(in, (unsigned char)params.ptr[0], out, &sums, e) < 0)
-        return -1;
-    return layer_put_sums(&sums, &none, out, e);
+    layer_walk(in, (unsigned char)params.ptr[0], out, &sums, &failure);
+    return layer_put_sums(&sums, &failure, out, e);
 }
 
 const struct cage_task index_layer_task = { .name = "layer", .run = run_layer };
@@ -264,6 +275,11 @@ static struct layer_entry *place_of(struct layer_builder *b, const struct layer_
     return &more[b->layer.entry_count++];
 }
 
+int layer_memory_error(struct err *e)
+{
+    return err_set(e, ERR_LIMIT, "its package databases need more than %zu MiB", LAYER_MEMORY_MAX >> 20);
+}
+
 static int on_entry(struct layer_builder *b, str body, struct err *e)
 {
     struct unpack u = { .rest = body, .max_str = 65536 };
@@ -283,7 +299,7 @@ static int on_entry(struct layer_builder *b, str body, struct err *e)
         return err_set(e, ERR_CAGE, "worker sent a bad entry");
     struct layer_entry *to = arena_failed(b->arena) ? NULL : place_of(b, &x);
     if (!to)
-        return err_set(e, ERR_OOM, "layer");
+        return layer_memory_error(e);
     *to = x;
     b->current = (size_t)(to - b->layer.entries) + 1;
     b->package_cap = 0;
@@ -306,7 +322,7 @@ static int on_package(struct layer_builder *b, str body, struct err *e)
         return err_set(e, ERR_LIMIT, "more than %d packages in one layer", PACKAGES_MAX);
     struct package *more = arena_grow(b->arena, x->packages, x->package_count, &b->package_cap, sizeof *more);
     if (!more)
-        return err_set(e, ERR_OOM, "layer");
+        return layer_memory_error(e);
     x->packages = more;
     more[x->package_count++] = p;
     return 0;
@@ -327,7 +343,7 @@ static int on_sums(struct layer_builder *b, str body, struct err *e)
     if (kind)
         err_set(&b->failure, (enum err_kind)kind, STR_FMT, STR_ARG(text));
     b->ended = true;
-    return arena_failed(b->arena) ? err_set(e, ERR_OOM, "layer") : 0;
+    return arena_failed(b->arena) ? layer_memory_error(e) : 0;
 }
 
 int layer_builder_frame(struct layer_builder *b, unsigned type, str body, struct err *e)

@@ -44,7 +44,8 @@ struct layer_sums {
     uint64_t size;             /* bytes as stored */
 };
 
-/* In the worker. `hash` is a set of enum layer_hash. */
+/* In the worker. `hash` is a set of enum layer_hash. When the content is malformed the stored bytes are still hashed to their
+ * end, so that the caller can tell a damaged blob from a bad image. */
 int layer_walk(struct stream *stored, unsigned hash, struct frame_writer *out, struct layer_sums *ret,
                struct err *e);
 int layer_put_sums(const struct layer_sums *sums, const struct err *failure, struct frame_writer *out,
@@ -64,5 +65,6 @@ struct layer_builder {
     size_t current;      /* index + 1 of the entry whose packages are arriving */
     struct strmap paths; /* of entries that stand for a path: the later one wins */
 };
+int layer_memory_error(struct err *e); /* -1: what is kept of one layer or archive passed LAYER_MEMORY_MAX */
 int layer_builder_frame(struct layer_builder *b, unsigned type, str body, struct err *e);
 void layer_builder_done(struct layer_builder *b); /* frees what is not in the arena */

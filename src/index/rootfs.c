@@ -5,12 +5,16 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
 #define CHUNK     ((size_t)64 << 10)
 #define FILES_MAX 100000
+#define BLOCK     512
+#define FIELD     100 /* bytes of a path or link in a ustar header; longer ones travel in front of it */
 
 struct rootfs {
     int folder, fd; /* fd: the file being given, -1 = none */
@@ -22,48 +26,140 @@ struct rootfs {
     char chunk[CHUNK];
 };
 
-static int open_inside(int folder, const char *path, int flags)
+/* ---- finding ---- */
+
+struct place {
+    str path; /* as asked for; of a link that leads nowhere: where that link stands */
+    str link; /* its target as written */
+    struct stat st;
+};
+
+/* EAGAIN: something was renamed or mounted meanwhile, so that ".." could not be trusted (openat2(2)). */
+static int open_inside(const struct rootfs *r, str path, int flags)
 {
-    struct open_how how = { .flags = (uint64_t)(flags | O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY),
+    char z[PATH_MAX];
+    struct open_how how = { .flags = (uint64_t)(flags | O_CLOEXEC),
                             .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
-    return (int)syscall(SYS_openat2, folder, path, &how, sizeof how);
+    errno = ENAMETOOLONG;
+    if (path.len >= sizeof z)
+        return -1;
+    memcpy(z, path.ptr, path.len);
+    z[path.len] = '\0';
+    int fd = -1;
+    for (unsigned tries = 0; tries < 100; tries++) {
+        fd = (int)syscall(SYS_openat2, r->folder, z, &how, sizeof how);
+        if (fd >= 0 || errno != EAGAIN)
+            break;
+    }
+    return fd;
 }
+
+static bool is_absent(int code) { return code == ENOENT || code == ENOTDIR; }
+
+static int read_link(struct rootfs *r, int fd, struct place *ret, struct err *e)
+{
+    char target[PATH_MAX];
+    ssize_t n = readlinkat(fd, "", target, sizeof target);
+    if (n < 0)
+        return err_errno(e, STR_FMT, STR_ARG(ret->path));
+    ret->link = arena_dup(r->arena, str_of(target, (size_t)n));
+    return ret->link.len ? 1 : err_set(e, ERR_OOM, "rootfs");
+}
+
+/* One step towards a path that cannot be opened: 1 this is a link that leads nowhere, 0 go on, -1. *absent: no need to. */
+static int look_at_step(struct rootfs *r, struct place *ret, bool *absent, struct err *e)
+{
+    CLEANUP(close_fdp) int fd = open_inside(r, ret->path, O_PATH | O_NOFOLLOW);
+    *absent = fd < 0 && is_absent(errno);
+    if (*absent)
+        return 0;
+    if (fd < 0 || fstat(fd, &ret->st) < 0)
+        return err_errno(e, STR_FMT, STR_ARG(ret->path));
+    if (!S_ISLNK(ret->st.st_mode))
+        return 0;
+    CLEANUP(close_fdp) int target = open_inside(r, ret->path, O_PATH);
+    if (target >= 0)
+        return 0;
+    if (!is_absent(errno) && errno != ELOOP)
+        return err_errno(e, STR_FMT, STR_ARG(ret->path));
+    return read_link(r, fd, ret, e);
+}
+
+/* What stands at a path, links followed: 1, 0 nothing (and no link is to blame), -1. */
+static int look(struct rootfs *r, str path, struct place *ret, struct err *e)
+{
+    *ret = (struct place){ .path = path };
+    CLEANUP(close_fdp) int fd = open_inside(r, path, O_PATH);
+    if (fd >= 0 && fstat(fd, &ret->st) == 0)
+        return 1;
+    if (fd >= 0 || (!is_absent(errno) && errno != ELOOP))
+        return err_errno(e, STR_FMT, STR_ARG(path));
+    for (size_t n = 1; n <= path.len; n++) {
+        bool absent;
+        if (n < path.len && path.ptr[n] != '/')
+            continue;
+        ret->path = str_head(path, n);
+        int found = look_at_step(r, ret, &absent, e);
+        if (found || absent)
+            return found;
+    }
+    return 0;
+}
+
+/* ---- the list of wanted files ---- */
 
 static int add(struct rootfs *r, str path, struct err *e)
 {
     if (r->count >= FILES_MAX)
         return err_set(e, ERR_LIMIT, "more than %d files of package databases", FILES_MAX);
     str *more = arena_grow(r->arena, r->paths, r->count, &r->cap, sizeof *more);
-    if (!more)
+    str copy = arena_dup(r->arena, path);
+    if (!more || !copy.ptr)
         return err_set(e, ERR_OOM, "rootfs");
     r->paths = more;
-    more[r->count++] = arena_dup(r->arena, path);
+    more[r->count++] = copy;
     return 0;
 }
 
 static int by_name(const void *a, const void *b) { return str_cmp(*(const str *)a, *(const str *)b); }
 
+static int add_entries(struct rootfs *r, DIR *d, str folder, struct err *e)
+{
+    char path[PATH_MAX];
+    size_t first = r->count;
+    struct dirent *f;
+    for (errno = 0; (f = readdir(d)); errno = 0) {
+        int n = snprintf(path, sizeof path, STR_FMT "/%s", STR_ARG(folder), f->d_name);
+        bool real = strcmp(f->d_name, ".") && strcmp(f->d_name, "..");
+        if (real && detector_for(str_of(path, (size_t)n)) && add(r, str_of(path, (size_t)n), e) < 0)
+            return -1;
+    }
+    if (errno)
+        return err_errno(e, STR_FMT, STR_ARG(folder));
+    if (r->count > first)
+        qsort(r->paths + first, r->count - first, sizeof *r->paths, by_name);
+    return 0;
+}
+
 /* Patterns have at most one "*", as their last component. */
 static int add_folder(struct rootfs *r, str pattern, struct err *e)
 {
-    str parent = str_head(pattern, (size_t)str_rfind(pattern, '/'));
-    char *path = arena_cstr(r->arena, parent);
-    int fd = path ? open_inside(r->folder, path, O_DIRECTORY) : -1;
+    struct place p;
+    str folder = str_head(pattern, (size_t)str_rfind(pattern, '/'));
+    int found = look(r, folder, &p, e);
+    if (found > 0 && p.link.len)
+        return add(r, folder, e); /* it is given as a link when its turn comes */
+    if (found <= 0 || !S_ISDIR(p.st.st_mode))
+        return found < 0 ? -1 : 0;
+    int fd = open_inside(r, folder, O_RDONLY | O_DIRECTORY);
     DIR *d = fd < 0 ? NULL : fdopendir(fd);
     if (!d) {
+        err_errno(e, STR_FMT, STR_ARG(folder));
         close_fdp(&fd);
-        return 0;
+        return -1;
     }
-    size_t first = r->count;
-    int result = 0;
-    for (struct dirent *f; result == 0 && (f = readdir(d));) {
-        str name = arena_printf(r->arena, STR_FMT "/%s", STR_ARG(parent), f->d_name);
-        if (f->d_name[0] != '.' && detector_for(name))
-            result = add(r, name, e);
-    }
+    int result = add_entries(r, d, folder, e);
     closedir(d);
-    if (r->count > first)
-        qsort(r->paths + first, r->count - first, sizeof *r->paths, by_name);
     return result;
 }
 
@@ -75,6 +171,11 @@ struct rootfs *rootfs_open(int folder, struct arena *arena, struct err *e)
         return NULL;
     }
     r->folder = folder, r->fd = -1, r->arena = arena;
+    CLEANUP(close_fdp) int root = open_inside(r, STR("."), O_PATH);
+    if (root < 0) {
+        err_errno(e, "openat2 (Linux 5.6 and later), without which no folder can be read safely");
+        return NULL;
+    }
     for (size_t i = 0; detectors[i]; i++) {
         str rest = str_from(detectors[i]->paths);
         for (str pattern; (pattern = str_word(&rest)).len;)
@@ -84,40 +185,98 @@ struct rootfs *rootfs_open(int folder, struct arena *arena, struct err *e)
     return r;
 }
 
-/* A ustar header (POSIX.1-2017 pax, "ustar Interchange Format"); every wanted path fits its 100 bytes or is skipped. */
-static void header(char h[512], str path, uint64_t size)
+/* ---- the tar ---- */
+
+static char type_of(mode_t mode)
 {
-    memset(h, 0, 512);
-    memcpy(h, path.ptr, path.len);
+    switch (mode & S_IFMT) {
+    case S_IFREG:
+        return '0';
+    case S_IFLNK:
+        return '2';
+    case S_IFCHR:
+        return '3';
+    case S_IFBLK:
+        return '4';
+    case S_IFDIR:
+        return '5';
+    default:
+        return '6';
+    }
+}
+
+/* A ustar header (POSIX.1-2017 pax, "ustar Interchange Format") into zeroed bytes; the size is at most DETECT_FILE_MAX. */
+static void header(char h[BLOCK], char type, str path, str link, uint64_t size)
+{
+    memcpy(h, path.ptr, str_head(path, FIELD).len);
     memcpy(h + 100, "0000644", 7);
     memcpy(h + 108, "0000000", 7);
     memcpy(h + 116, "0000000", 7);
     snprintf(h + 124, 12, "%011llo", (unsigned long long)size);
     memcpy(h + 136, "00000000000", 11);
     memset(h + 148, ' ', 8);
-    h[156] = '0';
+    h[156] = type;
+    if (link.len)
+        memcpy(h + 157, link.ptr, str_head(link, FIELD).len);
     memcpy(h + 257, "ustar\00000", 8);
     unsigned sum = 0;
-    for (size_t i = 0; i < 512; i++)
+    for (size_t i = 0; i < BLOCK; i++)
         sum += (unsigned char)h[i];
     snprintf(h + 148, 8, "%06o", sum);
 }
 
-/* Opens the next file that is there; false when none is left. */
-static bool next_file(struct rootfs *r)
+static size_t padding_of(uint64_t n) { return (size_t)(-n % BLOCK); }
+
+/* What does not fit its field is the content of a member in front (GNU tar manual, "Basic Tar Format"). Gives the bytes written. */
+static size_t long_name(char *to, char type, str name)
 {
-    for (; r->at < r->count; r->at++) {
-        struct stat st;
-        char *path = arena_cstr(r->arena, r->paths[r->at]);
-        close_fdp(&r->fd);
-        r->fd = path && r->paths[r->at].len <= 100 ? open_inside(r->folder, path, 0) : -1;
-        if (r->fd < 0 || fstat(r->fd, &st) < 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size > 077777777777)
-            continue;
-        r->left = (uint64_t)st.st_size;
-        r->padding = (512 - r->left % 512) % 512;
-        return true;
-    }
-    return false;
+    if (name.len <= FIELD)
+        return 0;
+    header(to, type, STR("././@LongLink"), STR(""), name.len + 1);
+    memcpy(to + BLOCK, name.ptr, name.len);
+    return BLOCK + name.len + 1 + padding_of(name.len + 1);
+}
+
+static str headers(struct rootfs *r, const struct place *p)
+{
+    _Static_assert(CHUNK > 3 * BLOCK + 2 * (PATH_MAX + BLOCK), "two long names and three headers");
+    memset(r->chunk, 0, CHUNK);
+    size_t n = long_name(r->chunk, 'L', p->path);
+    n += long_name(r->chunk + n, 'K', p->link);
+    header(r->chunk + n, type_of(p->st.st_mode), p->path, p->link, r->left);
+    return str_of(r->chunk, n + BLOCK);
+}
+
+static int open_file(struct rootfs *r, struct place *p, struct err *e)
+{
+    const struct detector *d = detector_for(p->path);
+    if (!d || d->unreadable)
+        return 0; /* that it is there is all that counts */
+    r->fd = open_inside(r, p->path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    if (r->fd < 0 || fstat(r->fd, &p->st) < 0)
+        return err_errno(e, STR_FMT, STR_ARG(p->path));
+    if (!S_ISREG(p->st.st_mode))
+        return err_set(e, ERR_IO, STR_FMT ": was replaced while it was read", STR_ARG(p->path));
+    if (p->st.st_size > DETECT_FILE_MAX)
+        return err_set(e, ERR_LIMIT, STR_FMT ": %llu bytes, more than the %u that are read of one file",
+                       STR_ARG(p->path), (unsigned long long)p->st.st_size, DETECT_FILE_MAX);
+    r->left = (uint64_t)p->st.st_size;
+    r->padding = padding_of(r->left);
+    return 0;
+}
+
+static int next_file(struct rootfs *r, str *ret, struct err *e)
+{
+    struct place p;
+    int found = 0;
+    close_fdp(&r->fd);
+    while (!found && r->at < r->count)
+        found = look(r, r->paths[r->at++], &p, e);
+    if (found > 0 && S_ISREG(p.st.st_mode) && open_file(r, &p, e) < 0)
+        return -1;
+    if (found > 0)
+        *ret = headers(r, &p);
+    return found;
 }
 
 static int content(struct rootfs *r, str *ret, struct err *e)
@@ -133,28 +292,28 @@ static int content(struct rootfs *r, str *ret, struct err *e)
     return 1;
 }
 
+static int zeroes(struct rootfs *r, size_t n, str *ret)
+{
+    memset(r->chunk, 0, n);
+    *ret = str_of(r->chunk, n);
+    return 1;
+}
+
 int rootfs_read(void *rootfs, str *ret, struct err *e)
 {
     struct rootfs *r = rootfs;
     if (r->left)
         return content(r, ret, e);
     if (r->padding) {
-        memset(r->chunk, 0, r->padding);
-        *ret = str_of(r->chunk, (size_t)r->padding);
+        size_t n = (size_t)r->padding;
         r->padding = 0;
-        return 1;
+        return zeroes(r, n, ret);
     }
-    if (next_file(r)) {
-        header(r->chunk, r->paths[r->at++], r->left);
-        *ret = str_of(r->chunk, 512);
-        return 1;
-    }
-    if (r->ended)
-        return 0;
+    int found = next_file(r, ret, e);
+    if (found || r->ended)
+        return found;
     r->ended = true;
-    memset(r->chunk, 0, 1024);
-    *ret = str_of(r->chunk, 1024);
-    return 1;
+    return zeroes(r, 2 * (size_t)BLOCK, ret);
 }
 
 void rootfs_close(struct rootfs *r) { close_fdp(&r->fd); }

@@ -1,9 +1,12 @@
 /*
  * rootfs.h - a folder as if it were a layer: the files that detectors want, as one tar made on the fly.
  *
- * Paths are opened inside the folder only (openat2 with RESOLVE_IN_ROOT), so links that point out of it stay in it; files are
- * given in the order of the detectors' patterns, folders' entries sorted, so that one folder always gives the same bytes.
- * Owners and times are left out for the same reason.
+ * Shape      Paths are opened inside the folder only (openat2 with RESOLVE_IN_ROOT), so links that point out of it stay in it;
+ *            files are given in the order of the detectors' patterns, folders' entries sorted, so that one folder always gives
+ *            the same bytes. Owners and times are left out for the same reason. A link that leads nowhere is given as a link, and
+ *            what is no regular file as what it is: the fold judges them as it does in a layer.
+ * Limits     DETECT_FILE_MAX bytes of a file, 100,000 files. Of a database that no detector can read only the name is given.
+ * Errors     only what is not there is passed over; what cannot be read is an error that names the path.
  */
 #pragma once
 #include "base/arena.h"

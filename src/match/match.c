@@ -33,22 +33,41 @@ static void check_age(struct report *r, struct arena *arena)
             STR_ARG(r->image->distribution.namespace), STR_ARG(r->end_of_life));
 }
 
+static size_t count_judged(const struct report *r)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < r->image->package_count; i++)
+        n += str_eq(r->image->packages[i].package.kind, r->match.scheme);
+    return n;
+}
+
+static void add_warning(struct report *r, str text) { r->warnings[r->warning_count++] = text; }
+
 static void judge(struct report *r, struct arena *arena)
 {
     const struct image_index *i = r->image;
-    for (size_t k = 0; k < i->note_count; k++)
-        r->warnings[r->warning_count++] = i->notes[k];
-    check_age(r, arena);
+    size_t judged = count_judged(r);
     if (i->unreadable) {
         r->coverage = COVERAGE_NONE;
-        r->warnings[r->warning_count++] = STR("not covered: a package database of the image was not read");
+        add_warning(r, STR("not covered: a package database of the image was not read"));
     } else if (!i->package_count) {
         r->coverage = COVERAGE_EMPTY;
-        r->warnings[r->warning_count++] = STR("the image has no package that a package manager installed");
+        add_warning(r, STR("the image has no package that a package manager installed"));
     } else if (!r->match.feed_count) {
         r->coverage = COVERAGE_NONE;
-        r->warnings[r->warning_count++] = missing(r, arena);
+        add_warning(r, missing(r, arena));
+    } else if (judged < i->package_count) {
+        r->coverage = judged ? COVERAGE_FULL : COVERAGE_NONE;
+        add_warning(r,
+                    arena_printf(arena,
+                                 "%s%zu of %zu packages are of another package manager than that of " STR_FMT
+                                 " and were not judged",
+                                 judged ? "" : "not covered: ", i->package_count - judged, i->package_count,
+                                 STR_ARG(i->distribution.namespace)));
     }
+    for (size_t k = 0; k < i->note_count; k++)
+        add_warning(r, i->notes[k]);
+    check_age(r, arena);
 }
 
 int match_image(struct store *s, const struct image_index *image, int64_t image_id, int64_t now,

@@ -25,7 +25,8 @@ struct report {
     str end_of_life; /* of the distribution: "2026-08-31"; empty when not known */
     str *warnings;
     size_t warning_count;
-    int64_t now; /* seconds since 1970: ages are counted from here */
+    size_t left_out; /* findings that a policy took out */
+    int64_t now;     /* seconds since 1970: ages are counted from here */
 };
 
 int match_image(struct store *s, const struct image_index *image, int64_t image_id, int64_t now,

@@ -78,6 +78,8 @@ static void test_paths(void **state)
         { "etc/debian_version", "debian-version" },
         { "etc/redhat-release", "redhat-release" },
         { "etc/alpine-release", "alpine-release" },
+        { "etc/apk/repositories", "apk-repositories" },
+        { "etc/apk/repositories.bak", NULL },
         { "etc", NULL },
         { "", NULL },
         { "/", NULL },
@@ -280,7 +282,8 @@ static const char *told(struct arena *arena, struct distribution d)
 
 static void test_distribution_files(void **state)
 {
-#define OS "etc/os-release"
+#define OS    "etc/os-release"
+#define REPOS "etc/apk/repositories"
     static const struct {
         const char *path, *content, *want;
     } cases[] = {
@@ -303,6 +306,8 @@ static void test_distribution_files(void **state)
         { OS, "ID=alpine\nVERSION_ID=3.20.3\n", "alpine v3.20 alpine:v3.20" },
         { OS, "ID=alpine\nVERSION_ID=3.19_alpha20230901\n", "alpine edge alpine:edge" },
         { OS, "ID=alpine\nVERSION_ID=3.21.0_rc1\n", "alpine v3.21 alpine:v3.21" },
+        { OS, "ID=alpine\nVERSION_ID=20240807\n", "alpine edge alpine:edge" },
+        { OS, "ID=alpine\nVERSION_ID=2024080\n", "alpine - -" },
         { OS, "ID=\"rhel\"\nVERSION_ID=\"8.9\"\n", "rhel 8 rhel:8" },
         { OS, "ID=\"centos\"\nVERSION_ID=\"9\"\n", "centos 9 centos:9" },
         { OS, "ID=ol\nVERSION_ID=8.3", "ol 8 oracle:8" },
@@ -327,6 +332,18 @@ static void test_distribution_files(void **state)
         { "etc/alpine-release", "3.5.2\n", "alpine v3.5 alpine:v3.5" },
         { "etc/alpine-release", "\n# x\n3.21_alpha20240807\n3.2.1", "alpine edge alpine:edge" },
         { "etc/alpine-release", "Debian\n", "- - -" },
+        { "etc/alpine-release", "20240807\n", "alpine edge alpine:edge" },
+        { REPOS, "https://x/alpine/edge/main\nhttps://x/alpine/edge/community\n", "alpine edge alpine:edge" },
+        { REPOS, "  http://x/edge/main/ \r\n\n#http://x/v3.20/main\n@old http://x/v3.19/main\n",
+          "alpine edge alpine:edge" },
+        { REPOS, "https://x/v3.20/main\nhttps://x/edge/testing\n", "- - -" },
+        { REPOS, "https://x/v3.20/main\nhttps://x/edge/main\n", "- - -" },
+        { REPOS, "https://x/edge/main\nhttps://x/v3.20/main\n", "- - -" },
+        { REPOS, "https://x/latest-stable/main\n", "- - -" },
+        { REPOS, "#https://x/edge/main\n@edge https://x/edge/main\n/media/cdrom/apks\n", "- - -" },
+        { REPOS, "https://x/edge/community\nhttps://x/os\nhttps://x/knowledge/main\n", "- - -" },
+        { REPOS, "", "- - -" },
+        { REPOS, "/\n//\n@\n#\n/main\n", "- - -" },
         { "etc/debian_version", "12.5\n", "debian 12 debian:12" },
         { "etc/debian_version", "trixie/sid\n", "debian 13 -" },
         { "etc/debian_version", "kali-rolling\n", "- - -" },

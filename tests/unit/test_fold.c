@@ -3,6 +3,8 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 
+#include <limits.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
@@ -61,9 +63,11 @@ static const struct {
       "var/lib/dpkg/status.d/a",
       "b=1@0" },
     { "a file in place of a folder", "file var/lib/dpkg/status a=1\nlayer\nother var/lib",
-      "|package database var/lib/dpkg/status of layer 1 was removed by layer 2" },
+      "?|layer 2: var/lib is not a folder: packages may be missing|package database var/lib/dpkg/status of "
+      "layer 1 was removed by layer 2" },
     { "a folder in place of a file", "file var/lib/dpkg/status a=1\nlayer\nfolder var/lib/dpkg/status",
-      "|package database var/lib/dpkg/status of layer 1 was removed by layer 2" },
+      "?|layer 2: var/lib/dpkg/status is not a regular file: packages may be missing|package database "
+      "var/lib/dpkg/status of layer 1 was removed by layer 2" },
     { "a folder leaves what is below", "file var/lib/dpkg/status a=1\nlayer\nfolder var/lib/dpkg", "a=1@0" },
     { "a folder in place of a link", "link var/lib/rpm ../../opt/rpm\nlayer\nfolder var/lib/rpm", "" },
     { "a file below a path that was a link", "link var/lib/dpkg /opt\nlayer\nfile var/lib/dpkg/status a=1",
@@ -122,6 +126,41 @@ static const struct {
       "?|layer 1: var/lib/rpm/Packages: rpm databases cannot be read yet" },
     { "rpm, removed", "file var/lib/rpm/Packages\nlayer\ngone var/lib/rpm",
       "|package database var/lib/rpm/Packages of layer 1 was removed by layer 2" },
+    { "a device in place of a database", "other var/lib/dpkg/status",
+      "?|layer 1: var/lib/dpkg/status is not a regular file: packages may be missing" },
+    { "a device in place of a folder of databases", "says etc/os-release debian 12\nother var/lib/dpkg",
+      "debian:12 ?|layer 1: var/lib/dpkg is not a folder: packages may be missing" },
+    { "a device among the files of a database",
+      "file var/lib/dpkg/status.d/a a=1\nlayer\nother var/lib/dpkg/status.d/b",
+      "a=1@0 ?|layer 2: var/lib/dpkg/status.d/b is not a regular file: packages may be missing" },
+    { "a device that a file replaces", "other var/lib/dpkg/status\nlayer\nfile var/lib/dpkg/status a=1",
+      "a=1@1" },
+    { "a device that a folder with a file replaces",
+      "other var/lib/dpkg\nlayer\nfile var/lib/dpkg/status a=1", "a=1@1" },
+    { "a device that is removed", "other lib/apk/db/installed\nlayer\ngone lib/apk", "" },
+    { "a device behind a usr-merge link", "link lib usr/lib\nother usr/lib/apk/db",
+      "?|layer 1: usr/lib/apk/db is not a folder: packages may be missing" },
+    { "a link to a device", "link etc/os-release ../usr/lib/os-release\nother usr/lib/os-release",
+      "|layer 1: etc/os-release is a link to ../usr/lib/os-release, which was not read|layer 1: "
+      "usr/lib/os-release is not a regular file" },
+    { "a folder in place of a distribution file", "folder etc/lsb-release\nsays etc/os-release debian 12",
+      "debian:12|layer 1: etc/lsb-release is not a regular file" },
+    { "a folder at a parent is no news", "folder var/lib/dpkg\nfolder etc", "" },
+
+    { "a layer that comes twice", "file var/lib/dpkg/status a=1 b=1\nagain 0", "a=1@0 b=1@0" },
+    { "a layer that comes back",
+      "file var/lib/dpkg/status a=1 b=1\nlayer\nfile var/lib/dpkg/status b=1\nagain 0", "a=1@2 b=1@0" },
+    { "a layer that comes back brings its file anew",
+      "note var/lib/dpkg/status odd\nlayer\ngone var\nagain 0\nlayer\nsays etc/os-release debian 12",
+      "debian:12|layer 3: var/lib/dpkg/status: odd" },
+    { "a layer that comes back, while another name still has its file",
+      "file lib/apk/db/installed a=1\nlayer\nhard usr/lib/apk/db/installed lib/apk/db/installed\nagain "
+      "0\nlayer\ngone lib",
+      "a=1@0" },
+    { "a layer that takes away comes twice",
+      "file var/lib/rpm/Packages\nlayer\ngone var/lib/rpm\nagain 0\nagain 1",
+      "|package database var/lib/rpm/Packages of layer 3 was removed by layer 4" },
+
     { "a note of a file", "note var/lib/dpkg/status odd\nlayer\nsays etc/os-release debian 12",
       "debian:12|layer 1: var/lib/dpkg/status: odd" },
     { "a note of a hidden file", "note var/lib/dpkg/status odd\nlayer\ngone var/lib", "" },
@@ -149,6 +188,24 @@ static const struct {
       "says etc/os-release raspbian 11\nsays etc/apt/sources.list debian 11\nsays etc/debian_version debian "
       "11",
       "" },
+    { "edge by apk's repositories",
+      "says etc/apk/repositories alpine edge\nsays etc/alpine-release alpine 3.20.1", "alpine:edge" },
+    { "edge by apk's repositories, beside os-release alone",
+      "says etc/os-release alpine 3.20.1\nlayer\nsays etc/apk/repositories alpine edge", "alpine:edge" },
+    { "edge by apk's repositories, without a version",
+      "says etc/os-release alpine\nsays etc/apk/repositories alpine edge", "alpine:edge" },
+    { "repositories that are gone",
+      "says etc/os-release alpine 3.20.1\nsays etc/apk/repositories alpine edge\nlayer\ngone etc/apk",
+      "alpine:v3.20" },
+    { "repositories that tell nothing", "says etc/os-release alpine 3.20.1\nfile etc/apk/repositories",
+      "alpine:v3.20" },
+    { "apk's repositories make nothing Alpine", "says etc/apk/repositories alpine edge", "" },
+    { "apk's repositories make no Wolfi Alpine",
+      "says etc/apk/repositories alpine edge\nsays etc/os-release wolfi 20230201", "wolfi" },
+    { "apk's repositories make no derivative Alpine",
+      "says etc/apk/repositories alpine edge\nsays etc/os-release postmarketos v24.06", "" },
+    { "apk's repositories make no Debian Alpine",
+      "says etc/apk/repositories alpine edge\nsays etc/debian_version debian 12", "debian:12" },
 };
 
 static void render(struct buf *b, const struct image_index *image)
@@ -165,21 +222,30 @@ static void render(struct buf *b, const struct image_index *image)
         buf_printf(b, "|" STR_FMT, STR_ARG(image->notes[i]));
 }
 
+static void check_case(const char *what, const struct layer_index *const *layers, size_t count,
+                       const char *want)
+{
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    CLEANUP(buf_done) struct buf got = { 0 };
+    struct image_index image = { .name = STR("x") };
+    struct err e = { 0 };
+    assert_int_equal(image_fold(layers, count, arena, &image, &e), 0);
+    assert_int_equal(image.layer_count, count);
+    assert_true(str_eq(image.name, STR("x")));
+    render(&got, &image);
+    if (!str_eq(buf_view(&got), str_from(want)))
+        fail_msg("%s: want \"%s\", got \"" STR_FMT "\"", what, want, STR_ARG(got));
+}
+
+/* Whether layers that come again are shared or not makes no difference. */
 static void test_table(void **state)
 {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         CLEANUP(arena_freep) struct arena *arena = arena_new(0);
-        CLEANUP(buf_done) struct buf got = { 0 };
         struct fold_text text = { .arena = arena };
-        struct image_index image = { .name = STR("x") };
-        struct err e = { 0 };
         fold_text_read(&text, str_from(cases[i].layers));
-        assert_int_equal(image_fold(text.pointers, text.count, arena, &image, &e), 0);
-        assert_int_equal(image.layer_count, text.count);
-        assert_true(str_eq(image.name, STR("x")));
-        render(&got, &image);
-        if (!str_eq(buf_view(&got), str_from(cases[i].want)))
-            fail_msg("%s: want \"%s\", got \"" STR_FMT "\"", cases[i].what, cases[i].want, STR_ARG(got));
+        check_case(cases[i].what, text.pointers, text.row_count, cases[i].want);
+        check_case(cases[i].what, fold_text_copies(&text), text.row_count, cases[i].want);
     }
 }
 
@@ -226,7 +292,7 @@ static void test_debian_without_version(void **state)
             fold_text_entry(&text, entry);
         }
         fold_text_read(&text, (str){ 0 });
-        assert_int_equal(image_fold(text.pointers, text.count, arena, &image, &e), 0);
+        assert_int_equal(image_fold(text.pointers, text.row_count, arena, &image, &e), 0);
         if (!str_eq(image.distribution.namespace, str_from(table[i].want)))
             fail_msg("row %zu: want %s, got " STR_FMT, i, table[i].want,
                      STR_ARG(image.distribution.namespace));
@@ -258,8 +324,109 @@ static void test_shared_content(void **state)
                                               .path = arena_printf(arena, "var/lib/dpkg/status.d/%u", i),
                                               .target = STR("var/lib/dpkg/status") });
     fold_text_read(&text, (str){ 0 });
-    assert_int_equal(image_fold(text.pointers, text.count, arena, &image, &e), 0);
+    assert_int_equal(image_fold(text.pointers, text.row_count, arena, &image, &e), 0);
     assert_int_equal(image.package_count, PACKAGES);
+}
+
+/* Links to links, each naming the next one: all are the file at the end, whatever the order. */
+static void test_row_of_hard_links(void **state)
+{
+    enum { LINKS = 20000 };
+    for (unsigned backwards = 0; backwards < 2; backwards++) {
+        CLEANUP(arena_freep) struct arena *arena = arena_new(256 << 20);
+        struct fold_text text = { .arena = arena };
+        struct image_index image = { 0 };
+        struct err e = { 0 };
+        fold_text_read(&text, STR("file var/lib/dpkg/status.d/0 a=1"));
+        for (unsigned i = 1; i <= LINKS; i++) {
+            unsigned k = backwards ? LINKS + 1 - i : i;
+            fold_text_entry(&text, (struct layer_entry){
+                                       .kind = ENTRY_HARDLINK,
+                                       .path = arena_printf(arena, "var/lib/dpkg/status.d/%u", k),
+                                       .target = arena_printf(arena, "var/lib/dpkg/status.d/%u", k - 1) });
+        }
+        fold_text_read(&text, STR("layer\ngone var/lib/dpkg/status.d/0"));
+        assert_int_equal(image_fold(text.pointers, text.row_count, arena, &image, &e), 0);
+        assert_int_equal(image.package_count, 1);
+        assert_int_equal(image.packages[0].layer, 0);
+        assert_false(image.unreadable);
+    }
+}
+
+/* A hostile layer: each of its hard links leads 40 times through a link that is long and leads nowhere. */
+static void test_long_walks(void **state)
+{
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    struct fold_text text = { .arena = arena };
+    struct image_index image = { 0 };
+    struct err e = { 0 };
+    char dots[4001], parents[80];
+    for (size_t i = 0; i < sizeof dots; i++)
+        dots[i] = i % 2 ? '/' : '.';
+    for (size_t i = 0; i < sizeof parents; i++)
+        parents[i] = i % 2 ? '/' : 'l';
+    fold_text_read(&text, STR("layer"));
+    fold_text_entry(
+        &text, (struct layer_entry){ .kind = ENTRY_LINK, .path = STR("l"), .target = { dots, sizeof dots } });
+    for (unsigned i = 0; i < 100000; i++)
+        fold_text_entry(&text,
+                        (struct layer_entry){ .kind = ENTRY_HARDLINK,
+                                              .path = arena_printf(arena, "h%u", i),
+                                              .target = arena_printf(arena, STR_FMT "h%u",
+                                                                     STR_ARG(str_of(parents, 78)), i + 1) });
+    fold_text_read(&text, STR("layer\nsays etc/os-release debian 12"));
+    assert_int_equal(image_fold(text.pointers, text.row_count, arena, &image, &e), -1);
+    assert_int_equal(e.kind, ERR_LIMIT);
+    assert_string_equal(e.text, "layer 1: links: more than 256 MiB of paths to follow for package databases");
+}
+
+/* What is read of a layer is kept once, however often it comes, and notes that nobody will see are not made. */
+static void test_memory_of_many_layers(void **state)
+{
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    struct fold_text text = { .arena = arena };
+    size_t used[2];
+    fold_text_read(&text,
+                   STR("link lib usr/lib\nfile lib/apk/db/installed b=1\nsays etc/os-release alpine edge"));
+    for (unsigned i = 0; i < 500; i++)
+        fold_text_entry(&text,
+                        (struct layer_entry){ .kind = ENTRY_LINK,
+                                              .path = arena_printf(arena, "var/lib/dpkg/status.d/%u", i),
+                                              .target = STR("x") });
+    fold_text_read(&text, STR("layer\ngone lib\ngone etc\ngone var\nfile usr/lib/apk/db/installed a=1\nhard "
+                              "var/lib/dpkg/status usr/lib/apk/db/installed"));
+    for (unsigned i = 0; i < 2; i++) {
+        CLEANUP(arena_freep) struct arena *own = arena_new(0);
+        struct image_index image = { 0 };
+        struct err e = { 0 };
+        for (unsigned k = 0; k < (i ? 1022 : 2); k++)
+            fold_text_row(&text, k % 2);
+        fold_text_read(&text, (str){ 0 });
+        assert_int_equal(image_fold(text.pointers, text.row_count, own, &image, &e), 0);
+        assert_int_equal(image.layer_count, i ? 1026 : 4);
+        assert_int_equal(image.package_count, 1);
+        used[i] = arena_used(own);
+    }
+    if (used[1] > used[0] + (128 << 10)) /* 8 bytes a layer in image.layers; arenas take 64 KiB at a time */
+        fail_msg("%zu bytes for 4 layers, %zu for 1026", used[0], used[1]);
+}
+
+static void test_memory_of_notes(void **state)
+{
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0), *own = arena_new(16 << 20);
+    struct fold_text text = { .arena = arena };
+    struct image_index image = { 0 };
+    struct err e = { 0 };
+    static char far[PATH_MAX];
+    memset(far, 'x', sizeof far);
+    fold_text_read(&text, STR("layer"));
+    for (unsigned i = 0; i < 10000; i++)
+        fold_text_entry(&text,
+                        (struct layer_entry){ .kind = ENTRY_LINK,
+                                              .path = arena_printf(arena, "var/lib/dpkg/status.d/%u", i),
+                                              .target = { far, sizeof far } });
+    assert_int_equal(image_fold(text.pointers, text.row_count, own, &image, &e), 0);
+    assert_true(image.unreadable && image.note_count == 65);
 }
 
 static void test_out_of_memory(void **state)
@@ -278,7 +445,7 @@ static void test_out_of_memory(void **state)
                                            .target = STR("x") });
         }
         fold_text_read(&text, (str){ 0 });
-        int r = image_fold(text.pointers, text.count, small, &image, &e);
+        int r = image_fold(text.pointers, text.row_count, small, &image, &e);
         assert_true(r == 0 ? e.kind == ERR_NONE : e.kind == ERR_OOM && image.layer_count == 0);
         if (limit == 1 << 16)
             assert_int_equal(r, -1);
@@ -288,10 +455,10 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table),
-        cmocka_unit_test(test_debian_without_version),
-        cmocka_unit_test(test_shared_content),
-        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_table),           cmocka_unit_test(test_debian_without_version),
+        cmocka_unit_test(test_shared_content),  cmocka_unit_test(test_row_of_hard_links),
+        cmocka_unit_test(test_long_walks),      cmocka_unit_test(test_memory_of_many_layers),
+        cmocka_unit_test(test_memory_of_notes), cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

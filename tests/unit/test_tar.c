@@ -539,6 +539,108 @@ static void test_long_map(void **state)
     }
 }
 
+/* Sparse files with one stored byte and much more hole, one behind the other: which of them can be read? */
+static void expect_holes(const char *const sizes[], size_t count, const char *want)
+{
+    for (size_t i = 0; i < count; i++) {
+        pax('x', "GNU.sparse.size", sizes[i], "GNU.sparse.map", "0,1", NULL);
+        member('0', "a", "x");
+    }
+    end();
+    struct step_stream source = { { step_next, NULL }, buf_view(&in), SIZE_MAX };
+    struct err e = { 0 };
+    CLEANUP(tar_freep) struct tar *t = tar_new(&source.s, NULL, &e);
+    CLEANUP(buf_done) struct buf got = { 0 };
+    struct tar_member m;
+    int r;
+    while ((r = tar_next(t, &m, &e)) > 0) {
+        str part;
+        struct err once = { 0 }, twice = { 0 };
+        assert_true(m.sparse);
+        assert_int_equal(m.stored, 1);
+        if (tar_chunk(t, &part, &once) < 0)
+            assert_true(tar_chunk(t, &part, &twice) < 0 && !strcmp(once.text, twice.text));
+        assert_int_equal(once.kind, once.kind ? ERR_LIMIT : ERR_NONE);
+        buf_char(&got, once.kind ? 'R' : 'r');
+    }
+    buf_char(&got, '\0');
+    assert_int_equal(r, 0);
+    assert_string_equal(got.ptr, want);
+    in.len = 0;
+}
+
+static void test_holes(void **state)
+{
+    static const char *const cases[][4] = {
+        { "1073741824" }, /* 1 GiB */
+        { "1073741826" }, /* one byte of hole more */
+        { "1073741826", "1000", "1073740826",
+          "1002" } /* what is refused does not count, the rest together does */
+    };
+    expect_holes(cases[0], 1, "r");
+    expect_holes(cases[1], 1, "R");
+    expect_holes(cases[2], 4, "RrrR");
+    expect_holes((const char *const[]){ "9223372036854775807", "1" }, 2, "Rr");
+}
+
+/* A tar that is entered in its middle. */
+static void test_start(void **state)
+{
+    member('0', "a", "x");
+    struct tar_limits limits = { .start = 4096, .leave_rest = true };
+    struct step_stream source = { { step_next, NULL }, buf_view(&in), SIZE_MAX };
+    struct err e = { 0 };
+    struct tar_member m;
+    CLEANUP(tar_freep) struct tar *t = tar_new(&source.s, &limits, &e);
+    assert_int_equal(tar_next(t, &m, &e), 1);
+    assert_int_equal(m.offset, 4096 + 512);
+    assert_int_equal(m.stored, 1);
+    assert_false(m.sparse);
+
+    static const struct {
+        size_t cut, change;
+        const char *want;
+    } bad[] = { { 300, 512, "tar: truncated header (header at byte 4096)" },
+                { 1024, 0, "tar: wrong checksum (header at byte 4096)" },
+                { 512, 1024, "f 'a' 1 \ntar: truncated member (header at byte 4096)" } };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        if (bad[i].change < in.len)
+            in.ptr[bad[i].change]++;
+        CLEANUP(buf_done) struct buf got = { 0 };
+        walk(str_head(buf_view(&in), bad[i].cut), SIZE_MAX, &limits, true, &got);
+        buf_char(&got, '\0');
+        assert_string_equal(got.ptr, bad[i].want);
+        if (bad[i].change < in.len)
+            in.ptr[bad[i].change]--;
+    }
+}
+
+static void test_leave_rest(void **state)
+{
+    member('0', "a", "");
+    end();
+    size_t whole = in.len;
+    content("whatever follows", 16);
+    struct step_stream source = { { step_next, NULL }, buf_view(&in), 512 };
+    struct err e = { 0 };
+    struct tar_member m;
+    CLEANUP(tar_freep) struct tar *t = tar_new(&source.s, &(struct tar_limits){ .leave_rest = true }, &e);
+    assert_int_equal(tar_next(t, &m, &e), 1);
+    assert_int_equal(tar_next(t, &m, &e), 0);
+    assert_int_equal(source.rest.len, in.len - whole);
+}
+
+static void test_begins(void **state)
+{
+    header('0', "[", 0);
+    assert_true(tar_begins(buf_view(&in)));
+    assert_false(tar_begins(str_head(buf_view(&in), 511)));
+    in.ptr[0] = '{';
+    assert_false(tar_begins(buf_view(&in)));
+    memset(in.ptr, 0, 512);
+    assert_false(tar_begins(buf_view(&in)));
+}
+
 /* ---- memory ---- */
 
 struct repeat {
@@ -774,7 +876,8 @@ int main(void)
         CASE(test_ends),      CASE(test_types),       CASE(test_paths),           CASE(test_numbers),
         CASE(test_checksums), CASE(test_truncated),   CASE(test_long_names),      CASE(test_pax),
         CASE(test_limits),    CASE(test_sparse),      CASE(test_bad_sparse),      CASE(test_long_map),
-        CASE(test_made_tars), CASE(test_real_layers), CASE(test_million_members),
+        CASE(test_made_tars), CASE(test_real_layers), CASE(test_million_members), CASE(test_holes),
+        CASE(test_start),     CASE(test_leave_rest),  CASE(test_begins),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
