@@ -45,6 +45,8 @@ const struct command *command_by_name(const char *name);
 
 void warn(const char *fmt, ...) PRINTF(1, 2); /* one line on stderr: "eclair: warning: ..." */
 
+#define DATABASE_HELP "the database [$XDG_CACHE_HOME or ~/.cache, then eclair/eclair.db]"
+
 /* Where the database is: `db` if given, else $XDG_CACHE_HOME/eclair/eclair.db, ~/.cache/eclair/eclair.db, for root without a HOME
  * /var/lib/eclair/eclair.db (design.md 9, Store place). */
 int database_place(const char *db, char *ret, size_t size, struct err *e);

@@ -11,8 +11,7 @@ struct db_options {
 };
 
 static const struct option options[] = {
-    { "db", "PLACE", OPT_TEXT, offsetof(struct db_options, db),
-      "the database (a file), not this user's own" },
+    { "db", "FILE", OPT_TEXT, offsetof(struct db_options, db), DATABASE_HELP },
     { "format", "NAME", OPT_TEXT, offsetof(struct db_options, format), "table (default) or json" },
     { 0 },
 };
@@ -82,19 +81,23 @@ static void write_json(const struct status *s, struct buf *out)
 
 static void write_table(const struct status *s, struct buf *out)
 {
-    buf_printf(out,
-               "generation %lld, schema %lld\n%lld images, %lld layers, %lld packages; %lld advisories, %lld "
-               "affected ranges\n\n",
-               (long long)s->counts.generation, (long long)s->counts.schema, (long long)s->counts.images,
-               (long long)s->counts.layers, (long long)s->counts.packages, (long long)s->counts.advisories,
-               (long long)s->counts.ranges);
-    buf_printf(out, "%-12s %10s  %-20s  %s\n", "FEED", "ENTRIES", "LAST SUCCESS", "LAST ERROR");
+    buf_printf(out, "generation %lld (one more with each update that changed something), schema %lld\n",
+               (long long)s->counts.generation, (long long)s->counts.schema);
+    buf_printf(out, "images %lld, layers %lld, packages %lld; advisories %lld with %lld entries\n\n",
+               (long long)s->counts.images, (long long)s->counts.layers, (long long)s->counts.packages,
+               (long long)s->counts.advisories, (long long)s->counts.ranges);
+    if (!s->feed_count)
+        buf_str(out, STR("no feed is loaded: eclair update loads them\n"));
+    else
+        buf_printf(out, "%-12s %10s  %s\n", "FEED", "ENTRIES", "LAST SUCCESS");
     for (size_t i = 0; i < s->feed_count; i++) {
         const struct feed_status *f = &s->feeds[i];
         char when[CLOCK_TEXT];
         clock_format(f->last_success, when);
-        buf_printf(out, "%-12.*s %10lld  %-20s  " STR_FMT "\n", STR_ARG(f->name), (long long)f->entries,
-                   f->last_success ? when : "never", STR_ARG(f->error.len ? f->error : STR("-")));
+        buf_printf(out, "%-12.*s %10lld  %s\n", STR_ARG(f->name), (long long)f->entries,
+                   f->last_success ? when : "never");
+        if (f->error.len)
+            buf_printf(out, "             the last try failed: " STR_FMT "\n", STR_ARG(f->error));
     }
 }
 

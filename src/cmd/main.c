@@ -1,10 +1,12 @@
 /* main.c - the table of commands, and the one place where an error becomes text and an exit code. */
 #include "cmd/command.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 const struct command *const commands[] = {
     &command_scan, &command_update, &command_db, &command_version_compare, &command_help, NULL,
@@ -20,12 +22,13 @@ const struct command *command_by_name(const char *name)
 
 void warn(const char *fmt, ...)
 {
+    char text[1024], clean[1024];
     va_list ap;
     va_start(ap, fmt);
-    fputs("eclair: warning: ", stderr);
-    vfprintf(stderr, fmt, ap);
-    fputc('\n', stderr);
+    vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    err_clean(clean, sizeof clean, text);
+    fprintf(stderr, "eclair: warning: %s\n", clean);
 }
 
 static int run(const struct command *c, int argc, char **argv, struct err *e)
@@ -57,8 +60,17 @@ static int dispatch(int argc, char **argv, struct err *e)
     return run(c, argc - 2, argv + 2, e);
 }
 
+/* A closed standard descriptor would be given to the next file or socket. These refuse what the real ones would do. */
+static void reserve_standard_descriptors(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_RDONLY : O_WRONLY) != fd)
+            _exit(1);
+}
+
 int main(int argc, char **argv)
 {
+    reserve_standard_descriptors();
     struct err e = { 0 };
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error like a full disk, not a death */
     int code = dispatch(argc, argv, &e);

@@ -3,8 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+
+#define HOPS_MAX 40 /* as Linux (path_resolution(7)) */
 
 static int write_all(int fd, str bytes)
 {
@@ -19,39 +24,119 @@ static int write_all(int fd, str bytes)
     return 0;
 }
 
-/* A device or pipe has no name to give late. */
-static int write_special(const char *path, str bytes, struct err *e)
+struct place {
+    char path[PATH_MAX]; /* without a link as its last component */
+    size_t parent;       /* bytes of it up to the last "/" */
+    bool special;        /* it has no name to give late: a device, a pipe, somebody's open file */
+};
+
+static bool is_kernels(const char *path) { return !strncmp(path, "/dev/", 5) || !strncmp(path, "/proc/", 6); }
+
+static size_t parent_of(const char *path)
 {
-    CLEANUP(close_fdp) int fd = open(path, O_WRONLY | O_CLOEXEC);
-    return fd < 0 || write_all(fd, bytes) < 0 ? err_errno(e, "--output %s", path) : 0;
+    const char *slash = strrchr(path, '/');
+    return slash ? (size_t)(slash - path) + 1 : 0;
 }
 
-static int write_file(const char *path, str bytes, struct err *e)
+/* One link further: 1, 0 it is none, -1. By hand and not with realpath(3), for the target may not exist yet. */
+static int follow(struct place *p)
 {
-    char temp[4200];
-    if (snprintf(temp, sizeof temp, "%s.XXXXXX", path) >= (int)sizeof temp)
-        return err_set(e, ERR_USAGE, "--output: the name is too long");
+    char target[PATH_MAX], *to = p->path;
+    ssize_t n = readlink(p->path, target, sizeof target);
+    if (n < 0)
+        return 0;
+    size_t parent = target[0] == '/' ? 0 : p->parent;
+    errno = ENAMETOOLONG;
+    if ((size_t)n >= sizeof p->path - parent)
+        return -1;
+    memcpy(to + parent, target, (size_t)n);
+    to[parent + (size_t)n] = '\0';
+    p->parent = parent_of(to);
+    return 1;
+}
+
+static int follow_all(const char *path, struct place *ret)
+{
+    errno = *path ? ENAMETOOLONG : ENOENT;
+    if (!*path || strlen(path) >= sizeof ret->path)
+        return -1;
+    memcpy(ret->path, path, strlen(path) + 1);
+    ret->parent = parent_of(path);
+    for (unsigned hops = 0; hops < HOPS_MAX; hops++) {
+        struct place next = *ret;
+        int r = follow(&next);
+        ret->special = r > 0 && is_kernels(ret->path);
+        if (r <= 0 || ret->special)
+            return r < 0 ? -1 : 0;
+        *ret = next;
+    }
+    errno = ELOOP;
+    return -1;
+}
+
+static int find_place(const char *path, struct place *ret, struct err *e)
+{
+    struct stat st;
+    if (follow_all(path, ret) < 0)
+        return err_errno(e, "--output %s", path);
+    int r = stat(ret->path, &st);
+    if (r < 0 && (errno != ENOENT || ret->special))
+        return err_errno(e, "--output %s", path);
+    if (r == 0 && S_ISDIR(st.st_mode))
+        return err_set(e, ERR_USAGE, "--output %s: is a folder", path);
+    ret->special |= r == 0 && !S_ISREG(st.st_mode);
+    return 0;
+}
+
+static bool is_standard(const char *path) { return !path || !strcmp(path, "-"); }
+
+int output_check(const char *path, struct err *e)
+{
+    struct place p;
+    char folder[PATH_MAX + 2];
+    if (is_standard(path))
+        return 0;
+    if (find_place(path, &p, e) < 0)
+        return -1;
+    snprintf(folder, sizeof folder, "%.*s.", (int)p.parent, p.path);
+    if (p.special ? access(p.path, W_OK) < 0 : access(folder, W_OK | X_OK) < 0)
+        return err_errno(e, "--output %s", path);
+    return 0;
+}
+
+/* Behind what is already there, if it is the file of a ">>". */
+static int write_special(const char *path, str bytes)
+{
+    CLEANUP(close_fdp) int fd = open(path, O_WRONLY | O_APPEND | O_NOCTTY | O_CLOEXEC);
+    return fd < 0 ? -1 : write_all(fd, bytes);
+}
+
+static int write_file(const struct place *p, str bytes)
+{
+    char temp[PATH_MAX + 32];
+    snprintf(temp, sizeof temp, "%.*s.eclair.XXXXXX", (int)p->parent, p->path);
     CLEANUP(close_fdp) int fd = mkostemp(temp, O_CLOEXEC);
     if (fd < 0)
-        return err_errno(e, "--output %s", path);
+        return -1;
     mode_t mask = umask(0);
     umask(mask);
-    if (write_all(fd, bytes) < 0 || fchmod(fd, 0666 & ~mask) < 0 || fsync(fd) < 0 || rename(temp, path) < 0) {
-        err_errno(e, "--output %s", path);
-        unlink(temp);
-        return -1;
-    }
-    return 0;
+    if (write_all(fd, bytes) == 0 && fchmod(fd, 0666 & ~mask) == 0 && fsync(fd) == 0 &&
+        rename(temp, p->path) == 0)
+        return 0;
+    int code = errno;
+    unlink(temp);
+    errno = code;
+    return -1;
 }
 
 int output_write(const char *path, str bytes, struct err *e)
 {
-    struct stat st;
-    if (!path || !strcmp(path, "-"))
+    struct place p;
+    if (is_standard(path))
         return write_all(STDOUT_FILENO, bytes) < 0 ? err_errno(e, "write to standard output") : 0;
-    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-        return err_set(e, ERR_USAGE, "--output %s: is a folder", path);
-    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
-        return write_special(path, bytes, e);
-    return write_file(path, bytes, e);
+    if (find_place(path, &p, e) < 0)
+        return -1;
+    if ((p.special ? write_special(p.path, bytes) : write_file(&p, bytes)) < 0)
+        return err_errno(e, "--output %s", path);
+    return 0;
 }

@@ -9,6 +9,10 @@
 #include "policy/policy.h"
 #include "report/report.h"
 
+#include <errno.h>
+
+#define SEVERITY_NAMES "Unknown, Negligible, Low, Medium, High, Critical, Defcon1"
+#define REPORT_MAX     ((size_t)512 << 20)
 #define SCAN_MEMORY_MAX                                                                                      \
     ((size_t)1 << 30) /* of an image's packages and findings: a hostile image must not take more */
 
@@ -19,8 +23,7 @@ struct scan_options {
 };
 
 static const struct option options[] = {
-    { "db", "PLACE", OPT_TEXT, offsetof(struct scan_options, db),
-      "the database (a file), not this user's own" },
+    { "db", "FILE", OPT_TEXT, offsetof(struct scan_options, db), DATABASE_HELP },
     { "format", "NAME", OPT_TEXT, offsetof(struct scan_options, format), "table (default) or json" },
     { "output", "FILE", OPT_TEXT, offsetof(struct scan_options, output),
       "write the report there, whole or not at all" },
@@ -43,9 +46,9 @@ static int read_policy(const struct scan_options *o, struct policy *ret, struct 
     *ret =
         (struct policy){ .ignore_unfixed = o->ignore_unfixed, .exit_code = o->exit_code, .fail = o->fail_on };
     if (o->severity && !severity_parse(str_from(o->severity), &ret->minimum))
-        return err_set(e, ERR_USAGE, "--severity: '%s' is no severity", o->severity);
+        return err_set(e, ERR_USAGE, "--severity: '%s' is none of " SEVERITY_NAMES, o->severity);
     if (o->fail_on && !severity_parse(str_from(o->fail_on), &ret->fail_on))
-        return err_set(e, ERR_USAGE, "--fail-on: '%s' is no severity", o->fail_on);
+        return err_set(e, ERR_USAGE, "--fail-on: '%s' is none of " SEVERITY_NAMES, o->fail_on);
     return 0;
 }
 
@@ -57,16 +60,23 @@ static void show_progress(struct index_progress *p, size_t done, size_t total)
 }
 
 struct scan {
+    struct container *container;
     struct store *store;
     struct arena *arena;
     struct image_index *image;
     struct report report;
 };
 
-static void scan_done(struct scan *s)
+static void report_done(struct scan *s)
 {
     store_freep(&s->store);
     arena_freep(&s->arena);
+}
+
+static void scan_done(struct scan *s)
+{
+    report_done(s);
+    container_freep(&s->container);
 }
 
 static int index_and_match(struct scan *s, struct cage *cage, const char *path, const struct scan_options *o,
@@ -78,9 +88,16 @@ static int index_and_match(struct scan *s, struct cage *cage, const char *path, 
     s->arena = arena_new(SCAN_MEMORY_MAX);
     if (!s->arena)
         return err_set(e, ERR_OOM, "arena");
-    if (index_image(s->store, cage, path, tty ? &progress : NULL, s->arena, &s->image, &id, e) < 0)
+    if (index_image(s->store, cage, s->container, path, tty ? &progress : NULL, s->arena, &s->image, &id,
+                    e) == 0) {
+        if (match_image(s->store, s->image, id, clock_now(), s->arena, &s->report, e) == 0)
+            return 0;
+        err_wrap(e, "%s", path);
+    }
+    if (!arena_failed(s->arena))
         return -1;
-    return match_image(s->store, s->image, id, clock_now(), s->arena, &s->report, e);
+    err_set(e, ERR_LIMIT, "its packages and findings need more than %zu MiB", SCAN_MEMORY_MAX >> 20);
+    return err_wrap(e, "%s", path);
 }
 
 /* A database that fills up or is locked for long while we work must not cost the report: once more, without storing. */
@@ -102,13 +119,38 @@ static int scan_image(struct scan *s, struct cage *cage, const char *place, cons
         *e = first;
         return -1;
     }
-    scan_done(s);
+    report_done(s);
     s->store = store_open(place, STORE_SCRATCH, e);
     if (!s->store)
         return -1;
     if (!o->quiet)
         warn("%s; the result is not stored", first.text);
     return index_and_match(s, cage, path, o, e);
+}
+
+static int open_image(struct scan *s, struct cage *cage, const char *path, struct err *e)
+{
+    if (!*path)
+        return err_set(e, ERR_USAGE, "scan: IMAGE is empty");
+    if (strcmp(path, "-") && access(path, F_OK) < 0 && errno == ENOENT) {
+        err_set(e, ERR_NOT_FOUND,
+                "no such file or folder (an image of a container engine: docker save NAME | eclair scan -)");
+        return err_wrap(e, "%s", path);
+    }
+    s->container = container_open(cage, path, e);
+    return s->container ? 0 : err_wrap(e, "%s", path);
+}
+
+static void tell(const struct scan_options *o, const struct report_format *format, const struct report *r,
+                 const struct verdict *v)
+{
+    if (o->quiet)
+        return;
+    for (size_t i = 0; format != &report_table && i < r->warning_count; i++)
+        warn(STR_FMT, STR_ARG(r->warnings[i]));
+    if (v->unknown)
+        warn("%zu findings of unknown severity do not count for --fail-on %s (--fail-on Unknown counts them)",
+             v->unknown, o->fail_on);
 }
 
 static int run(const void *opts, char **args, int count, struct err *e)
@@ -119,27 +161,24 @@ static int run(const void *opts, char **args, int count, struct err *e)
     struct policy policy;
     char place[4096];
     (void)count;
-    if (!*args[0])
-        return err_set(e, ERR_USAGE, "scan: IMAGE is empty");
     if (!format)
         return err_set(e, ERR_USAGE, "--format: '%s' is none of table, json", o->format);
-    if (read_policy(o, &policy, e) < 0 || database_place(o->db, place, sizeof place, e) < 0)
+    if (read_policy(o, &policy, e) < 0 || database_place(o->db, place, sizeof place, e) < 0 ||
+        output_check(o->output, e) < 0)
         return -1;
     CLEANUP(cage_freep) struct cage *cage = cage_new(index_tasks, NULL, e);
     CLEANUP(scan_done) struct scan s = { 0 };
-    if (!cage || scan_image(&s, cage, place, args[0], o, e) < 0)
+    if (!cage || open_image(&s, cage, args[0], e) < 0 || scan_image(&s, cage, place, args[0], o, e) < 0)
         return -1;
-    policy_apply(&policy, &s.report.match);
-    CLEANUP(buf_done) struct buf out = { 0 };
+    struct verdict verdict = policy_apply(&policy, &s.report);
+    CLEANUP(buf_done) struct buf out = { .max = REPORT_MAX };
     format->write(&s.report, &out);
     if (out.failed)
-        return err_set(e, ERR_OOM, "no memory for the report");
+        return err_set(e, ERR_LIMIT, "%s: the report is larger than %zu MiB", args[0], REPORT_MAX >> 20);
     if (output_write(o->output, buf_view(&out), e) < 0)
         return -1;
-    if (!o->quiet && format != &report_table)
-        for (size_t i = 0; i < s.report.warning_count; i++)
-            warn(STR_FMT, STR_ARG(s.report.warnings[i]));
-    return policy_exit(&policy, &s.report);
+    tell(o, format, &s.report, &verdict);
+    return verdict.exit_code;
 }
 
 const struct command command_scan = {
@@ -151,7 +190,7 @@ const struct command command_scan = {
         "file system\n"
         "folder; archives and layers may be plain, gzip, zstd, bzip2 or xz; \"-\" reads an archive from "
         "standard input.\n"
-        "Severities: Unknown, Negligible, Low, Medium, High, Critical, Defcon1.\n"
+        "Severities: " SEVERITY_NAMES ".\n"
         "Exit code: 0 done, 1 failure, 2 usage, 3 not covered, else what --exit-code and --fail-on say.",
     .options = options,
     .args_min = 1,

@@ -13,8 +13,7 @@ struct update_options {
 };
 
 static const struct option options[] = {
-    { "db", "PLACE", OPT_TEXT, offsetof(struct update_options, db),
-      "the database (a file), not this user's own" },
+    { "db", "FILE", OPT_TEXT, offsetof(struct update_options, db), DATABASE_HELP },
     { "mirror", "DIR_OR_URL", OPT_TEXT, offsetof(struct update_options, mirror),
       "take every source from DIR_OR_URL/SOURCE instead of its own place" },
     { "quiet", NULL, OPT_FLAG, offsetof(struct update_options, quiet), "print nothing but errors" },

@@ -1,5 +1,16 @@
 #include "codec/json.h"
 
+static void new_line(struct json_writer *w)
+{
+    size_t n = (size_t)w->indent * w->depth;
+    char *p = buf_reserve(w->out, n + 1);
+    if (!p)
+        return;
+    p[0] = '\n';
+    memset(p + 1, ' ', n);
+    w->out->len += n + 1;
+}
+
 /* What stands between this value or key and what was written before it. */
 static void before(struct json_writer *w)
 {
@@ -11,7 +22,7 @@ static void before(struct json_writer *w)
         buf_char(w->out, ',');
     w->comma = true;
     if (w->indent > 0 && w->depth)
-        buf_printf(w->out, "\n%*s", (int)w->depth * w->indent, "");
+        new_line(w);
 }
 
 static void begin(struct json_writer *w, char c)
@@ -26,7 +37,7 @@ static void end(struct json_writer *w, char c)
 {
     w->depth--;
     if (w->indent > 0 && w->comma)
-        buf_printf(w->out, "\n%*s", (int)w->depth * w->indent, "");
+        new_line(w);
     buf_char(w->out, c);
     w->comma = true;
 }
@@ -46,8 +57,11 @@ static size_t rune_len(str s)
 
 static size_t plain_len(str s)
 {
+    static const bool special[256] = {
+        [0 ... 0x1f] = true, ['"'] = true, ['\\'] = true, [0x7f ... 0xff] = true
+    };
     size_t n = 0;
-    while (n < s.len && s.ptr[n] >= 0x20 && s.ptr[n] < 0x7f && s.ptr[n] != '"' && s.ptr[n] != '\\')
+    while (n < s.len && !special[(uint8_t)s.ptr[n]])
         n++;
     return n;
 }

@@ -1,28 +1,34 @@
 #include "policy/policy.h"
 
-static bool keeps(const struct policy *p, const struct finding *f)
+static bool is_shown(const struct policy *p, const struct finding *f)
 {
-    if (p->ignore_unfixed && !f->fixed_version.len)
-        return false;
     return f->severity == SEVERITY_UNKNOWN || f->severity >= p->minimum;
 }
 
-void policy_apply(const struct policy *p, struct match *m)
+static bool counts(const struct policy *p, const struct finding *f)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < m->finding_count; i++)
-        if (keeps(p, &m->findings[i]))
-            m->findings[kept++] = m->findings[i];
-    m->finding_count = kept;
+    return p->fail ? f->severity >= p->fail_on : is_shown(p, f);
 }
 
-int policy_exit(const struct policy *p, const struct report *r)
+struct verdict policy_apply(const struct policy *p, struct report *r)
 {
+    struct verdict v = { 0 };
+    struct match *m = &r->match;
+    size_t kept = 0, counted = 0;
+    for (size_t i = 0; i < m->finding_count; i++) {
+        const struct finding *f = &m->findings[i];
+        if (p->ignore_unfixed && !f->fixed_version.len)
+            continue;
+        counted += counts(p, f);
+        v.unknown += p->fail && !counts(p, f) && f->severity == SEVERITY_UNKNOWN;
+        if (is_shown(p, f))
+            m->findings[kept++] = *f;
+    }
+    r->left_out = m->finding_count - kept;
+    m->finding_count = kept;
     if (r->coverage == COVERAGE_NONE)
-        return 3;
-    int code = p->exit_code ? p->exit_code : p->fail ? 4 : 0;
-    for (size_t i = 0; i < r->match.finding_count; i++)
-        if (!p->fail || r->match.findings[i].severity >= p->fail_on)
-            return code;
-    return 0;
+        v.exit_code = 3;
+    else if (counted)
+        v.exit_code = p->exit_code ? p->exit_code : p->fail ? 4 : 0;
+    return v;
 }

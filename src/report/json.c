@@ -136,8 +136,8 @@ static void finding(struct json_writer *w, const struct image_index *i, const st
         json_w_str(w, f->link);
     json_w_array_end(w);
     text(w, "feed", f->feed);
-    text(w, "title", f->title);
-    text(w, "description", f->description);
+    text_or_null(w, "title", f->title);
+    text_or_null(w, "description", f->description);
     json_w_key(w, "uncertain");
     json_w_bool(w, f->uncertain);
     json_w_object_end(w);

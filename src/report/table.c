@@ -11,11 +11,22 @@ struct row {
     const struct package *package;
 };
 
+/* Nobody has judged an Unknown one: before those that somebody judged to be nothing. */
+static int weight(const struct finding *f)
+{
+    static const int weights[SEVERITIES] = {
+        [SEVERITY_NEGLIGIBLE] = 0, [SEVERITY_UNKNOWN] = 1,  [SEVERITY_LOW] = 2,     [SEVERITY_MEDIUM] = 3,
+        [SEVERITY_HIGH] = 4,       [SEVERITY_CRITICAL] = 5, [SEVERITY_DEFCON1] = 6,
+    };
+    return 2 * weights[f->severity] + (f->fixed_version.len > 0); /* what can be fixed first */
+}
+
 static int by_weight(const void *a, const void *b)
 {
     const struct row *x = a, *y = b;
-    if (x->finding->severity != y->finding->severity)
-        return x->finding->severity < y->finding->severity ? 1 : -1;
+    int order = weight(y->finding) - weight(x->finding);
+    if (order)
+        return order;
     if (x->finding->package != y->finding->package)
         return x->finding->package < y->finding->package ? -1 : 1;
     return str_cmp(x->finding->id, y->finding->id);
@@ -94,6 +105,15 @@ static void put_age(struct buf *out, int64_t seconds)
 
 static const char *plural(size_t n) { return n == 1 ? "" : "s"; }
 
+static void warnings(const struct report *r, struct buf *out)
+{
+    for (size_t i = 0; i < r->warning_count; i++) {
+        buf_str(out, STR("warning: "));
+        put_clean(out, r->warnings[i]);
+        buf_char(out, '\n');
+    }
+}
+
 static void heading(const struct report *r, struct buf *out)
 {
     const struct distribution *d = &r->image->distribution;
@@ -106,11 +126,13 @@ static void heading(const struct report *r, struct buf *out)
         const struct match_feed *f = &r->match.feeds[i];
         buf_str(out, i ? STR(", ") : STR("feeds: "));
         put_clean(out, f->name);
-        buf_str(out, STR(" ("));
+        buf_str(out, STR(" (checked "));
         put_age(out, r->now > f->last_success ? r->now - f->last_success : 0);
-        buf_str(out, STR(" old)"));
+        buf_str(out, STR(" ago)"));
     }
     buf_str(out, r->match.feed_count ? STR("\n") : STR(""));
+    if (r->coverage == COVERAGE_NONE)
+        warnings(r, out);
     buf_char(out, '\n');
 }
 
@@ -125,6 +147,8 @@ static void summary(const struct report *r, struct buf *out)
         buf_printf(out, "%zu finding%s", n, plural(n));
         if (n)
             buf_printf(out, ", %zu with a fix", fixed);
+        if (r->left_out)
+            buf_printf(out, " (%zu more left out as asked)", r->left_out);
         const char *between = ": ";
         for (int s = SEVERITIES - 1; s >= 0; s--) {
             if (count[s])
@@ -133,11 +157,8 @@ static void summary(const struct report *r, struct buf *out)
         }
         buf_char(out, '\n');
     }
-    for (size_t i = 0; i < r->warning_count; i++) {
-        buf_str(out, STR("warning: "));
-        put_clean(out, r->warnings[i]);
-        buf_char(out, '\n');
-    }
+    if (r->coverage != COVERAGE_NONE)
+        warnings(r, out);
 }
 
 static void write_table(const struct report *r, struct buf *out)

@@ -97,6 +97,7 @@ CODES = [  # packages, options, exit code
     ([HIGH], ["--fail-on", "Critical"], 0), ([LOW], ["--fail-on", "Medium"], 0), ([LOW], ["--fail-on", "Low"], 4),
     ([HIGH], ["--fail-on", "Medium", "--exit-code", "9"], 9), ([LOW], ["--fail-on", "Medium", "--exit-code", "9"], 0),
     ([NO_FIX], ["--exit-code", "7"], 7), ([NO_FIX], ["--exit-code", "7", "--ignore-unfixed"], 0),
+    ([LOW], ["--fail-on", "Low", "--severity", "Critical"], 4), ([NO_FIX], ["--fail-on", "Negligible", "--ignore-unfixed"], 0),
     ([LOW], ["--exit-code", "7", "--severity", "High"], 0), ([HIGH], ["--exit-code", "7", "--severity", "High"], 7),
 ]
 
@@ -125,6 +126,20 @@ def test_unknown_is_always_shown(db, tmp_path):
     image = tmp_path / "image.tar"
     image.write_bytes(mi.archive(mi.alpine_layers()))
     assert helpers.ids(scan(db, image, "--severity", "Critical").json()) == helpers.SMALL_ALPINE_IDS
+
+
+@pytest.mark.parametrize("severity,code,lines", [("High", 0, 1), ("Unknown", 4, 0)])
+def test_fail_on_tells_what_it_cannot_weigh(severity, code, lines, db, tmp_path):
+    image = tmp_path / "image.tar"
+    image.write_bytes(mi.archive(mi.alpine_layers()))
+    r = eclair("scan", image, "--db", db, "--fail-on", severity)
+    assert (r.code, r.err.count(b"\n")) == (code, lines)
+    assert not lines or b"findings of unknown severity do not count" in r.err
+
+
+def test_left_out_is_counted(db, small_image):
+    r = eclair("scan", small_image, "--db", db, "--severity", "Defcon1")
+    assert b"0 findings (9 more left out as asked)" in r.out
 
 
 def test_options_anywhere(db, small_image):
