@@ -272,7 +272,8 @@ static bool has(const struct container *c, const char *name) { return faccessat(
 
 static int open_folder(struct container *c, struct err *e)
 {
-    if (has(c, "index.json") || has(c, "manifest.json")) {
+    bool named = has(c, "index.json") || has(c, "manifest.json");
+    if (named && (has(c, "blobs") || !has(c, "etc"))) { /* a root file system may hold such a file too */
         c->kind = CONTAINER_FOLDER;
         return 0;
     }
