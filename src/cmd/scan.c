@@ -52,12 +52,15 @@ static int read_policy(const struct scan_options *o, struct policy *ret, struct 
     return 0;
 }
 
+/* One line on a terminal that is gone when the report comes. */
 static void show_progress(struct index_progress *p, size_t done, size_t total)
 {
     (void)p;
-    fprintf(stderr, "\rlayers read: %zu of %zu%s", done, total, done == total ? "\n" : "");
+    fprintf(stderr, "\rlayers read: %zu of %zu\033[K", done, total);
     fflush(stderr);
 }
+
+static bool shows_progress(const struct scan_options *o) { return !o->quiet && isatty(STDERR_FILENO); }
 
 struct scan {
     struct container *container;
@@ -83,13 +86,12 @@ static int index_and_match(struct scan *s, struct cage *cage, const char *path, 
                            struct err *e)
 {
     struct index_progress progress = { show_progress };
-    bool tty = !o->quiet && isatty(STDERR_FILENO);
     int64_t id;
     s->arena = arena_new(SCAN_MEMORY_MAX);
     if (!s->arena)
         return err_set(e, ERR_OOM, "arena");
-    if (index_image(s->store, cage, s->container, path, tty ? &progress : NULL, s->arena, &s->image, &id,
-                    e) == 0) {
+    if (index_image(s->store, cage, s->container, path, shows_progress(o) ? &progress : NULL, s->arena,
+                    &s->image, &id, e) == 0) {
         if (match_image(s->store, s->image, id, clock_now(), s->arena, &s->report, e) == 0)
             return 0;
         err_wrap(e, "%s", path);
@@ -141,6 +143,20 @@ static int open_image(struct scan *s, struct cage *cage, const char *path, struc
     return s->container ? 0 : err_wrap(e, "%s", path);
 }
 
+static int open_and_scan(struct scan *s, struct cage *cage, const char *place, const char *path,
+                         const struct scan_options *o, struct err *e)
+{
+    bool shows = shows_progress(o);
+    char clean[256];
+    err_clean(clean, sizeof clean, path);
+    if (shows)
+        fprintf(stderr, "reading %s\033[K", clean);
+    int r = open_image(s, cage, path, e) < 0 ? -1 : scan_image(s, cage, place, path, o, e);
+    if (shows)
+        fputs("\r\033[K", stderr);
+    return r;
+}
+
 static void tell(const struct scan_options *o, const struct report_format *format, const struct report *r,
                  const struct verdict *v)
 {
@@ -168,7 +184,7 @@ static int run(const void *opts, char **args, int count, struct err *e)
         return -1;
     CLEANUP(cage_freep) struct cage *cage = cage_new(index_tasks, NULL, e);
     CLEANUP(scan_done) struct scan s = { 0 };
-    if (!cage || open_image(&s, cage, args[0], e) < 0 || scan_image(&s, cage, place, args[0], o, e) < 0)
+    if (!cage || open_and_scan(&s, cage, place, args[0], o, e) < 0)
         return -1;
     struct verdict verdict = policy_apply(&policy, &s.report);
     CLEANUP(buf_done) struct buf out = { .max = REPORT_MAX };
