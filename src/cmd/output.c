@@ -30,7 +30,11 @@ struct place {
     bool special;        /* it has no name to give late: a device, a pipe, somebody's open file */
 };
 
-static bool is_kernels(const char *path) { return !strncmp(path, "/dev/", 5) || !strncmp(path, "/proc/", 6); }
+/* Links there lead to open files, not to names. */
+static bool is_kernels(const char *path)
+{
+    return !strncmp(path, "/dev/fd/", 8) || !strncmp(path, "/proc/", 6);
+}
 
 static size_t parent_of(const char *path)
 {

@@ -210,9 +210,9 @@ static int saved_layers(struct reading *r, const struct saved *s, struct err *e)
         l->diff_id = diff_ids.at[i];
         if (l->by_diff_id)
             l->digest = l->diff_id;
-        if (!digest_valid(l->digest))
+        if (!digest_valid(l->diff_id))
             return err_set(e, ERR_UNSUPPORTED, STR_FMT ": layer %zu: digest '" STR_FMT "' is not sha256",
-                           STR_ARG(s->config), i + 1, STR_ARG(l->digest));
+                           STR_ARG(s->config), i + 1, STR_ARG(l->diff_id));
     }
     r->ret->layer_count = s->layers.count;
     uint8_t raw[32];

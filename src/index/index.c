@@ -219,11 +219,13 @@ static int store_read_layer(struct indexing *x, const struct image_layer *ref, s
     return store_layer_put(x->store, &b.layer, indexer_version(), e);
 }
 
-/* index + 1 of the first layer with the digest of layer i; 0 when it is i itself. */
+/* index + 1 of the first layer that is the very same file as layer i; 0 when it is i itself. Names alone do not make twins: the
+ * bytes of another file must be checked, whatever it is called. */
 static size_t twin_of(const struct image_manifest *m, size_t i)
 {
     for (size_t k = 0; k < i; k++)
-        if (str_eq(m->layers[k].digest, m->layers[i].digest) &&
+        if (str_eq(m->layers[k].path, m->layers[i].path) &&
+            str_eq(m->layers[k].digest, m->layers[i].digest) &&
             str_eq(m->layers[k].diff_id, m->layers[i].diff_id))
             return k + 1;
     return 0;

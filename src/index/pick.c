@@ -62,6 +62,15 @@ static struct distribution settle_alpine(const struct pick *p, const struct dist
     return *alpine;
 }
 
+/* A derivative keeps the release file of its parent, but says in os-release who it is. */
+static bool is_parents(const struct pick *p, const struct told *t)
+{
+    for (size_t i = 0; i < p->count && is_from(t, STR("alpine-release")); i++)
+        if (is_from(&p->files[i], STR("os-release")) && !distribution_known(p->files[i].says->id))
+            return true;
+    return false;
+}
+
 static struct distribution by_priority(const struct pick *p)
 {
     const struct distribution *first = NULL; /* for its id, when none has a namespace */
@@ -69,7 +78,7 @@ static struct distribution by_priority(const struct pick *p)
     for (const struct told *t = NULL; (t = next_speaker(p, t));) {
         const struct distribution *d = t->says;
         bool debian = str_eq(d->id, STR("debian"));
-        if (is_from(t, STR("apk-repositories")))
+        if (is_from(t, STR("apk-repositories")) || is_parents(p, t))
             continue;
         if (!first)
             first = d;

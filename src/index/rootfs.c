@@ -66,7 +66,8 @@ static int read_link(struct rootfs *r, int fd, struct place *ret, struct err *e)
     return ret->link.len ? 1 : err_set(e, ERR_OOM, "rootfs");
 }
 
-/* One step towards a path that cannot be opened: 1 this is a link that leads nowhere, 0 go on, -1. *absent: no need to. */
+/* One step towards a path that cannot be opened: 1 this is a link that leads nowhere, or no folder, 0 go on, -1.
+ * *absent: no need to. */
 static int look_at_step(struct rootfs *r, struct place *ret, bool *absent, struct err *e)
 {
     CLEANUP(close_fdp) int fd = open_inside(r, ret->path, O_PATH | O_NOFOLLOW);
@@ -76,7 +77,7 @@ static int look_at_step(struct rootfs *r, struct place *ret, bool *absent, struc
     if (fd < 0 || fstat(fd, &ret->st) < 0)
         return err_errno(e, STR_FMT, STR_ARG(ret->path));
     if (!S_ISLNK(ret->st.st_mode))
-        return 0;
+        return !S_ISDIR(ret->st.st_mode);
     CLEANUP(close_fdp) int target = open_inside(r, ret->path, O_PATH);
     if (target >= 0)
         return 0;
@@ -147,10 +148,10 @@ static int add_folder(struct rootfs *r, str pattern, struct err *e)
     struct place p;
     str folder = str_head(pattern, (size_t)str_rfind(pattern, '/'));
     int found = look(r, folder, &p, e);
-    if (found > 0 && p.link.len)
-        return add(r, folder, e); /* it is given as a link when its turn comes */
-    if (found <= 0 || !S_ISDIR(p.st.st_mode))
-        return found < 0 ? -1 : 0;
+    if (found <= 0)
+        return found;
+    if (p.link.len || !S_ISDIR(p.st.st_mode))
+        return add(r, folder, e); /* what stands there is given when its turn comes */
     int fd = open_inside(r, folder, O_RDONLY | O_DIRECTORY);
     DIR *d = fd < 0 ? NULL : fdopendir(fd);
     if (!d) {

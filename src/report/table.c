@@ -57,7 +57,7 @@ static void put_clean(struct buf *out, str s)
     }
 }
 
-static void put_line(struct buf *out, const str cell[COLUMNS], const size_t width[COLUMNS])
+static void put_line(struct buf *out, const str cell[COLUMNS], const size_t width[COLUMNS], str mark)
 {
     for (size_t i = 0; i < COLUMNS; i++) {
         put_clean(out, cell[i]);
@@ -66,6 +66,7 @@ static void put_line(struct buf *out, const str cell[COLUMNS], const size_t widt
         if (i + 1 < COLUMNS && cell[i].len >= width[i] + 2)
             buf_char(out, ' ');
     }
+    buf_str(out, mark);
     buf_char(out, '\n');
 }
 
@@ -83,10 +84,10 @@ static void findings(const struct report *r, const struct row *rows, struct buf 
             if (cell[k].len > width[k])
                 width[k] = cell[k].len < WIDTH_MAX ? cell[k].len : WIDTH_MAX;
     }
-    put_line(out, head, width);
+    put_line(out, head, width, STR(""));
     for (size_t i = 0; i < r->match.finding_count; i++) {
         cells(&rows[i], cell);
-        put_line(out, cell, width);
+        put_line(out, cell, width, rows[i].finding->uncertain ? STR(" ?") : STR(""));
     }
     buf_char(out, '\n');
 }
@@ -138,15 +139,18 @@ static void heading(const struct report *r, struct buf *out)
 
 static void summary(const struct report *r, struct buf *out)
 {
-    size_t count[SEVERITIES] = { 0 }, fixed = 0, n = r->match.finding_count;
+    size_t count[SEVERITIES] = { 0 }, fixed = 0, uncertain = 0, n = r->match.finding_count;
     for (size_t i = 0; i < n; i++) {
         count[r->match.findings[i].severity]++;
         fixed += r->match.findings[i].fixed_version.len > 0;
+        uncertain += r->match.findings[i].uncertain;
     }
     if (r->coverage == COVERAGE_FULL || n) {
         buf_printf(out, "%zu finding%s", n, plural(n));
         if (n)
             buf_printf(out, ", %zu with a fix", fixed);
+        if (uncertain)
+            buf_printf(out, ", %zu uncertain (?: a version that does not follow its scheme)", uncertain);
         if (r->left_out)
             buf_printf(out, " (%zu more left out as asked)", r->left_out);
         const char *between = ": ";

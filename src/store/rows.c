@@ -30,10 +30,24 @@ int advisory_hash(const struct advisory *a, struct buf *work, uint8_t ret[CONTEN
     return 0;
 }
 
-/* A version outside the grammar has a key, but where it stands among the others is a guess. */
-static bool exact_key(const struct version_scheme *scheme, str version, struct version_key *ret)
+/* One bound of a range. Of a version outside the grammar the key up to there is sure, and its last byte stands for the rest
+ * (version.h): the bound then takes in all versions that begin alike. */
+static void bound(const struct version_scheme *scheme, str text, bool upper, struct version_key *buffer,
+                  str *ret, bool *uncertain)
 {
-    return scheme && scheme->exact(version) && scheme->key(version, ret);
+    if (!text.len)
+        return;
+    if (!scheme || !scheme->key(text, buffer)) {
+        *uncertain = true;
+        return;
+    }
+    if (!scheme->exact(text)) {
+        *uncertain = true;
+        buffer->len--;
+        if (upper)
+            buffer->bytes[buffer->len++] = 0xff;
+    }
+    *ret = version_key_view(buffer);
 }
 
 void range_keys(const struct affected_range *r, const struct version_scheme *scheme, struct range_keys *ret)
@@ -41,18 +55,8 @@ void range_keys(const struct affected_range *r, const struct version_scheme *sch
     ret->introduced = STR("");
     ret->fixed = version_key_max();
     ret->uncertain = false;
-    if (r->introduced.len) {
-        if (exact_key(scheme, r->introduced, &ret->introduced_buffer))
-            ret->introduced = version_key_view(&ret->introduced_buffer);
-        else
-            ret->uncertain = true;
-    }
-    if (r->fixed_version.len) {
-        if (exact_key(scheme, r->fixed_version, &ret->fixed_buffer))
-            ret->fixed = version_key_view(&ret->fixed_buffer);
-        else
-            ret->uncertain = true;
-    }
+    bound(scheme, r->introduced, false, &ret->introduced_buffer, &ret->introduced, &ret->uncertain);
+    bound(scheme, r->fixed_version, true, &ret->fixed_buffer, &ret->fixed, &ret->uncertain);
     if (r->negative && ret->uncertain)
         ret->fixed = STR("");
 }
@@ -60,7 +64,8 @@ void range_keys(const struct affected_range *r, const struct version_scheme *sch
 str installed_key(str kind, str version, struct version_key *buffer)
 {
     const struct version_scheme *scheme = version_scheme_by_name(kind);
-    return exact_key(scheme, version, buffer) ? version_key_view(buffer) : STR("");
+    return scheme && scheme->exact(version) && scheme->key(version, buffer) ? version_key_view(buffer)
+                                                                            : STR("");
 }
 
 void layer_pack(const struct layer_index *layer, const int64_t *sets, struct buf *ret)

@@ -13,7 +13,7 @@
 int advisory_hash(const struct advisory *a, struct buf *work, uint8_t ret[CONTENT_HASH], struct err *e);
 
 /* The bounds of a range as keys. Where a text is not exact (version.h), or the scheme is unknown, the range is a
- * candidate for every version (uncertain), and as a negative statement it covers none: what cannot be told
+ * candidate for every version that it does not exclude (uncertain), and as a negative statement it covers none: what cannot be told
  * must not hide a finding. */
 struct range_keys {
     str introduced, fixed; /* into the two below, or constant */

@@ -39,6 +39,7 @@ enum query {
     Q_SET_ADD,
     Q_SET_GET,
     Q_LAYER_FIND,
+    Q_LAYER_DIFF_ID,
     Q_LAYER_ADD,
     Q_POSTING_ADD,
     Q_IMAGE_FIND,

@@ -155,6 +155,8 @@ int sqlite_layer_put(struct store *store, const struct layer_index *layer, unsig
     int known = t ? layer_id(s, layer->digest, indexer, &id, e) : -1;
     if (known < 0 || (!known && layer_add(s, layer, indexer, e) < 0))
         return -1;
+    if (known && layer->diff_id.len && sqlite_run(s, e, Q_LAYER_DIFF_ID, "ib", id, layer->diff_id) < 0)
+        return -1;
     return sqlite_commit(&t, e);
 }
 

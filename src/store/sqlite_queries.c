@@ -131,6 +131,7 @@ const char *const sqlite_queries[QUERIES] = {
     [Q_SET_ADD] = "INSERT INTO package_set(hash, members) VALUES (?1, ?2)",
     [Q_SET_GET] = "SELECT members FROM package_set WHERE id = ?1",
     [Q_LAYER_FIND] = "SELECT id, size, diff_id, entries FROM layer WHERE digest = ?1 AND indexer = ?2",
+    [Q_LAYER_DIFF_ID] = "UPDATE layer SET diff_id = ?2 WHERE id = ?1 AND diff_id = x''",
     [Q_LAYER_ADD] = "INSERT INTO layer(digest, indexer, size, diff_id, entries) VALUES (?1, ?2, ?3, ?4, ?5)",
     [Q_POSTING_ADD] = "INSERT INTO posting VALUES (?1, ?2) ON CONFLICT DO NOTHING",
     [Q_IMAGE_FIND] =

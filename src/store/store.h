@@ -32,7 +32,7 @@ void store_freep(struct store **s);
 int store_layer_find(struct store *s, str digest, unsigned indexer, struct arena *arena,
                      struct layer_index **ret, struct err *e);
 int store_layer_put(struct store *s, const struct layer_index *layer, unsigned indexer,
-                    struct err *e); /* idempotent, one transaction */
+                    struct err *e); /* idempotent, one transaction; a known layer may gain its diff id */
 
 /* Stores the folded view of an image under (image->digest, indexer), replacing an older one; one transaction. The layers must be stored. */
 int store_image_put(struct store *s, const struct image_index *image, unsigned indexer, int64_t *ret_id,

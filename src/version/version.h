@@ -31,8 +31,8 @@ struct version_key {
 struct version_scheme {
     const char *name; /* "dpkg": stored, never changes */
     bool (*valid)(str v);
-    /* follows the scheme's grammar to its end; valid but not exact (apk: "1.7.5.-r1") has an order, but what
-     * follows from it is uncertain */
+    /* Follows the grammar to its end. Valid but not exact (apk: "1.7.5.-r1"): where it stands is a guess, and the last byte of
+     * its key stands for all that was not understood. */
     bool (*exact)(str v);
     int (*compare)(str a, str b);                /* -1, 0, 1; both must be valid */
     bool (*key)(str v, struct version_key *ret); /* false, and ret empty: invalid, or its key is too long */

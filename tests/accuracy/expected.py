@@ -207,6 +207,12 @@ def apk_exact(version):
     return BAD not in [kind for kind, _ in apk_tokens(version)]
 
 
+def apk_may_be_older(version, fixed):
+    """Outside the grammar: what follows is unknown, so a version that begins like `fixed` may be older."""
+    sure = apk_tokens(fixed)[:-1]
+    return apk_compare(version, fixed) < 0 or not apk_exact(fixed) and apk_tokens(version)[:len(sure)] == sure
+
+
 def apk_compare(a, b):
     for i, ((ka, ta), (kb, tb)) in enumerate(zip(apk_tokens(a), apk_tokens(b))):
         if ka != kb:
@@ -283,7 +289,7 @@ def alpine_findings(packages, branch, feeds):
     fixes = secdb_fixes(feeds, branch)
     for p in packages:
         for (origin, name), fixed in fixes.items():
-            if origin == p.source and (not apk_exact(p.version) or not apk_exact(fixed) or apk_compare(p.version, fixed) < 0):
+            if origin == p.source and (not apk_exact(p.version) or apk_may_be_older(p.version, fixed)):
                 yield Finding(p.name, p.version, p.source, p.source_version, name, fixed, "Unknown", "fixed")
 
 

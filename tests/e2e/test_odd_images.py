@@ -108,10 +108,18 @@ def test_links_inside_the_root(link, target, root, db):
 def test_folders_that_are_not_there_behind_a_link(root, db):
     """lib -> usr/lib, and no lib/apk: nothing is missing."""
     (root / "lib").symlink_to("usr/lib")
-    (root / "usr/lib/apk").write_bytes(b"a file")
     r = scan(db, root)
     assert found(r) == helpers.SMALL_DEBIAN_IDS
     assert r.code == 0
+
+
+def test_a_file_where_a_folder_may_be(root, db):
+    """What stands in the way of a package list may hide one."""
+    (root / "lib").symlink_to("usr/lib")
+    (root / "usr/lib/apk").write_bytes(b"a file")
+    r = scan(db, root)
+    assert found(r) == helpers.SMALL_DEBIAN_IDS
+    assert (r.code, r.json()["coverage"]) == (3, "none")
 
 
 @pytest.mark.parametrize("size", [9 * GIB, 256 * MIB + 1])

@@ -5,6 +5,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -180,3 +181,84 @@ def test_a_missing_image_makes_no_database(tmp_path):
 
 def test_reason_survives_a_long_name(db, tmp_path):
     assert_refused(scan(db, tmp_path / ("d" * 200) / ("e" * 200) / ("f" * 200)), "no such file")
+
+
+def test_a_repeated_name_does_not_hide_a_layer(db, tmp_path):
+    """In the old layout names come from the config alone: the second file must be read although it is called like the first."""
+    base, more = [("etc/os-release", mi.os_release()), ("var/lib/dpkg/status", b"")], [("var/lib/dpkg/status", mi.dpkg_status())]
+    text = mi.config([mi.tar(base)] * 2)
+    name = hashlib.sha256(text).hexdigest() + ".json"
+    data = mi.tar([("0/layer.tar", mi.tar(base)), ("1/layer.tar", mi.tar(more)), (name, text),
+                   ("manifest.json", mi.dump([{"Config": name, "Layers": ["0/layer.tar", "1/layer.tar"]}]))])
+    for codec in ("plain", "gzip"):
+        image = tmp_path / f"{codec}.tar"
+        image.write_bytes(mi.pack(data, codec))
+        fresh = tmp_path / f"{codec}.db"
+        assert_refused(scan(fresh, image), "layer 2", "uncompressed content is sha256:")
+
+
+def test_a_config_must_name_every_layer(db, tmp_path):
+    files = mi.docker_blobs_files(mi.debian_layers())
+    manifest = json.loads(files["manifest.json"])
+    config = json.loads(files[manifest[0]["Config"]])
+    config["rootfs"]["diff_ids"][0] = ""
+    text = mi.dump(config)
+    manifest[0]["Config"] = "blobs/sha256/" + mi.sha256(text)[7:]
+    image = tmp_path / "image.tar"
+    image.write_bytes(mi.tar(sorted((files | {manifest[0]["Config"]: text, "manifest.json": mi.dump(manifest)}).items())))
+    assert_refused(scan(db, image), "layer 1", "is not sha256")
+
+
+def test_a_layer_of_an_oci_image_is_not_read_for_ever(db, tmp_path):
+    """Its diff id is learned from the first archive that names it; from then on the file is not even needed."""
+    oci, archive = tmp_path / "oci.tar", tmp_path / "archive.tar"
+    oci.write_bytes(mi.archive(mi.debian_layers(), "oci", "gzip"))
+    archive.write_bytes(mi.archive(mi.debian_layers(), "docker-blobs", "gzip"))
+    assert scan(db, oci).code == 0
+    assert scan(db, archive).code == 0
+    with sqlite3.connect(db) as rows:
+        assert rows.execute("SELECT count(*) FROM layer WHERE diff_id = x''").fetchone() == (0,)
+    rows.close()
+
+
+@pytest.mark.parametrize("release,code", [("ID=postmarketos\nID_LIKE=alpine\nVERSION_ID=24.06\n", 3), ("ID=alpine\nVERSION_ID=3.20.3\n", 0)])
+def test_a_derivative_is_not_its_parent(release, code, db, tmp_path):
+    layer = [("etc/os-release", release.encode()), ("etc/alpine-release", b"3.20.3\n"),
+             ("lib/apk/db/installed", mi.apk_installed(mi.APK))]
+    image = tmp_path / "image.tar"
+    image.write_bytes(mi.archive([layer]))
+    assert scan(db, image).code == code
+
+
+@pytest.mark.parametrize("place", ["var", "var/lib/dpkg"])
+@pytest.mark.parametrize("make", ["file", "fifo"])
+def test_no_folder_where_one_is_wanted_is_not_clean(place, make, db, tmp_path):
+    root = tmp_path / "root"
+    (root / "etc").mkdir(parents=True)
+    (root / "etc/os-release").write_bytes(mi.os_release())
+    (root / place).parent.mkdir(parents=True, exist_ok=True)
+    if make == "fifo":
+        os.mkfifo(root / place)
+    else:
+        (root / place).write_bytes(b"text")
+    r = scan(db, root)
+    assert (r.code, r.json()["coverage"]) == (3, "none")
+
+
+def test_output_through_a_link_in_shared_memory(db, small_image):
+    """/dev/shm is a file system like others: links there have names to write to."""
+
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        real, link = os.path.join(folder, "real"), os.path.join(folder, "link")
+        open(real, "w").write("OLD")
+        os.symlink("real", link)
+        assert eclair("scan", "--db", db, "--format", "json", "--output", link, small_image).code == 0
+        assert helpers.ids(json.load(open(real))) == helpers.SMALL_DEBIAN_IDS
+        assert os.path.islink(link)
+
+
+def test_uncertain_findings_are_marked(db, tmp_path):
+    image = tmp_path / "image.tar"
+    image.write_bytes(mi.archive(mi.alpine_layers([("busybox", "1.36.1.-r2", "busybox")])))
+    r = eclair("scan", "--db", db, image)
+    assert b"1.36.1-r3 ?\n" in r.out and b"2 uncertain (?" in r.out
