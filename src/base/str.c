@@ -76,6 +76,11 @@ ptrdiff_t str_rfind(str s, char c)
     return at ? at - s.ptr : -1;
 }
 
+bool str_contains(str s, str part)
+{
+    return !part.len || (s.len && memmem(s.ptr, s.len, part.ptr, part.len));
+}
+
 /* Bytes that follow a lead byte, and the range of the first of them (RFC 3629 section 4). */
 static int utf8_lead(uint8_t c, uint8_t *low, uint8_t *high)
 {

@@ -32,7 +32,7 @@ const struct detector detector_apk_repositories = {
     .name = "apk-repositories",
     .version = 1,
     .paths = "etc/apk/repositories",
-    .priority =
-        1, /* but heard only when another file says Alpine: derivatives have this file too (index/pick.h) */
+    /* but heard only when another file says Alpine: derivatives have this file too (index/pick.h) */
+    .priority = 1,
     .scan = apk_repositories_scan,
 };

@@ -36,64 +36,32 @@ static const struct family {
 };
 #define FAMILIES (sizeof families / sizeof *families)
 
-struct release {
+static const struct {
     const char *codename, *version;
+} ubuntu_releases[] = {
+    { "noble", "24.04" },    { "jammy", "22.04" },    { "focal", "20.04" },   { "bionic", "18.04" },
+    { "xenial", "16.04" },   { "trusty", "14.04" },   { "precise", "12.04" }, { "lucid", "10.04" },
+    { "resolute", "26.04" }, { "questing", "25.10" }, { "plucky", "25.04" },  { "oracular", "24.10" },
+    { "mantic", "23.10" },   { "lunar", "23.04" },    { "kinetic", "22.10" }, { "impish", "21.10" },
+    { "hirsute", "21.04" },  { "groovy", "20.10" },   { "eoan", "19.10" },    { "disco", "19.04" },
+    { "cosmic", "18.10" },   { "artful", "17.10" },   { "zesty", "17.04" },   { "yakkety", "16.10" },
+    { "wily", "15.10" },     { "vivid", "15.04" },    { "utopic", "14.10" },  { "saucy", "13.10" },
+    { "raring", "13.04" },   { "quantal", "12.10" },
 };
 
-static const struct release debian_releases[] = {
-    { "trixie", "13" },         { "bookworm", "12" },
-    { "bullseye", "11" },       { "buster", "10" },
-    { "stretch", "9" },         { "jessie", "8" },
-    { "wheezy", "7" },          { "squeeze", "6" },
-    { "lenny", "5" },           { "forky", "14" },
-    { "duke", "15" },           { "sid", "unstable" },
-    { "unstable", "unstable" }, { 0 },
-};
-
-static const struct release ubuntu_releases[] = {
-    { "noble", "24.04" },
-    { "jammy", "22.04" },
-    { "focal", "20.04" },
-    { "bionic", "18.04" },
-    { "xenial", "16.04" },
-    { "trusty", "14.04" },
-    { "precise", "12.04" },
-    { "lucid", "10.04" },
-    { "resolute", "26.04" },
-    { "questing", "25.10" },
-    { "plucky", "25.04" },
-    { "oracular", "24.10" },
-    { "mantic", "23.10" },
-    { "lunar", "23.04" },
-    { "kinetic", "22.10" },
-    { "impish", "21.10" },
-    { "hirsute", "21.04" },
-    { "groovy", "20.10" },
-    { "eoan", "19.10" },
-    { "disco", "19.04" },
-    { "cosmic", "18.10" },
-    { "artful", "17.10" },
-    { "zesty", "17.04" },
-    { "yakkety", "16.10" },
-    { "wily", "15.10" },
-    { "vivid", "15.04" },
-    { "utopic", "14.10" },
-    { "saucy", "13.10" },
-    { "raring", "13.04" },
-    { "quantal", "12.10" },
-    { 0 },
-};
-
-static str find_release(const struct release *r, str codename)
+str debian_version(str codename)
 {
-    for (; r->codename; r++)
-        if (str_eq(str_from(r->codename), codename))
-            return str_from(r->version);
-    return (str){ 0 };
+    const struct debian_release *r = debian_release(codename);
+    return r ? str_skip(str_from(r->namespace), STR("debian:").len) : (str){ 0 };
 }
 
-str debian_version(str codename) { return find_release(debian_releases, codename); }
-str ubuntu_version(str codename) { return find_release(ubuntu_releases, codename); }
+str ubuntu_version(str codename)
+{
+    for (size_t i = 0; i < sizeof ubuntu_releases / sizeof *ubuntu_releases; i++)
+        if (str_eq(codename, str_from(ubuntu_releases[i].codename)))
+            return str_from(ubuntu_releases[i].version);
+    return (str){ 0 };
+}
 
 static size_t digits(str s)
 {
@@ -113,14 +81,12 @@ static str minor(str v)
     return str_head(v, n && more ? n + 1 + more : n);
 }
 
-static bool contains(str s, str what) { return s.len && memmem(s.ptr, s.len, what.ptr, what.len); }
-
 /* A development snapshot ("3.21_alpha20240807", or only its date) is edge; a release candidate ("3.21.0_rc1") is
  * already on its branch. */
 static str alpine(struct arena *a, str v)
 {
     bool date = v.len == 8 && digits(v) == 8;
-    if (date || str_eq(v, STR("edge")) || contains(v, STR("_alpha")))
+    if (date || str_eq(v, STR("edge")) || str_contains(v, STR("_alpha")))
         return STR("edge");
     str branch = minor(v);
     return str_find(branch, '.') < 0 ? (str){ 0 } : arena_printf(a, "v" STR_FMT, STR_ARG(branch));

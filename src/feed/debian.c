@@ -6,22 +6,13 @@
 #include "base/cleanup.h"
 #include "codec/json.h"
 #include "feed/feed.h"
+#include "model/distribution.h"
 #include "model/package.h"
 
 #define TRACKER         "https://security-tracker.debian.org"
 #define RELEASES_MAX    64
 #define SHOWN           100 /* bytes of a name in an error: the reason must fit too */
 #define DESCRIPTION_MAX ((size_t)64 << 10)
-
-/* Only these names are known: the tracker itself gives codenames alone. */
-static const struct release {
-    const char *codename, *namespace;
-} releases[] = {
-    { "squeeze", "debian:6" },   { "wheezy", "debian:7" },     { "jessie", "debian:8" },
-    { "stretch", "debian:9" },   { "buster", "debian:10" },    { "bullseye", "debian:11" },
-    { "bookworm", "debian:12" }, { "trixie", "debian:13" },    { "forky", "debian:14" },
-    { "duke", "debian:15" },     { "sid", "debian:unstable" },
-};
 
 static const struct urgency {
     const char *name;
@@ -172,7 +163,7 @@ static void add_range(struct tracker *t, str namespace, const struct statement *
         range->fixed_version = fixed;
 }
 
-static int read_release(struct tracker *t, const struct release *release, struct err *e)
+static int read_release(struct tracker *t, const struct debian_release *release, struct err *e)
 {
     if (t->range_count == RELEASES_MAX)
         return err_set(e, ERR_LIMIT, "more than %d releases", RELEASES_MAX);
@@ -184,14 +175,6 @@ static int read_release(struct tracker *t, const struct release *release, struct
     return 0;
 }
 
-static const struct release *release_of(str codename)
-{
-    for (size_t i = 0; i < sizeof releases / sizeof *releases; i++)
-        if (str_eq(codename, str_from(releases[i].codename)))
-            return &releases[i];
-    return NULL;
-}
-
 static int read_releases(struct tracker *t, struct err *e)
 {
     t->range_count = 0;
@@ -200,7 +183,7 @@ static int read_releases(struct tracker *t, struct err *e)
     str key;
     int r;
     while ((r = json_key(t->json, &key, e)) > 0) {
-        const struct release *release = release_of(key);
+        const struct debian_release *release = debian_release(key);
         if (!release && json_skip(t->json, e) < 0)
             return -1;
         if (release && read_release(t, release, e) < 0)

@@ -32,29 +32,30 @@ static str promised_digest(struct reading *r, str path)
     return digest_valid(digest) ? digest : STR("");
 }
 
-static int check_digest(str path, str content, str want, struct err *e)
+static int digest_of(struct reading *r, str content, str *ret, struct err *e)
 {
     uint8_t raw[32];
     char hex[65];
-    if (!want.len)
-        return 0;
     if (sha256_of(content.ptr, content.len, raw, e) < 0)
         return -1;
     hex_encode(raw, sizeof raw, hex);
-    if (str_eq(str_skip(want, 7), str_from(hex)))
-        return 0;
-    return err_set(e, ERR_DIGEST, STR_FMT ": content is sha256:%s, but it is named " STR_FMT, STR_ARG(path),
-                   hex, STR_ARG(want));
+    *ret = arena_printf(r->arena, "sha256:%s", hex);
+    return ret->len ? 0 : err_set(e, ERR_OOM, "manifest");
 }
 
-static int read_file(struct reading *r, str path, str digest, str *ret, struct err *e)
+/* The whole file; *digest is what it should be, or empty, and becomes what it is. */
+static int read_file(struct reading *r, str path, str *digest, str *ret, struct err *e)
 {
+    str want = *digest;
     int found = r->files->read(r->files, path, r->arena, ret, e);
-    if (found < 0)
+    if (found <= 0)
+        return found < 0 ? -1 : err_set(e, ERR_NOT_FOUND, STR_FMT ": not in the image", STR_ARG(path));
+    if (digest_of(r, *ret, digest, e) < 0)
         return -1;
-    if (!found)
-        return err_set(e, ERR_NOT_FOUND, STR_FMT ": not in the image", STR_ARG(path));
-    return check_digest(path, *ret, digest, e);
+    if (!want.len || str_eq(want, *digest))
+        return 0;
+    return err_set(e, ERR_DIGEST, STR_FMT ": content is " STR_FMT ", but it is named " STR_FMT, STR_ARG(path),
+                   STR_ARG(*digest), STR_ARG(want));
 }
 
 struct document { /* a small JSON file being read */
@@ -180,13 +181,37 @@ static int saved_first(struct reading *r, struct json *j, struct saved *s, size_
     return more;
 }
 
+static int name_layers(struct reading *r, const struct saved *s, const struct strings *diff_ids,
+                       struct err *e)
+{
+    struct image_layer *layers = arena_array(r->arena, struct image_layer, s->layers.count + 1);
+    if (!layers)
+        return err_set(e, ERR_OOM, "manifest");
+    for (size_t i = 0; i < s->layers.count; i++) {
+        struct image_layer *l = &layers[i];
+        l->path = s->layers.at[i];
+        l->diff_id = diff_ids->at[i];
+        l->digest = str_starts(l->path, STR("blobs/sha256/")) ? promised_digest(r, l->path) : STR("");
+        l->by_diff_id = !l->digest.len;
+        if (l->by_diff_id)
+            l->digest = l->diff_id;
+        if (!digest_valid(l->diff_id))
+            return err_set(e, ERR_UNSUPPORTED, STR_FMT ": layer %zu: digest '" STR_FMT "' is not sha256",
+                           STR_ARG(s->config), i + 1, STR_ARG(l->diff_id));
+    }
+    r->ret->layers = layers;
+    r->ret->layer_count = s->layers.count;
+    return 0;
+}
+
 static int saved_layers(struct reading *r, const struct saved *s, struct err *e)
 {
-    str content, wanted = promised_digest(r, s->config);
+    str content;
     struct strings diff_ids = { 0 };
     if (!s->config.len)
         return err_set(e, ERR_FORMAT, "manifest.json: no Config");
-    if (read_file(r, s->config, wanted, &content, e) < 0)
+    r->ret->digest = promised_digest(r, s->config);
+    if (read_file(r, s->config, &r->ret->digest, &content, e) < 0)
         return -1;
     CLEANUP(document_done) struct document d = { 0 };
     if (document_open(&d, s->config, content, e) < 0 ||
@@ -199,29 +224,7 @@ static int saved_layers(struct reading *r, const struct saved *s, struct err *e)
     if (diff_ids.count != s->layers.count)
         return err_set(e, ERR_FORMAT, STR_FMT ": %zu diff ids, but manifest.json lists %zu layers",
                        STR_ARG(s->config), diff_ids.count, s->layers.count);
-    r->ret->layers = arena_array(r->arena, struct image_layer, s->layers.count + 1);
-    if (!r->ret->layers)
-        return err_set(e, ERR_OOM, "manifest");
-    for (size_t i = 0; i < s->layers.count; i++) {
-        struct image_layer *l = &r->ret->layers[i];
-        l->path = s->layers.at[i];
-        l->digest = str_starts(l->path, STR("blobs/sha256/")) ? promised_digest(r, l->path) : STR("");
-        l->by_diff_id = !l->digest.len;
-        l->diff_id = diff_ids.at[i];
-        if (l->by_diff_id)
-            l->digest = l->diff_id;
-        if (!digest_valid(l->diff_id))
-            return err_set(e, ERR_UNSUPPORTED, STR_FMT ": layer %zu: digest '" STR_FMT "' is not sha256",
-                           STR_ARG(s->config), i + 1, STR_ARG(l->diff_id));
-    }
-    r->ret->layer_count = s->layers.count;
-    uint8_t raw[32];
-    char hex[65];
-    if (sha256_of(content.ptr, content.len, raw, e) < 0)
-        return -1;
-    hex_encode(raw, sizeof raw, hex);
-    r->ret->digest = arena_printf(r->arena, "sha256:%s", hex);
-    return 0;
+    return name_layers(r, s, &diff_ids, e);
 }
 
 static int read_docker(struct reading *r, str content, struct err *e)
@@ -376,14 +379,6 @@ static const struct descriptor *choose(struct reading *r, const struct descripto
     return ours ? ours : first;
 }
 
-static bool contains(str s, str part)
-{
-    for (; s.len >= part.len; s = str_skip(s, 1))
-        if (str_starts(s, part))
-            return true;
-    return false;
-}
-
 static int oci_layers(struct reading *r, str path, const struct descriptors *layers, struct err *e)
 {
     r->ret->layers = arena_array(r->arena, struct image_layer, layers->count + 1);
@@ -391,7 +386,7 @@ static int oci_layers(struct reading *r, str path, const struct descriptors *lay
         return err_set(e, ERR_OOM, "manifest");
     for (size_t i = 0; i < layers->count; i++) {
         str type = layers->at[i].media_type;
-        if (type.len && !contains(type, STR("layer")) && !contains(type, STR("rootfs")))
+        if (type.len && !str_contains(type, STR("layer")) && !str_contains(type, STR("rootfs")))
             return err_set(e, ERR_UNSUPPORTED, STR_FMT ": layer %zu is '" STR_FMT "': not an image of files",
                            STR_ARG(path), i + 1, STR_ARG(type));
         r->ret->layers[i] = (struct image_layer){ .path = blob_path(r, layers->at[i].digest),
@@ -420,7 +415,7 @@ static int read_oci(struct reading *r, str content, struct err *e)
             return err_set(e, ERR_FORMAT, STR_FMT ": names no image", STR_ARG(path));
         digest = next->digest;
         path = blob_path(r, digest);
-        if (read_file(r, path, digest, &content, e) < 0)
+        if (read_file(r, path, &digest, &content, e) < 0)
             return -1;
     }
     return err_set(e, ERR_LIMIT, "index.json: indexes nested more than %d deep", NESTING_MAX);

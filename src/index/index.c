@@ -27,7 +27,7 @@ struct layer_job {
     struct layer_builder builder;
     struct err err;
     bool known, done;
-    size_t twin; /* index + 1 of the first layer with the same digest, if that is another one */
+    size_t twin; /* index + 1 of the first layer that is the same file, if that is another one */
 };
 
 struct indexing {
@@ -62,6 +62,14 @@ static int wrong_digest(const char *what, const char *hex, str want, const struc
                    STR_ARG(want), failure->kind ? ": " : "", failure->kind ? failure->text : "");
 }
 
+/* What must be hashed to believe a layer: the diff id only where it is the only name, or a second one. */
+static unsigned char hashes_of(const struct image_layer *ref)
+{
+    if (ref->by_diff_id)
+        return HASH_DIFF;
+    return ref->diff_id.len && !str_eq(ref->diff_id, ref->digest) ? HASH_STORED | HASH_DIFF : HASH_STORED;
+}
+
 /* Are these the bytes that the image names? Gives the layer its name. */
 static int check_layer(struct layer_builder *b, const struct image_layer *ref, struct err *e)
 {
@@ -76,19 +84,10 @@ static int check_layer(struct layer_builder *b, const struct image_layer *ref, s
     }
     if (!ref->by_diff_id && !*sums->stored)
         return err_set(e, ERR_CAGE, "worker sent no digest");
-    bool checks_diff = ref->by_diff_id || (ref->diff_id.len && !str_eq(ref->diff_id, ref->digest));
-    if (checks_diff && !is_digest(ref->diff_id.len ? ref->diff_id : ref->digest, sums->diff))
+    if ((hashes_of(ref) & HASH_DIFF) && !is_digest(ref->diff_id, sums->diff))
         return wrong_digest("uncompressed content", sums->diff, ref->diff_id, &b->failure, e);
     b->layer.digest = ref->digest;
     return 0;
-}
-
-/* What must be hashed to believe a layer: the diff id only where it is the only name, or a second one. */
-static char hashes_of(const struct image_layer *ref)
-{
-    if (ref->by_diff_id)
-        return HASH_DIFF;
-    return ref->diff_id.len && !str_eq(ref->diff_id, ref->digest) ? HASH_STORED | HASH_DIFF : HASH_STORED;
 }
 
 static int read_layer(struct indexing *x, struct layer_job *j, struct err *e)
@@ -101,7 +100,7 @@ static int read_layer(struct indexing *x, struct layer_job *j, struct err *e)
     j->builder.arena = j->arena = arena_new(LAYER_MEMORY_MAX);
     if (!j->arena)
         return err_set(e, ERR_OOM, "arena");
-    char params = hashes_of(j->ref);
+    unsigned char params = hashes_of(j->ref);
     if (cage_run(x->cage, &index_layer_task, str_of(&params, 1), &in, on_frame, j, NULL, e) < 0)
         return -1;
     return check_layer(&j->builder, j->ref, e);

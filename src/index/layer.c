@@ -4,26 +4,27 @@
 #include "codec/pack.h"
 #include "detect/detector.h"
 #include "image/tar.h"
+#include "index/walk.h"
 
 #define ENTRIES_MAX  100000
 #define PACKAGES_MAX 100000
 
 /* ---- the worker's side ---- */
 
-struct walk {
+struct visit {
     struct frame_writer *out;
     struct buf body;    /* of the frame being made */
     struct buf content; /* of the wanted file being read */
     size_t entries;
 };
 
-static void walk_done(struct walk *w)
+static void visit_done(struct visit *w)
 {
     buf_done(&w->body);
     buf_done(&w->content);
 }
 
-static int put_body(struct walk *w, unsigned type, struct err *e)
+static int put_body(struct visit *w, unsigned type, struct err *e)
 {
     if (w->body.failed)
         return err_set(e, ERR_OOM, "frame");
@@ -32,7 +33,7 @@ static int put_body(struct walk *w, unsigned type, struct err *e)
     return r;
 }
 
-static int put_entry(struct walk *w, const struct layer_entry *x, struct err *e)
+static int put_entry(struct visit *w, const struct layer_entry *x, struct err *e)
 {
     if (++w->entries > ENTRIES_MAX)
         return err_set(e, ERR_LIMIT, "more than %d files, links and whiteouts that concern package databases",
@@ -49,7 +50,7 @@ static int put_entry(struct walk *w, const struct layer_entry *x, struct err *e)
     return put_body(w, INDEX_ENTRY, e);
 }
 
-static int put_packages(struct walk *w, const struct detected *d, struct err *e)
+static int put_packages(struct visit *w, const struct detected *d, struct err *e)
 {
     for (size_t i = 0; i < d->package_count; i++) {
         const struct package *p = &d->packages[i];
@@ -64,7 +65,7 @@ static int put_packages(struct walk *w, const struct detected *d, struct err *e)
     return 0;
 }
 
-static int read_wanted(struct walk *w, struct tar *tar, const struct tar_member *m, struct err *e)
+static int read_wanted(struct visit *w, struct tar *tar, const struct tar_member *m, struct err *e)
 {
     str chunk;
     int r;
@@ -82,13 +83,13 @@ static int read_wanted(struct walk *w, struct tar *tar, const struct tar_member 
 }
 
 /* Most wanted files are small and rare, but a package database can be large: its memory is given back. */
-static void trim_content(struct walk *w)
+static void trim_content(struct visit *w)
 {
     if (w->content.cap > ((size_t)1 << 20))
         buf_done(&w->content);
 }
 
-static int wanted_file(struct walk *w, struct tar *tar, const struct tar_member *m, const struct detector *d,
+static int wanted_file(struct visit *w, struct tar *tar, const struct tar_member *m, const struct detector *d,
                        struct err *e)
 {
     CLEANUP(arena_freep) struct arena *arena = arena_new(0);
@@ -114,18 +115,12 @@ static int wanted_file(struct walk *w, struct tar *tar, const struct tar_member 
     return 0;
 }
 
-static str parent_of(str path)
-{
-    ptrdiff_t slash = str_rfind(path, '/');
-    return slash < 0 ? STR("") : str_head(path, (size_t)slash);
-}
-
 static str base_of(str path) { return str_skip(path, (size_t)(str_rfind(path, '/') + 1)); }
 
 /* ".wh." names: OCI image-spec layer.md "Whiteouts"; other ".wh..wh." names are AUFS's own bookkeeping. */
-static int whiteout(struct walk *w, str path, struct err *e)
+static int whiteout(struct visit *w, str path, struct err *e)
 {
-    str base = base_of(path), parent = parent_of(path);
+    str base = base_of(path), parent = path_parent(path);
     if (str_eq(base, STR(".wh..wh..opq"))) {
         struct layer_entry x = { .kind = ENTRY_OPAQUE, .path = parent };
         return detector_wants_below(parent) || !parent.len ? put_entry(w, &x, e) : 0;
@@ -144,7 +139,7 @@ static int whiteout(struct walk *w, str path, struct err *e)
     return detector_wants_below(x.path) ? put_entry(w, &x, e) : 0;
 }
 
-static int member(struct walk *w, struct tar *tar, const struct tar_member *m, struct err *e)
+static int member(struct visit *w, struct tar *tar, const struct tar_member *m, struct err *e)
 {
     if (m->escapes || !m->path.len)
         return 0;
@@ -176,7 +171,7 @@ static int member(struct walk *w, struct tar *tar, const struct tar_member *m, s
 
 static int walk_tar(struct stream *plain, struct frame_writer *out, struct err *e)
 {
-    CLEANUP(walk_done) struct walk w = { .out = out, .content = { .max = DETECT_FILE_MAX } };
+    CLEANUP(visit_done) struct visit w = { .out = out, .content = { .max = DETECT_FILE_MAX } };
     CLEANUP(tar_freep) struct tar *tar = tar_new(plain, NULL, e);
     if (!tar)
         return -1;

@@ -16,6 +16,7 @@
 #include <limits.h>
 
 /* Two seconds at most; 700,000 ordinary files fit. */
+/* Two seconds at most; 700,000 ordinary files fit. */
 #define PATHS_WORK_MAX ((size_t)256 << 20)
 
 struct node {

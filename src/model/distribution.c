@@ -26,3 +26,19 @@ str distribution_end_of_life(str namespace)
             return str_from(ends[i].date);
     return STR("");
 }
+
+static const struct debian_release releases[] = {
+    { "trixie", "debian:13" },         { "bookworm", "debian:12" }, { "bullseye", "debian:11" },
+    { "buster", "debian:10" },         { "stretch", "debian:9" },   { "jessie", "debian:8" },
+    { "wheezy", "debian:7" },          { "squeeze", "debian:6" },   { "lenny", "debian:5" },
+    { "forky", "debian:14" },          { "duke", "debian:15" },     { "sid", "debian:unstable" },
+    { "unstable", "debian:unstable" },
+};
+
+const struct debian_release *debian_release(str codename)
+{
+    for (size_t i = 0; i < sizeof releases / sizeof *releases; i++)
+        if (str_eq(codename, str_from(releases[i].codename)))
+            return &releases[i];
+    return NULL;
+}

@@ -11,3 +11,9 @@ struct distribution {
 
 /* The day after which its own feed may say nothing new: "2026-08-31"; empty when it is not known. */
 str distribution_end_of_life(str namespace);
+
+/* Debian's codenames, and "sid" and "unstable": who reads Debian's files and who reads its feed must agree on them. */
+struct debian_release {
+    const char *codename, *namespace; /* "bookworm", "debian:12" */
+};
+const struct debian_release *debian_release(str codename); /* NULL: not known */
