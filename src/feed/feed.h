@@ -18,11 +18,11 @@ struct advisory_sink {
 struct feed {
     const char *name; /* "debian": stored, and the first folder in a mirror */
     const char *base; /* default base URL, without trailing "/" */
-    const char *
-        documents; /* blank-separated paths below the base, also the names under which they are stored: "tracker/data/json" */
+    /* Blank-separated paths below the base, also the names under which they are stored: "tracker/data/json". */
+    const char *documents;
     bool may_lack; /* single documents may be missing (404) without that being an error */
-    unsigned
-        version; /* of the parser: raise it when the same bytes would now mean something else; then all documents are read again */
+    /* Of the parser: raise it when the same bytes would now mean something else; then all documents are read again. */
+    unsigned version;
     /* `document` is one of the names above. 0 when the whole document was well formed and complete. */
     int (*parse)(str document, struct stream *in, struct advisory_sink *sink, struct err *e);
 };

@@ -182,10 +182,12 @@ def mount_tmpfs():
 
 
 def test_full_disk(db, tmp_path, small_image):
-    """The real thing on a small tmpfs; where nobody may mount one, the test above speaks alone."""
+    """The real thing, on a small tmpfs."""
     prefix = mount_tmpfs()
+    if prefix is None and os.environ.get("CI"):
+        pytest.fail("no tmpfs may be mounted here")
     if prefix is None:
-        return
+        pytest.skip("no tmpfs may be mounted here: only the limit on file sizes was tried")
     big = big_mirror(tmp_path / "big")
     script = f"""
         set -e

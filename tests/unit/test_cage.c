@@ -87,6 +87,19 @@ static int run_flood(str params, struct stream *in, struct frame_writer *out, st
     return -1;
 }
 
+/* Takes memory until there is no more, and says how much that was. */
+static int run_hoard(str params, struct stream *in, struct frame_writer *out, struct buf *summary,
+                     struct err *e)
+{
+    size_t mib = 0;
+    (void)params, (void)in, (void)out, (void)e;
+    for (void *p; mib < 4096 && (p = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                                          -1, 0)) != MAP_FAILED;)
+        mib++;
+    buf_printf(summary, "%zu", mib);
+    return 0;
+}
+
 /* Reads the last and the first two bytes of the input, then asks for one byte too many. */
 static int run_random(str params, struct stream *in, struct frame_writer *out, struct buf *summary,
                       struct err *e)
@@ -108,8 +121,10 @@ static const struct cage_task task_escape = { .name = "escape", .run = run_escap
 static const struct cage_task task_spin = { .name = "spin", .run = run_spin };
 static const struct cage_task task_flood = { .name = "flood", .run = run_flood };
 static const struct cage_task task_random = { .name = "random", .run = run_random, .random_access = true };
-static const struct cage_task *const tasks[] = { &task_count, &task_fail,  &task_crash,  &task_escape,
-                                                 &task_spin,  &task_flood, &task_random, NULL };
+static const struct cage_task task_hoard = { .name = "hoard", .run = run_hoard };
+static const struct cage_task *const tasks[] = { &task_count,  &task_fail,  &task_crash,
+                                                 &task_escape, &task_spin,  &task_flood,
+                                                 &task_random, &task_hoard, NULL };
 
 /* ---- outside ---- */
 
@@ -133,7 +148,9 @@ static int start(void **state)
 {
     (void)state;
     struct err e = { 0 };
-    struct cage_limits limits = { .max_cpu_s = 1, .max_wall_s = 20, .max_output = 8 << 20 };
+    struct cage_limits limits = {
+        .max_memory = 64 << 20, .max_cpu_s = 1, .max_wall_s = 8, .max_output = 8 << 20
+    };
     cage = cage_new(tasks, &limits, &e);
     return cage ? 0 : -1;
 }
@@ -247,6 +264,38 @@ static void test_deaths(void **state)
     expect_failure(&task_flood, ERR_LIMIT, "bytes of results");
 }
 
+/* A giver that never gives and never ends: only the clock can end the job. */
+static void test_wall_limit(void **state)
+{
+    (void)state;
+    struct err e = { 0 };
+    int silent[2];
+    assert_int_equal(pipe(silent), 0);
+    struct cage_input in = { .fd = -1, .read = no_bytes, .wait = true, .wait_fd = silent[0] };
+    assert_int_equal(cage_run(cage, &task_count, STR(""), &in, NULL, NULL, NULL, &e), -1);
+    assert_int_equal(e.kind, ERR_LIMIT);
+    assert_string_equal(e.text, "took longer than 8 s");
+    close(silent[0]);
+    close(silent[1]);
+}
+
+/* Sanitizers need address space of their own: there the limit is off, and ./dev test runs this in a plain build too. */
+static void test_memory_limit(void **state)
+{
+    (void)state;
+    struct err e = { 0 };
+    struct cage_input in = empty();
+    CLEANUP(buf_done) struct buf summary = { 0 };
+    assert_int_equal(cage_run(cage, &task_hoard, STR(""), &in, NULL, NULL, &summary, &e), 0);
+    buf_char(&summary, '\0');
+    int mib = atoi(summary.ptr);
+#ifdef ECLAIR_SANITIZED
+    assert_int_equal(mib, 4096);
+#else
+    assert_in_range(mib, 32, 64);
+#endif
+}
+
 static void test_bars_hold(void **state)
 {
     (void)state;
@@ -280,7 +329,8 @@ int main(void)
         cmocka_unit_test(test_callback_input), cmocka_unit_test(test_file_input),
         cmocka_unit_test(test_random_access),  cmocka_unit_test(test_error_text_is_clean),
         cmocka_unit_test(test_deaths),         cmocka_unit_test(test_bars_hold),
-        cmocka_unit_test(test_many_threads),
+        cmocka_unit_test(test_many_threads),   cmocka_unit_test(test_wall_limit),
+        cmocka_unit_test(test_memory_limit),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
