@@ -1,30 +1,10 @@
-/* fuzz_dpkg.c - any bytes as a dpkg database. The first byte chooses between status and a file of status.d.
- */
-#include "base/cleanup.h"
-#include "detect/detector.h"
-
-#include <stdlib.h>
+/* fuzz_dpkg.c - any bytes as a dpkg database. The first byte chooses between status and a file of status.d. */
+#include "packages.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    str content = str_of(data, size);
     str path = size && data[0] == '#' ? STR("var/lib/dpkg/status.d/x") : STR("var/lib/dpkg/status");
-    CLEANUP(arena_freep) struct arena *arena = arena_new(64 << 20);
-    struct detected out = { .arena = arena };
-    struct err e = { 0 };
-    int r = detector_for(path)->scan(path, content, &out, &e);
-
-    if ((r < 0) != (e.kind != ERR_NONE) || out.package_count > size)
-        abort();
-    for (size_t i = 0; i < out.package_count; i++) {
-        const struct package *p = &out.packages[i];
-        if (!str_eq(p->kind, STR("dpkg")) || !p->name.len || !p->version.len || !p->source.len ||
-            !p->source_version.len)
-            abort();
-        if (p->name.len > PACKAGE_TEXT_MAX ||
-            (p->name.ptr >= content.ptr && p->name.ptr < content.ptr + size))
-            abort(); /* a view into the content would outlive it */
-    }
+    fuzz_packages(path, STR("dpkg"), str_of(data, size));
     return 0;
 }

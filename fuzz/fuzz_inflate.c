@@ -2,24 +2,11 @@
 #include "base/cleanup.h"
 #include "codec/inflate.h"
 #include "codec/sha256.h"
-
-struct pieces {
-    struct stream s;
-    str rest;
-    size_t step;
-};
-
-static int next(struct stream *s, str *ret, struct err *e)
-{
-    struct pieces *p = (struct pieces *)s;
-    *ret = str_head(p->rest, p->step);
-    p->rest = str_skip(p->rest, p->step);
-    return ret->len > 0;
-}
+#include "pieces.h"
 
 static int unpack(str bytes, size_t step, const char **name, char hex[65])
 {
-    struct pieces source = { { next, NULL }, bytes, step };
+    struct pieces source = { { pieces_next, NULL }, bytes, step };
     struct inflate_limits limits = { .max_out = 4 << 20, .max_window = 1 << 20 };
     struct err e = { 0 };
     CLEANUP(stream_freep) struct stream *plain = stream_inflate(&source.s, &limits, name, &e);

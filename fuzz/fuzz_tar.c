@@ -2,20 +2,7 @@
 #include "base/cleanup.h"
 #include "codec/sha256.h"
 #include "image/tar.h"
-
-struct pieces {
-    struct stream s;
-    str rest;
-    size_t step;
-};
-
-static int next(struct stream *s, str *ret, struct err *e)
-{
-    struct pieces *p = (struct pieces *)s;
-    *ret = str_head(p->rest, p->step);
-    p->rest = str_skip(p->rest, p->step);
-    return ret->len > 0;
-}
+#include "pieces.h"
 
 static void check(const struct tar_member *m)
 {
@@ -50,7 +37,7 @@ static int read_some(struct tar *t, const struct tar_member *m, struct sha256 *s
 
 static int walk(str bytes, size_t step, char hex[65], struct err *e)
 {
-    struct pieces source = { { next, NULL }, bytes, step };
+    struct pieces source = { { pieces_next, NULL }, bytes, step };
     struct tar_limits limits = { .max_members = 1000, .max_path = 200 };
     CLEANUP(tar_freep) struct tar *t = tar_new(&source.s, &limits, e);
     CLEANUP(sha256_freep) struct sha256 *sum = sha256_new(e);
