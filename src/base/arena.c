@@ -28,29 +28,32 @@ struct arena *arena_new(size_t limit)
     return a;
 }
 
-/* A large piece gets a block of its own, so that the current one stays in use. */
+/* A large piece gets a block of its own, so that the current one stays in use; only that one is zeroed here. */
 static void *take_block(struct arena *a, size_t need)
 {
-    size_t size = need > BLOCK / 4 ? need : BLOCK;
+    bool shared = need <= BLOCK / 4;
+    size_t size = shared ? BLOCK : need;
     size_t total = sizeof(struct block) + size;
     if (a->limit && (total > a->limit || a->used > a->limit - total))
         return NULL;
-    struct block *b = calloc(1, total);
+    struct block *b = shared ? malloc(total) : calloc(1, total);
     if (!b)
         return NULL;
     b->size = size;
     b->next = a->blocks;
     a->blocks = b;
     a->used += total;
-    if (size == BLOCK) {
+    if (shared) {
         a->at = b->bytes + need;
         a->end = b->bytes + size;
     }
     return b->bytes;
 }
 
-void *arena_alloc(struct arena *a, size_t n, size_t size)
+/* Zeroed if it is large, else `*ret_dirty`: most of an arena is copies, which need not be zeroed first. */
+static void *alloc(struct arena *a, size_t n, size_t size, size_t *ret_dirty)
 {
+    *ret_dirty = 0;
     size_t need;
     if (a->failed || __builtin_mul_overflow(n, size, &need) || need > SIZE_MAX / 4) {
         a->failed = true;
@@ -62,19 +65,30 @@ void *arena_alloc(struct arena *a, size_t n, size_t size)
     if (a->at && need <= (size_t)(a->end - a->at)) {
         void *p = a->at;
         a->at += need;
+        *ret_dirty = need;
         return p;
     }
     void *p = take_block(a, need);
     if (!p)
         a->failed = true;
+    else if (need <= BLOCK / 4)
+        *ret_dirty = need;
     return p;
+}
+
+void *arena_alloc(struct arena *a, size_t n, size_t size)
+{
+    size_t dirty;
+    void *p = alloc(a, n, size, &dirty);
+    return dirty ? memset(p, 0, dirty) : p;
 }
 
 str arena_dup(struct arena *a, str s)
 {
     if (!s.len)
         return (str){ s.ptr ? "" : NULL, 0 };
-    char *p = arena_alloc(a, s.len, 1);
+    size_t dirty;
+    char *p = alloc(a, s.len, 1, &dirty);
     if (!p)
         return (str){ 0 };
     memcpy(p, s.ptr, s.len);

@@ -119,6 +119,8 @@ static const struct {
     [ERR_NEWER] = { "newer", 1 },
     [ERR_NETWORK] = { "network", 1 },
     [ERR_INTERNAL] = { "internal", 1 },
+    [ERR_DENIED] = { "denied", 1 },
+    [ERR_FILE_LIMIT] = { "file limit", 1 },
 };
 
 const char *err_kind_name(enum err_kind kind) { return kind < ERR_KINDS ? kinds[kind].name : "unknown"; }

@@ -25,6 +25,8 @@ enum err_kind {
     ERR_NEWER,       /* the database was written by a newer version */
     ERR_NETWORK,     /* a server did not answer, or not as it should */
     ERR_INTERNAL,    /* our own mistake */
+    ERR_DENIED,      /* a server does not let us in: wrong user or password */
+    ERR_FILE_LIMIT,  /* ERR_LIMIT of one file of an image: it is larger than what is read of one */
     ERR_KINDS
 };
 

@@ -55,10 +55,12 @@ int json_skip_rest(struct json *j, enum json_type seen,
                    struct err *e); /* over the rest of the value whose first event was seen */
 
 /* The writer: appends to a buf; commas and escapes are its business. Bytes that are not UTF-8 become U+FFFD.
- * `indent` > 0 gives one member a line. Ask buf.failed once at the end. */
+ * `indent` > 0 gives one member a line. `go`: escapes as Go's encoding/json does, with which Clair was written: < > & U+2028
+ * U+2029 as \u003c and so on. Ask buf.failed once at the end. */
 struct json_writer {
     struct buf *out;
     int indent;
+    bool go;
     unsigned depth;
     bool comma, after_key;
 };
@@ -67,6 +69,7 @@ void json_w_object_end(struct json_writer *w);
 void json_w_array(struct json_writer *w);
 void json_w_array_end(struct json_writer *w);
 void json_w_key(struct json_writer *w, const char *key);
+void json_w_key_str(struct json_writer *w, str key);
 void json_w_str(struct json_writer *w, str s);
 void json_w_str_or_null(struct json_writer *w, str s); /* null for an empty one */
 void json_w_int(struct json_writer *w, int64_t v);

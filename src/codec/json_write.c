@@ -1,5 +1,9 @@
 #include "codec/json.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 static void new_line(struct json_writer *w)
 {
     size_t n = (size_t)w->indent * w->depth;
@@ -55,61 +59,131 @@ static size_t rune_len(str s)
     return n <= s.len && str_utf8(str_head(s, n)) ? n : 0;
 }
 
-static size_t plain_len(str s)
+#define ALWAYS [0 ... 0x1f] = true, ['"'] = true, ['\\'] = true, [0x7f ... 0xff] = true
+
+#ifdef __SSE2__
+/* A bit for each of 16 bytes that cannot be written as it is. Compared as signed numbers, those from 0x80 on are below 0x20 too. */
+static unsigned special_bits(const char *p, bool go)
 {
-    static const bool special[256] = {
-        [0 ... 0x1f] = true, ['"'] = true, ['\\'] = true, [0x7f ... 0xff] = true
-    };
+    __m128i v = _mm_loadu_si128((const __m128i_u *)p);
+    __m128i stop =
+        _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20)), _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)));
+    stop = _mm_or_si128(stop, _mm_cmpeq_epi8(v, _mm_set1_epi8('"')));
+    stop = _mm_or_si128(stop, _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+    if (go) {
+        stop = _mm_or_si128(stop, _mm_cmpeq_epi8(v, _mm_set1_epi8('<')));
+        stop = _mm_or_si128(stop, _mm_cmpeq_epi8(v, _mm_set1_epi8('>')));
+        stop = _mm_or_si128(stop, _mm_cmpeq_epi8(v, _mm_set1_epi8('&')));
+    }
+    return (unsigned)_mm_movemask_epi8(stop);
+}
+#endif
+
+static size_t plain_len(str s, bool go)
+{
+    static const bool special[2][256] = { { ALWAYS }, { ALWAYS, ['<'] = true, ['>'] = true, ['&'] = true } };
+    const bool *stops = special[go];
     size_t n = 0;
-    while (n < s.len && !special[(uint8_t)s.ptr[n]])
+#ifdef __SSE2__
+    for (; n + 16 <= s.len; n += 16) {
+        unsigned bits = special_bits(s.ptr + n, go);
+        if (bits)
+            return n + (size_t)__builtin_ctz(bits);
+    }
+    if (s.len >= 16) { /* the last 16 again, for what is left */
+        unsigned bits = special_bits(s.ptr + s.len - 16, go) >> (16 - (s.len - n));
+        return bits ? n + (size_t)__builtin_ctz(bits) : s.len;
+    }
+#endif
+    while (n < s.len && !stops[(uint8_t)s.ptr[n]])
         n++;
     return n;
 }
 
-static void escape(struct buf *out, uint8_t c)
+static void escape(struct buf *out, uint8_t c, bool go)
 {
-    static const char names[0x20] = { ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r' };
-    char name = c < 0x20 ? names[c] : (char)c;
+    static const char names[128] = {
+        ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r', ['"'] = '"', ['\\'] = '\\'
+    };
+    char name = go && (c == '\b' || c == '\f') ? '\0' : names[c];
     if (name)
         buf_add(out, (char[]){ '\\', name }, 2);
     else
         buf_printf(out, "\\u%04x", c);
 }
 
-static void quoted(struct buf *out, str s)
+/* U+2028 and U+2029, which end a line in JavaScript. */
+static bool is_separator(str rune)
 {
+    return rune.len == 3 && (str_eq(rune, STR("\xe2\x80\xa8")) || str_eq(rune, STR("\xe2\x80\xa9")));
+}
+
+static void put_rune(struct buf *out, str rune, bool go)
+{
+    if (go && is_separator(rune))
+        buf_str(out, rune.ptr[2] == '\xa8' ? STR("\\u2028") : STR("\\u2029"));
+    else
+        buf_str(out, rune.len ? rune : STR("\xef\xbf\xbd"));
+}
+
+/* As a rule nothing is to be escaped: one reservation, one copy. */
+static bool quoted_plain(struct buf *out, str s, bool go, str tail)
+{
+    if (plain_len(s, go) < s.len)
+        return false;
+    char *p = buf_reserve(out, s.len + 2 + tail.len);
+    if (!p)
+        return true;
+    *p++ = '"';
+    if (s.len)
+        memcpy(p, s.ptr, s.len);
+    p[s.len] = '"';
+    memcpy(p + s.len + 1, tail.ptr, tail.len);
+    out->len += s.len + 2 + tail.len;
+    return true;
+}
+
+static void quoted(struct buf *out, str s, bool go)
+{
+    if (quoted_plain(out, s, go, STR("")))
+        return;
     buf_char(out, '"');
     while (s.len) {
-        size_t n = plain_len(s);
+        size_t n = plain_len(s, go);
         buf_str(out, str_head(s, n));
         s = str_skip(s, n);
         if (!s.len)
             break;
         uint8_t c = (uint8_t)s.ptr[0];
-        if (c < 0x20 || c == '"' || c == '\\') {
-            escape(out, c);
+        if (c < 0x7f) {
+            escape(out, c, go);
             s = str_skip(s, 1);
             continue;
         }
         n = rune_len(s);
-        buf_str(out, n ? str_head(s, n) : STR("\xef\xbf\xbd"));
+        put_rune(out, str_head(s, n), go);
         s = str_skip(s, n ? n : 1);
     }
     buf_char(out, '"');
 }
 
-void json_w_key(struct json_writer *w, const char *key)
+void json_w_key(struct json_writer *w, const char *key) { json_w_key_str(w, str_from(key)); }
+
+void json_w_key_str(struct json_writer *w, str key)
 {
+    str colon = w->indent > 0 ? STR(": ") : STR(":");
     before(w);
-    quoted(w->out, str_from(key));
-    buf_str(w->out, w->indent > 0 ? STR(": ") : STR(":"));
+    if (!quoted_plain(w->out, key, w->go, colon)) {
+        quoted(w->out, key, w->go);
+        buf_str(w->out, colon);
+    }
     w->after_key = true;
 }
 
 void json_w_str(struct json_writer *w, str s)
 {
     before(w);
-    quoted(w->out, s);
+    quoted(w->out, s, w->go);
 }
 
 static void word(struct json_writer *w, const char *text)

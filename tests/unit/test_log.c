@@ -1,0 +1,142 @@
+/* The lines of a server's log, read back from standard output. */
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/log.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+/* Standard output goes to a file while `run` runs; returns what was written. */
+static void capture(void (*run)(void), struct buf *ret)
+{
+    CLEANUP(fclosep) FILE *f = tmpfile();
+    assert_non_null(f);
+    fflush(stdout);
+    int old = dup(STDOUT_FILENO);
+    assert_true(old >= 0 && dup2(fileno(f), STDOUT_FILENO) >= 0);
+    run();
+    dup2(old, STDOUT_FILENO);
+    close(old);
+
+    char bytes[4096];
+    rewind(f);
+    for (size_t n; (n = fread(bytes, 1, sizeof bytes, f)) > 0;)
+        buf_add(ret, bytes, n);
+}
+
+static void one(void)
+{
+    log_line(LOG_WARNING, "src/a/file.c", 12, "a <b> & \"c\"",
+             (const struct log_field[]){
+                 LOG_TEXT("path", STR("\\\n\t\x01\x7f")), LOG_NUM("elapsed time", -5),
+                 LOG_TEXT("Description", STR("\xc3\xa9\xff\xed\xa0\x80\xe2\x80\xa8\xe2")) },
+             3);
+}
+
+static void test_line(void **state)
+{
+    (void)state;
+    static const char head[] =
+        "{\"Description\":\"\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\\u2028\xef\xbf\xbd\","
+        "\"Event\":\"a \\u003cb\\u003e \\u0026 \\\"c\\\"\",\"Level\":\"warning\","
+        "\"Location\":\"file.c:12\",\"Time\":\"2";
+    static const char tail[] = "\",\"elapsed time\":-5,\"path\":\"\\\\\\n\\t\\u0001\x7f\"}\n";
+    static const char form[] = "dddd-dd-dd dd:dd:dd.dddddd";
+    CLEANUP(buf_done) struct buf got = { 0 };
+    capture(one, &got);
+    assert_true(str_starts(buf_view(&got), str_from(head)));
+    assert_true(str_ends(buf_view(&got), str_from(tail)));
+    const char *when = got.ptr + sizeof head - 2;
+    assert_int_equal(got.len, sizeof head - 2 + sizeof form - 1 + sizeof tail - 1);
+    for (size_t i = 0; form[i]; i++)
+        assert_true(form[i] == 'd' ? when[i] >= '0' && when[i] <= '9' : when[i] == form[i]);
+}
+
+static void levels(void)
+{
+    log_debug("not told");
+    log_info("told", LOG_NUM("port", 6060));
+    log_set_level(LOG_ERROR);
+    log_warning("not told");
+    LOG(LOG_FATAL, "the end", LOG_TEXT("error", STR("none")));
+    log_set_level(LOG_INFO);
+}
+
+static void test_levels(void **state)
+{
+    (void)state;
+    CLEANUP(buf_done) struct buf got = { 0 };
+    capture(levels, &got);
+    str rest = buf_view(&got), first = str_line(&rest), second = str_line(&rest);
+    assert_true(
+        str_contains(first, STR("{\"Event\":\"told\",\"Level\":\"info\",\"Location\":\"test_log.c:")));
+    assert_true(str_ends(first, STR("\"port\":6060}")));
+    assert_true(str_contains(second, STR("\"Level\":\"fatal\"")) &&
+                str_ends(second, STR("\"error\":\"none\"}")));
+    assert_int_equal(rest.len, 0);
+}
+
+static void test_level_names(void **state)
+{
+    (void)state;
+    enum log_level l = LOG_INFO;
+    assert_true(log_level_parse(STR("PANIC"), &l) && l == LOG_FATAL);
+    assert_true(log_level_parse(STR("Warn"), &l) && l == LOG_WARNING);
+    assert_true(log_level_parse(STR("warning"), &l) && l == LOG_WARNING);
+    assert_true(log_level_parse(STR("debug"), &l) && l == LOG_DEBUG);
+    assert_false(log_level_parse(STR("verbose"), &l) || log_level_parse(STR(""), &l) ||
+                 log_level_parse(STR("inf"), &l));
+    assert_int_equal(l, LOG_DEBUG);
+}
+
+#define WRITERS 8
+#define LINES   50
+
+static void *write_lines(void *text)
+{
+    for (int i = 0; i < LINES; i++)
+        log_info("x", LOG_TEXT("text", str_from(text)));
+    return NULL;
+}
+
+static void many(void)
+{
+    static char texts[WRITERS][10000];
+    pthread_t threads[WRITERS];
+    for (int i = 0; i < WRITERS; i++) {
+        memset(texts[i], 'a' + i, sizeof texts[i] - 1);
+        assert_int_equal(pthread_create(&threads[i], NULL, write_lines, texts[i]), 0);
+    }
+    for (int i = 0; i < WRITERS; i++)
+        pthread_join(threads[i], NULL);
+}
+
+static void test_threads(void **state)
+{
+    (void)state;
+    CLEANUP(buf_done) struct buf got = { 0 };
+    capture(many, &got);
+    str rest = buf_view(&got);
+    unsigned n = 0;
+    for (; rest.len; n++) {
+        str line = str_line(&rest);
+        assert_true(line.len > 10000 && str_starts(line, STR("{\"Event\"")) && str_ends(line, STR("\"}")));
+        for (size_t i = line.len - 9000; i < line.len - 2; i++)
+            assert_int_equal(line.ptr[i], line.ptr[line.len - 3]);
+    }
+    assert_int_equal(n, WRITERS * LINES);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_line),
+        cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_level_names),
+        cmocka_unit_test(test_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
