@@ -4,11 +4,15 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
+#include <net/if.h>
+#include <strings.h>
+#include <sys/socket.h>
 
 #define QUEUE_MAX    (256u << 10)
 #define HEADERS_MAX  (64u << 10)
-#define REDIRECT_MAX 20L
+#define REDIRECT_MAX 20
 #define DRAIN_MAX    (64u << 10)
 #define DRAIN_MS     100
 
@@ -19,7 +23,11 @@ struct http_pool {
 struct http {
     CURLM *multi; /* of the pool */
     CURL *easy;
-    struct curl_slist *headers;
+    struct curl_slist *headers; /* given ones, then ours */
+    struct curl_slist *ours;    /* what any host may see */
+    char *url;                  /* the first one */
+    bool no_link_local, refused;
+    unsigned max_redirects;
     char text[CURL_ERROR_SIZE];
     unsigned idle_ms;
     struct http_head head;
@@ -133,7 +141,9 @@ static int fail(const struct http *h, struct err *e)
     if (h->head_bytes > HEADERS_MAX)
         return err_set(e, ERR_LIMIT, "more than %u bytes of headers", HEADERS_MAX);
     if (h->result == CURLE_TOO_MANY_REDIRECTS)
-        return err_set(e, ERR_LIMIT, "more than %ld redirects", REDIRECT_MAX);
+        return err_set(e, ERR_LIMIT, "more than %u redirects", h->max_redirects);
+    if (h->refused)
+        return err_set(e, ERR_NETWORK, "link-local addresses are refused");
     bool hopeless = h->result == CURLE_UNSUPPORTED_PROTOCOL || h->result == CURLE_URL_MALFORMAT;
     return err_set(e, hopeless ? ERR_UNSUPPORTED : ERR_NETWORK, "%s",
                    *h->text ? h->text : curl_easy_strerror(h->result));
@@ -198,56 +208,236 @@ static void fill_head(struct http *h)
     content_range(h);
 }
 
+/* ---- what is refused, and to whom nothing is told ---- */
+
+static bool link_local4(const uint8_t a[4]) { return a[0] == 169 && a[1] == 254; }
+
+static bool link_local6(const uint8_t a[16])
+{
+    static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff }, nat64[12] = { 0, 0x64, 0xff, 0x9b };
+    if (!memcmp(a, mapped, 12) || !memcmp(a, nat64, 12))
+        return link_local4(a + 12);
+    return a[0] == 0xfe && (a[1] & 0xc0) == 0x80;
+}
+
+static bool link_local_text(const char *address)
+{
+    uint8_t a[16];
+    char plain[INET6_ADDRSTRLEN + IF_NAMESIZE + 1];
+    snprintf(plain, sizeof plain, "%s", address);
+    plain[strcspn(plain, "%")] = '\0'; /* a zone */
+    if (inet_pton(AF_INET, plain, a) == 1)
+        return link_local4(a);
+    return inet_pton(AF_INET6, plain, a) == 1 && link_local6(a);
+}
+
+/* The address itself is looked at, because a name may lead anywhere. */
+static curl_socket_t on_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *a)
+{
+    struct http *h = ctx;
+    (void)purpose;
+    bool bad = false;
+    if (h->no_link_local && a->family == AF_INET)
+        bad = link_local4((const uint8_t *)&((const struct sockaddr_in *)&a->addr)->sin_addr);
+    else if (h->no_link_local && a->family == AF_INET6)
+        bad = link_local6(((const struct sockaddr_in6 *)(const void *)&a->addr)->sin6_addr.s6_addr);
+    h->refused |= bad;
+    return bad ? CURL_SOCKET_BAD : socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+}
+
+struct place {
+    char *scheme, *host, *port;
+};
+
+static void place_done(struct place *p)
+{
+    curl_free(p->scheme);
+    curl_free(p->host);
+    curl_free(p->port);
+}
+
+static bool place_of(const char *url, struct place *ret)
+{
+    CURLU *u = curl_url();
+    bool ok = u && !curl_url_set(u, CURLUPART_URL, url, CURLU_GUESS_SCHEME) &&
+              !curl_url_get(u, CURLUPART_SCHEME, &ret->scheme, 0) &&
+              !curl_url_get(u, CURLUPART_HOST, &ret->host, 0) &&
+              !curl_url_get(u, CURLUPART_PORT, &ret->port, CURLU_DEFAULT_PORT);
+    curl_url_cleanup(u);
+    return ok;
+}
+
+/* The same host and port, not less secret; from http to https the default ports are the same place. */
+static bool same_place(const char *from, const char *to)
+{
+    CLEANUP(place_done) struct place a = { 0 }, b = { 0 };
+    if (!place_of(from, &a) || !place_of(to, &b) || strcasecmp(a.host, b.host))
+        return false;
+    if (!strcmp(a.scheme, b.scheme))
+        return !strcmp(a.port, b.port);
+    return !strcmp(a.scheme, "http") && !strcmp(a.port, "80") && !strcmp(b.port, "443");
+}
+
+/* A proxy connects for us, so what the URL itself says is looked at too. */
+static bool link_local_url(const char *url)
+{
+    CLEANUP(place_done) struct place p = { 0 };
+    if (!place_of(url, &p))
+        return false;
+    str host = str_from(p.host);
+    if (str_starts(host, STR("[")))
+        host = str_skip(str_head(host, host.len - 1), 1);
+    char text[64];
+    snprintf(text, sizeof text, STR_FMT, STR_ARG(host));
+    return link_local_text(text);
+}
+
+/* Before each request, also of a connection that another transfer opened, and behind each redirect. */
+static int on_request(void *ctx, char *ip, char *local_ip, int port, int local_port)
+{
+    struct http *h = ctx;
+    const char *now = NULL;
+    (void)local_ip, (void)port, (void)local_port;
+    if (curl_easy_getinfo(h->easy, CURLINFO_EFFECTIVE_URL, &now) || !now)
+        return CURL_PREREQFUNC_ABORT;
+    if (h->no_link_local && (link_local_text(ip) || link_local_url(now))) {
+        h->refused = true;
+        return CURL_PREREQFUNC_ABORT;
+    }
+    if (!same_place(h->url, now) && curl_easy_setopt(h->easy, CURLOPT_HTTPHEADER, h->ours))
+        return CURL_PREREQFUNC_ABORT;
+    return CURL_PREREQFUNC_OK;
+}
+
+/* ---- a transfer is set up ---- */
+
+static bool append(struct curl_slist **list, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(*list, line);
+    if (longer)
+        *list = longer;
+    return longer;
+}
+
+/* libcurl takes "Name:" for "do not send it"; its word for an empty value is "Name;". */
+static bool add_given(struct http *h, const char *line)
+{
+    char empty[256];
+    str name = str_from(line), value = name;
+    name = str_cut(&value, ':');
+    if (str_trim(value).len || name.len + 2 > sizeof empty)
+        return append(&h->headers, line);
+    snprintf(empty, sizeof empty, STR_FMT ";", STR_ARG(name));
+    return append(&h->headers, empty);
+}
+
+/* Ours only take away what libcurl would add to a body on its own. */
 static bool add_headers(struct http *h, const char *const headers[])
 {
+    bool typed = false;
     for (; headers && *headers; headers++) {
-        struct curl_slist *longer = curl_slist_append(h->headers, *headers);
-        if (!longer)
+        typed |= !strncasecmp(*headers, "Content-Type:", 13);
+        if (!add_given(h, *headers))
             return false;
-        h->headers = longer;
     }
-    return true;
+    return append(&h->headers, "Expect:") && append(&h->ours, "Expect:") &&
+           append(&h->ours, "Content-Type:") && (typed || append(&h->headers, "Content-Type:"));
+}
+
+/* A line end in a value would be a header, or a request, of its own. */
+static int check_headers(const char *const headers[], struct err *e)
+{
+    for (; headers && *headers; headers++)
+        if (strpbrk(*headers, "\r\n"))
+            return err_set(e, ERR_FORMAT, "a header with a line end in it");
+    return 0;
+}
+
+static bool set_method(CURL *c, const struct http_options *o)
+{
+    bool body = o->body.ptr != NULL;
+    const char *method = o->method ? o->method : body ? "POST" : "GET";
+    if (!strcmp(method, "HEAD"))
+        return !curl_easy_setopt(c, CURLOPT_NOBODY, 1L);
+    if (body || !strcmp(method, "POST") || !strcmp(method, "PUT") || !strcmp(method, "PATCH")) {
+        if (curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)o->body.len) ||
+            curl_easy_setopt(c, CURLOPT_COPYPOSTFIELDS, body ? o->body.ptr : ""))
+            return false;
+        if (!strcmp(method, "POST")) /* libcurl knows what becomes of it behind a redirect */
+            return true;
+    }
+    return !strcmp(method, "GET") && !body ? true : !curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, method);
+}
+
+static bool set_options(struct http *h, const struct http_options *o)
+{
+    CURL *c = h->easy;
+    h->no_link_local = o->no_link_local;
+    h->max_redirects = o->max_redirects ? o->max_redirects : REDIRECT_MAX;
+    if (o->unix_socket && (curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, o->unix_socket) ||
+                           curl_easy_setopt(c, CURLOPT_PROXY, "")))
+        return false;
+    if (o->ca &&
+        (curl_easy_setopt(c, CURLOPT_CAINFO, o->ca) || curl_easy_setopt(c, CURLOPT_CAPATH, (char *)NULL)))
+        return false;
+    if ((o->cert && curl_easy_setopt(c, CURLOPT_SSLCERT, o->cert)) ||
+        (o->key && curl_easy_setopt(c, CURLOPT_SSLKEY, o->key)))
+        return false;
+    if (o->insecure &&
+        (curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 0L) || curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 0L)))
+        return false;
+    return set_method(c, o) &&
+           !curl_easy_setopt(c, CURLOPT_USERAGENT,
+                             o->user_agent ? o->user_agent : "eclair/" ECLAIR_VERSION) &&
+           !curl_easy_setopt(c, CURLOPT_MAXREDIRS, (long)h->max_redirects);
 }
 
 /* HTTP/1.1 only: one document at a time gains nothing from HTTP/2, whose windows buffer megabytes. */
-static bool set_up(struct http *h, const char *url, const struct http_limits *l)
+static bool set_up(struct http *h, const struct http_limits *l)
 {
     CURL *c = h->easy;
     long connect_ms = l && l->connect_ms ? (long)l->connect_ms : 10000;
     h->idle_ms = l && l->idle_ms ? l->idle_ms : 60000;
 
-    return !curl_easy_setopt(c, CURLOPT_URL, url) && !curl_easy_setopt(c, CURLOPT_ERRORBUFFER, h->text) &&
+    return !curl_easy_setopt(c, CURLOPT_URL, h->url) && !curl_easy_setopt(c, CURLOPT_ERRORBUFFER, h->text) &&
            !curl_easy_setopt(c, CURLOPT_HTTPHEADER, h->headers) &&
-           !curl_easy_setopt(c, CURLOPT_USERAGENT, "eclair/" ECLAIR_VERSION) &&
            !curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&
            !curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https") &&
            !curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, "http,https") &&
            !curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L) &&
-           !curl_easy_setopt(c, CURLOPT_MAXREDIRS, REDIRECT_MAX) &&
            !curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, connect_ms) &&
            !curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) &&
            !curl_easy_setopt(c, CURLOPT_BUFFERSIZE, 64L << 10) &&
            !curl_easy_setopt(c, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L) &&
+           !curl_easy_setopt(c, CURLOPT_OPENSOCKETFUNCTION, on_socket) &&
+           !curl_easy_setopt(c, CURLOPT_OPENSOCKETDATA, h) &&
+           !curl_easy_setopt(c, CURLOPT_PREREQFUNCTION, on_request) &&
+           !curl_easy_setopt(c, CURLOPT_PREREQDATA, h) &&
            !curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header) &&
            !curl_easy_setopt(c, CURLOPT_HEADERDATA, h) &&
            !curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body) &&
-           !curl_easy_setopt(c, CURLOPT_WRITEDATA, h) && !curl_easy_setopt(c, CURLOPT_PRIVATE, h) &&
-           !curl_multi_add_handle(h->multi, c);
+           !curl_easy_setopt(c, CURLOPT_WRITEDATA, h) && !curl_easy_setopt(c, CURLOPT_PRIVATE, h);
 }
 
-struct http *http_get(struct http_pool *pool, const char *url, const char *const headers[],
-                      const struct http_limits *limits, struct err *e)
+struct http *http_open(struct http_pool *pool, const char *url, const char *const headers[],
+                       const struct http_options *options, const struct http_limits *limits, struct err *e)
 {
+    static const struct http_options plain;
+    if (check_headers(headers, e) < 0)
+        return NULL;
     CLEANUP(http_freep) struct http *h = calloc(1, sizeof *h);
     if (h) {
         h->multi = pool->multi;
         h->easy = curl_easy_init();
+        h->url = strdup(url);
     }
-    if (!h || !h->easy || !add_headers(h, headers) || !set_up(h, url, limits)) {
+    if (!h || !h->easy || !h->url || !add_headers(h, headers) || !set_up(h, limits) ||
+        !set_options(h, options ? options : &plain) || curl_multi_add_handle(h->multi, h->easy)) {
         err_set(e, ERR_OOM, "out of memory");
         return NULL;
     }
-    if (pump(h, e) < 0 || (!h->body.len && h->result && fail(h, e) < 0)) {
+    h->refused = h->no_link_local && link_local_url(url); /* before a proxy is asked to go there */
+    if ((h->refused && fail(h, e) < 0) || pump(h, e) < 0 || (!h->body.len && h->result && fail(h, e) < 0)) {
         wrap_place(h, e);
         return NULL;
     }
@@ -255,6 +445,12 @@ struct http *http_get(struct http_pool *pool, const char *url, const char *const
     struct http *ret = h;
     h = NULL;
     return ret;
+}
+
+struct http *http_get(struct http_pool *pool, const char *url, const char *const headers[],
+                      const struct http_limits *limits, struct err *e)
+{
+    return http_open(pool, url, headers, NULL, limits, e);
 }
 
 const struct http_head *http_head(const struct http *h) { return &h->head; }
@@ -300,6 +496,8 @@ void http_freep(struct http **h)
         curl_multi_remove_handle((*h)->multi, (*h)->easy);
     curl_easy_cleanup((*h)->easy);
     curl_slist_free_all((*h)->headers);
+    curl_slist_free_all((*h)->ours);
+    free((*h)->url);
     buf_done(&(*h)->body);
     free(*h);
     *h = NULL;

@@ -1,5 +1,5 @@
 /*
- * http.h - one GET over HTTP or HTTPS, pulled in chunks.
+ * http.h - one request over HTTP or HTTPS, its answer pulled in chunks.
  *
  * Shape      http_get() waits for the head of the final response; http_read() gives the body as it lies there
  *            (no Accept-Encoding is sent). Redirects are followed, proxies come from the environment, both as
@@ -42,8 +42,22 @@ struct http_pool;
 struct http_pool *http_pool_new(struct err *e);
 void http_pool_freep(struct http_pool **p); /* after its transfers; NULL is fine */
 
+/* What is not a plain GET of a public place; all zero is one. */
+struct http_options {
+    const char *method;          /* NULL: GET, with a body POST */
+    str body;                    /* sent with its Content-Length; its type is one of the headers */
+    const char *user_agent;      /* NULL: "eclair/VERSION" */
+    const char *unix_socket;     /* path: connect there, whatever the URL's host */
+    const char *ca, *cert, *key; /* PEM files: authorities in place of the system's; our certificate */
+    bool insecure;               /* believe any certificate and name */
+    bool no_link_local;          /* refuse 169.254.0.0/16 and fe80::/10, when connecting (design.md 9) */
+    unsigned max_redirects;      /* 0: 20. Headers given go on to the same host only */
+};
+
 struct http;
-/* `headers`: "Name: value", ends with NULL. `limits` may be NULL. NULL on error. */
+struct http *http_open(struct http_pool *pool, const char *url, const char *const headers[],
+                       const struct http_options *options, const struct http_limits *limits, struct err *e);
+/* The same without options. `headers`: "Name: value" (ERR_FORMAT with a line end in it), ends with NULL. `limits` may be NULL. NULL on error. */
 struct http *http_get(struct http_pool *pool, const char *url, const char *const headers[],
                       const struct http_limits *limits, struct err *e);
 const struct http_head *http_head(const struct http *h);

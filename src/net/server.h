@@ -1,0 +1,92 @@
+/*
+ * server.h - an HTTP server that knows nothing of any API: a request in, a handler, a response out, whatever the protocol.
+ *
+ * Shape      The listener's own thread takes connections and hands them to the protocol (today HTTP/1.1 by libmicrohttpd; TLS and
+ *            HTTP/2 will be told apart there by their first bytes). When the head of a request is there, route() says which kind
+ *            of work it is; when its body is there too, handle() fills the response, on the loop itself (SERVE_NOW) or on one of
+ *            two bounded pools. A slow SERVE_LONG never delays the others.
+ * Ownership  A request and all its views live in its arena until handle() has returned and, if it is still there, its client was
+ *            answered. A client that vanishes, or whose time is up, does not stop handle(): its response is dropped.
+ * Bodies     Kept up to body_max; what follows is read and dropped (body_cut), up to BODY_DROP_MAX, then the connection is closed. All bodies together: 256 times body_max, else 503.
+ * Responses  Date is added. Up to 2048 bytes with Content-Length, else chunked (HTTP/1.0: until the connection closes), both after
+ *            gzip (spec/api-v1.md 1). A HEAD gets the headers alone.
+ * Limits     32 KiB of headers (431 beyond); connections; time without a byte; time until a request is complete. A full queue
+ *            answers 503 with Retry-After.
+ * Threads    handle() runs on many at once. All calls below belong to the thread that made the server.
+ */
+#pragma once
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+
+#define BODY_DROP_MAX ((size_t)8 << 20)
+
+enum service {
+    SERVE_NOW,  /* on the loop: must not block, nor compute for long */
+    SERVE_READ, /* short work: look-ups */
+    SERVE_LONG, /* work of seconds to minutes */
+};
+
+struct request {
+    str method; /* "GET" */
+    str path;   /* as sent, undecoded: "/v1/layers/sha256%3Aabc" */
+    str query;  /* as sent, without "?" */
+    str target; /* both, for logs */
+    str body;
+    bool body_cut; /* it was longer than body_max */
+    char peer[64]; /* "127.0.0.1:51312", "[::1]:51312" */
+    bool loopback; /* the peer is this machine */
+    struct arena *arena;
+    const void *route; /* what route() wants to remember; NULL before */
+    int64_t began_ns;  /* CLOCK_MONOTONIC */
+};
+/* The value of the first header of that name (any letter case); empty, and its ptr NULL, when it is not there. */
+str request_header(const struct request *r, const char *name);
+
+#define RESPONSE_HEADERS 16
+struct response {
+    unsigned status; /* 0: 500 */
+    struct {
+        const char *name;
+        str value;
+    } headers[RESPONSE_HEADERS];
+    size_t header_count;
+    struct buf body;
+    bool gzip; /* compress it, and say so */
+};
+/* Both views must live as long as the request: constants, or in its arena. More than RESPONSE_HEADERS are dropped. */
+void response_header(struct response *r, const char *name, str value);
+
+struct server_options { /* 0 = the default in brackets */
+    const char *
+        address; /* "0.0.0.0:6060", "[::1]:6060", "localhost:6060", ":6060" (all addresses, IPv4 and IPv6); port 0: any */
+    unsigned read_threads; /* [2 for each core] */
+    unsigned long_threads; /* [1 for each core] */
+    unsigned queue_max;    /* requests that wait for a pool, each [1024] */
+    unsigned connections;  /* at once [4096]; further ones wait to be accepted */
+    size_t body_max;       /* [1 MiB] */
+    int64_t timeout_ms;    /* from the complete head of a request to its answer [no limit] */
+    unsigned idle_ms;      /* without a byte, in whole seconds [60,000] */
+    unsigned receive_ms;   /* from the first byte of a request to its last [60,000] */
+};
+
+struct server_handler {
+    void *ctx;
+    enum service (*route)(void *ctx, struct request *r); /* body is not there yet; on the loop */
+    void (*handle)(void *ctx, struct request *r, struct response *ret);
+    /* timeout_ms has passed; on the loop, while handle() may still run: the arena is not to be used */
+    void (*timed_out)(void *ctx, const struct request *r, struct response *ret);
+    /* Once for each request that was routed: what its client was told (also 503 of a timeout or a full queue; 0: it was gone,
+     * or the server closed, before it was told anything). May be NULL. Any thread. */
+    void (*answered)(void *ctx, const struct request *r, unsigned status, int64_t elapsed_ns);
+};
+
+struct server;
+/* Binds and listens, but takes nobody in yet: "listen tcp :6060: bind: address already in use" (ERR_IO). */
+struct server *server_new(const struct server_options *o, const struct server_handler *h, struct err *e);
+unsigned server_port(const struct server *s);
+int server_start(struct server *s, struct err *e);
+/* Closes the listener at once and waits for running requests (those that have come whole), `wait_ms` at most (-1: as long as it takes), then closes all. */
+void server_stop(struct server *s, int64_t wait_ms);
+/* Stops it first, and waits for handlers that still run, however long: they use what is the caller's. NULL is fine. */
+void server_freep(struct server **s);

@@ -1,0 +1,153 @@
+/* One request and its answer, whatever the protocol. */
+#include "net/server_internal.h"
+
+#include "codec/gzip.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <time.h>
+
+#define ARENA_MAX ((size_t)256 << 20)
+
+int64_t clock_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* RFC 9112 3.2.2: a client may send the whole URL; path and query are what we serve. */
+static str without_authority(str target)
+{
+    static const char *const schemes[] = { "http://", "https://" };
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+        size_t n = strlen(schemes[i]);
+        if (target.len < n || strncasecmp(target.ptr, schemes[i], n))
+            continue;
+        str rest = str_skip(target, n);
+        size_t at = 0;
+        while (at < rest.len && rest.ptr[at] != '/' && rest.ptr[at] != '?')
+            at++;
+        return str_skip(rest, at);
+    }
+    return target;
+}
+
+struct exchange *exchange_new(struct server *s, const char *target, const char *peer, bool loopback)
+{
+    size_t n = strlen(target);
+    struct exchange *x = calloc(1, sizeof *x + n + 1);
+    struct arena *arena = x ? arena_new(ARENA_MAX) : NULL;
+    if (!arena) {
+        free(x);
+        return NULL;
+    }
+    memcpy(x->target, target, n + 1);
+    str rest = without_authority(str_of(x->target, n));
+    x->r.target = rest.len ? rest : STR("/");
+    rest = x->r.target;
+    x->r.path = str_cut(&rest, '?');
+    x->r.query = rest;
+    x->r.arena = arena;
+    x->r.loopback = loopback;
+    snprintf(x->r.peer, sizeof x->r.peer, "%s", peer);
+    x->body.max = s->o.body_max;
+    x->s = s;
+    x->refs = 1;
+    return x;
+}
+
+struct exchange *exchange_hold(struct exchange *x)
+{
+    __atomic_add_fetch(&x->refs, 1, __ATOMIC_RELAXED);
+    return x;
+}
+
+static void drop_body(struct exchange *x)
+{
+    __atomic_sub_fetch(&x->s->body_bytes, x->body.len, __ATOMIC_RELAXED);
+    buf_done(&x->body);
+}
+
+bool exchange_receive(struct exchange *x, str bytes)
+{
+    size_t room = x->starved ? 0 : x->s->o.body_max - x->body.len;
+    str kept = str_head(bytes, room);
+    if (kept.len < bytes.len) {
+        x->r.body_cut = true;
+        x->dropped += bytes.len - kept.len;
+    }
+    size_t before = x->body.len;
+    buf_str(&x->body, kept);
+    size_t all = __atomic_add_fetch(&x->s->body_bytes, x->body.len - before, __ATOMIC_RELAXED);
+    if (x->body.failed || all / BODIES_MAX >= x->s->o.body_max) {
+        x->starved = true;
+        drop_body(x);
+    }
+    return x->dropped <= BODY_DROP_MAX;
+}
+
+void exchange_drop(struct exchange *x)
+{
+    if (!x || __atomic_sub_fetch(&x->refs, 1, __ATOMIC_ACQ_REL))
+        return;
+    drop_body(x);
+    arena_freep(&x->r.arena);
+    response_done(&x->response);
+    free(x->headers);
+    free(x);
+}
+
+void exchange_run(struct exchange *x)
+{
+    x->s->h.handle(x->s->h.ctx, &x->r, &x->response);
+    response_finish(&x->response);
+}
+
+void exchange_told(struct exchange *x, unsigned status)
+{
+    if (x->answered || !x->routed)
+        return;
+    x->answered = true;
+    if (x->s->h.answered)
+        x->s->h.answered(x->s->h.ctx, &x->r, status, clock_ns() - x->r.began_ns);
+}
+
+str request_header(const struct request *r, const char *name)
+{
+    const struct exchange *x = (const struct exchange *)r;
+    size_t n = strlen(name);
+    for (size_t i = 0; i < x->header_count; i++)
+        if (x->headers[i].name.len == n && !strncasecmp(x->headers[i].name.ptr, name, n))
+            return x->headers[i].value;
+    return (str){ 0 };
+}
+
+void response_header(struct response *r, const char *name, str value)
+{
+    if (r->header_count == RESPONSE_HEADERS)
+        return;
+    r->headers[r->header_count].name = name;
+    r->headers[r->header_count++].value = value;
+}
+
+void response_done(struct response *r) { buf_done(&r->body); }
+
+void response_finish(struct response *r)
+{
+    if (r->gzip && !r->body.failed) {
+        struct buf packed = { 0 };
+        gzip_pack(buf_view(&r->body), &packed);
+        buf_done(&r->body);
+        r->body = packed;
+        response_header(r, "Content-Encoding", STR("gzip"));
+    }
+    if (r->body.failed) { /* half an answer is none */
+        r->status = 500;
+        r->header_count = 0;
+        buf_done(&r->body);
+    }
+    if (r->status < 200 || r->status > 599)
+        r->status = 500;
+}
