@@ -11,7 +11,7 @@ struct db_options {
 };
 
 static const struct option options[] = {
-    { "db", "FILE", OPT_TEXT, offsetof(struct db_options, db), DATABASE_HELP },
+    { "db", "WHERE", OPT_TEXT, offsetof(struct db_options, db), DATABASE_HELP },
     { "format", "NAME", OPT_TEXT, offsetof(struct db_options, format), "table (default) or json" },
     { 0 },
 };
@@ -113,7 +113,7 @@ static int run(const void *opts, char **args, int count, struct err *e)
         return err_set(e, ERR_USAGE, "--format: '%s' is none of table, json", o->format);
     if (database_place(o->db, place, sizeof place, e) < 0)
         return -1;
-    if (access(place, F_OK) < 0)
+    if (!store_is_server(place) && access(place, F_OK) < 0)
         return err_set(e, ERR_NOT_FOUND, "%s: no database yet (eclair update makes it)", place);
     CLEANUP(store_freep) struct store *store = database_open(place, true, e);
     CLEANUP(arena_freep) struct arena *arena = arena_new(0);

@@ -17,3 +17,10 @@ bool package_same(const struct package *a, const struct package *b)
     return str_eq(a->kind, b->kind) && str_eq(a->name, b->name) && str_eq(a->version, b->version) &&
            str_eq(a->arch, b->arch);
 }
+
+void package_feature(const struct package *p, str *name, str *version)
+{
+    bool by_source = str_eq(p->kind, STR("dpkg"));
+    *name = by_source ? p->source : p->name;
+    *version = by_source ? p->source_version : p->version;
+}

@@ -18,3 +18,5 @@ struct package {
 int package_cmp(const struct package *a,
                 const struct package *b); /* by name, version, arch, kind, source, ...: total order */
 bool package_same(const struct package *a, const struct package *b); /* same kind, name, version and arch */
+/* What Clair 2 called a package: the source of a dpkg one, the package itself elsewhere (spec/detection.md 3). */
+void package_feature(const struct package *p, str *name, str *version);

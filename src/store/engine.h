@@ -24,7 +24,16 @@ struct store_engine {
                      struct err *e);
     int (*image_find)(struct store *s, str digest, unsigned indexer, struct arena *arena,
                       struct image_index **ret, int64_t *ret_id, struct err *e);
+    int (*image_get)(struct store *s, int64_t id, struct arena *arena, struct image_index **ret,
+                     struct err *e);
     int (*match)(struct store *s, int64_t image_id, struct arena *arena, struct match *ret, struct err *e);
+
+    int (*named_find)(struct store *s, str name, struct arena *arena, struct named_layer **ret,
+                      struct err *e);
+    int (*named_put)(struct store *s, const struct named_layer *layer, struct err *e);
+    int (*named_delete)(struct store *s, str name, struct err *e);
+    int (*named_chain)(struct store *s, str name, struct arena *arena, struct named_link **ret,
+                       size_t *ret_count, struct err *e);
 
     int (*feeds)(struct store *s, struct arena *arena, struct feed_status **ret, size_t *ret_count,
                  struct err *e);
@@ -40,8 +49,14 @@ struct store_engine {
     int (*update_commit)(struct store_update *u, int64_t now, struct update_counts *ret, struct err *e);
     void (*update_free)(struct store_update *u);
 
+    int (*ping)(struct store *s, struct err *e);
+    int (*view_begin)(struct store *s, struct err *e);
+    void (*view_end)(struct store *s);
+    int (*lease_take)(struct store *s, str name, str owner, unsigned seconds, int64_t *ret_until,
+                      struct err *e);
+    int (*lease_drop)(struct store *s, str name, str owner, struct err *e);
     int (*value_get)(struct store *s, str key, struct arena *arena, str *ret, struct err *e);
     int (*value_set)(struct store *s, str key, str value, struct err *e);
 };
 
-extern const struct store_engine store_sqlite;
+extern const struct store_engine store_sqlite, store_postgres;

@@ -44,7 +44,7 @@ static unsigned long long start_of(unsigned long pid)
     return p && sscanf(p, "%llu", &start) == 1 ? start : 0;
 }
 
-void lease_owner(char ret[LEASE_OWNER])
+void store_owner(char ret[STORE_OWNER])
 {
     char place[96];
     uint32_t random = 0;
@@ -52,7 +52,7 @@ void lease_owner(char ret[LEASE_OWNER])
     home(place);
     if (getrandom(&random, sizeof random, GRND_NONBLOCK) < 0)
         random = (uint32_t)(uintptr_t)ret;
-    snprintf(ret, LEASE_OWNER, "%s %lu %llu %08x", place, pid, start_of(pid), random);
+    snprintf(ret, STORE_OWNER, "%s %lu %llu %08x", place, pid, start_of(pid), random);
 }
 
 bool lease_owner_dead(str owner)

@@ -44,7 +44,5 @@ struct candidate {
 size_t candidates_pick(struct candidate *c, size_t count);
 
 /* Who holds a lease: this boot, this pid namespace, this process, this handle. */
-#define LEASE_OWNER 160
-#define LEASE_S     300 /* longer than one document may keep its reader waiting, as a rule */
-void lease_owner(char ret[LEASE_OWNER]);
+#define LEASE_S 300               /* longer than one document may keep its reader waiting, as a rule */
 bool lease_owner_dead(str owner); /* certainly: it ran here and does not any more */

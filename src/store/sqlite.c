@@ -1,9 +1,10 @@
 #include "store/sqlite.h"
 
+#include "base/buf.h"
 #include "base/cleanup.h"
+#include "store/rows.h"
 
 #include <errno.h>
-#include <stdarg.h>
 
 /* What an I/O error of SQLite's was for the operating system; `otherwise` where that gave no reason. */
 static enum err_kind kind_of_errno(int code, enum err_kind otherwise)
@@ -65,17 +66,26 @@ int sqlite_error(struct sqlite *s, const char *doing, struct err *e)
     int code = system_errno(s->db);
     enum err_kind kind = kind_of(s->db, code);
     if ((kind == ERR_IO || kind == ERR_READONLY || kind == ERR_FULL) && code)
-        return err_set(e, kind, "%s: %s: %s: %s", s->where, doing, sqlite3_errmsg(s->db), strerror(code));
-    return err_set(e, kind, "%s: %s: %s", s->where, doing, sqlite3_errmsg(s->db));
+        return err_set(e, kind, "%s: %s: %s: %s", s->sql.where, doing, sqlite3_errmsg(s->db), strerror(code));
+    return err_set(e, kind, "%s: %s: %s", s->sql.where, doing, sqlite3_errmsg(s->db));
 }
 
-static sqlite3_stmt *statement(struct sqlite *s, enum query q, struct err *e)
+int sqlite_execute(struct sqlite *s, const char *sql, struct err *e)
 {
-    sqlite3_stmt **st = &s->statements[q];
-    if (!*st &&
-        sqlite3_prepare_v3(s->db, sqlite_queries[q], -1, SQLITE_PREPARE_PERSISTENT, st, NULL) != SQLITE_OK)
+    errno = 0;
+    return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : sqlite_error(s, "open", e);
+}
+
+/* ---- statements ---- */
+
+static struct sqlite_stmt *statement(struct sqlite *s, enum query q, struct err *e)
+{
+    struct sqlite_stmt *st = &s->statements[q];
+    st->base.sql = &s->sql;
+    if (!st->st && sqlite3_prepare_v3(s->db, sqlite_queries[q], -1, SQLITE_PREPARE_PERSISTENT, &st->st,
+                                      NULL) != SQLITE_OK)
         sqlite_error(s, "prepare", e);
-    return *st;
+    return st->st ? st : NULL;
 }
 
 static int bind_bytes(sqlite3_stmt *st, int i, str v, bool text)
@@ -89,199 +99,180 @@ static int bind_bytes(sqlite3_stmt *st, int i, str v, bool text)
                  : sqlite3_bind_zeroblob(st, i, 0);
 }
 
-static sqlite3_stmt *bind_list(struct sqlite *s, enum query q, const char *types, va_list ap, struct err *e)
+/* As JSON, for json_each(). */
+static int bind_list(sqlite3_stmt *st, int i, const int64_t *list, size_t count)
 {
-    sqlite3_stmt *st = statement(s, q, e);
+    struct buf b = { 0 };
+    for (size_t k = 0; k < count; k++)
+        buf_printf(&b, "%c%lld", k ? ',' : '[', (long long)list[k]);
+    buf_str(&b, count ? STR("]") : STR("[]"));
+    int r = b.failed ? SQLITE_NOMEM : sqlite3_bind_text64(st, i, b.ptr, b.len, SQLITE_TRANSIENT, SQLITE_UTF8);
+    buf_done(&b);
+    return r;
+}
+
+static int bind_next(sqlite3_stmt *st, int i, char type, va_list *ap)
+{
+    switch (type) {
+    case 'i':
+        return sqlite3_bind_int64(st, i, va_arg(*ap, int64_t));
+    case 'n':
+        return sqlite3_bind_null(st, i);
+    case 'I': {
+        const int64_t *list = va_arg(*ap, const int64_t *);
+        return bind_list(st, i, list, va_arg(*ap, size_t));
+    }
+    default:
+        return bind_bytes(st, i, va_arg(*ap, str), type == 't');
+    }
+}
+
+static struct sql_stmt *driver_bind(struct sql *sql, enum query q, const char *types, va_list ap,
+                                    struct err *e)
+{
+    struct sqlite *s = (struct sqlite *)sql;
+    struct sqlite_stmt *st = statement(s, q, e);
+    va_list list;
     int r = SQLITE_OK;
-    for (int i = 1; st && *types && r == SQLITE_OK; i++, types++) {
-        if (*types == 'i')
-            r = sqlite3_bind_int64(st, i, va_arg(ap, int64_t));
-        else if (*types == 'n')
-            r = sqlite3_bind_null(st, i);
-        else
-            r = bind_bytes(st, i, va_arg(ap, str), *types == 't');
-    }
-    if (r != SQLITE_OK) {
+    va_copy(list, ap);
+    for (int i = 1; st && *types && r == SQLITE_OK; i++, types++)
+        r = bind_next(st->st, i, *types, &list);
+    va_end(list);
+    if (r != SQLITE_OK)
         sqlite_error(s, "bind", e);
-        return NULL;
-    }
-    return st;
+    return st && r == SQLITE_OK ? &st->base : NULL;
 }
 
-sqlite3_stmt *sqlite_bind(struct sqlite *s, struct err *e, enum query q, const char *types, ...)
+static int driver_row(struct sql_stmt *stmt, struct err *e)
 {
-    va_list ap;
-    va_start(ap, types);
-    sqlite3_stmt *st = bind_list(s, q, types, ap, e);
-    va_end(ap);
-    return st;
-}
-
-int sqlite_row(struct sqlite *s, sqlite3_stmt *st, struct err *e)
-{
+    struct sqlite_stmt *st = (struct sqlite_stmt *)stmt;
     errno = 0;
-    int r = sqlite3_step(st);
+    int r = sqlite3_step(st->st);
     if (r == SQLITE_ROW)
         return 1;
     if (r != SQLITE_DONE)
-        sqlite_error(s, "read or write", e);
-    sqlite3_reset(st);
+        sqlite_error((struct sqlite *)stmt->sql, "read or write", e);
+    sqlite3_reset(st->st);
     return r == SQLITE_DONE ? 0 : -1;
 }
 
-int sqlite_run(struct sqlite *s, struct err *e, enum query q, const char *types, ...)
+static void driver_reset(struct sql_stmt *st) { sqlite3_reset(((struct sqlite_stmt *)st)->st); }
+
+static int64_t driver_integer(struct sql_stmt *st, int column)
 {
-    va_list ap;
-    va_start(ap, types);
-    sqlite3_stmt *st = bind_list(s, q, types, ap, e);
-    va_end(ap);
-    return st && sqlite_row(s, st, e) >= 0 ? 0 : -1;
+    return sqlite3_column_int64(((struct sqlite_stmt *)st)->st, column);
 }
 
-struct sqlite *sqlite_begin(struct sqlite *s, bool write, struct err *e)
+static str driver_bytes(struct sql_stmt *stmt, int column)
 {
-    if (s->reading && sqlite_run(s, e, Q_COMMIT, "") < 0)
-        return NULL;
-    s->reading = false;
-    return sqlite_run(s, e, write ? Q_BEGIN_WRITE : Q_BEGIN, "") < 0 ? NULL : s;
+    sqlite3_stmt *st = ((struct sqlite_stmt *)stmt)->st;
+    const void *p = sqlite3_column_blob(st, column);
+    return str_of(p ? p : "", (size_t)sqlite3_column_bytes(st, column));
 }
 
-int sqlite_commit(struct sqlite **t, struct err *e)
+static bool driver_null(struct sql_stmt *st, int column)
 {
-    struct sqlite *s = *t;
-    if (sqlite_run(s, e, Q_COMMIT, "") < 0)
-        return -1; /* sqlite_endp() rolls back */
-    *t = NULL;
-    return 0;
+    return sqlite3_column_type(((struct sqlite_stmt *)st)->st, column) == SQLITE_NULL;
 }
 
-void sqlite_endp(struct sqlite **t)
+static int64_t driver_changes(struct sql *s) { return sqlite3_changes64(((struct sqlite *)s)->db); }
+
+/* ---- transactions ---- */
+
+static int driver_begin(struct sql *s, bool write, struct err *e)
 {
+    return sqlite_execute((struct sqlite *)s, write ? "BEGIN IMMEDIATE" : "BEGIN", e);
+}
+
+static int driver_commit(struct sql *s, struct err *e)
+{
+    return sqlite_execute((struct sqlite *)s, "COMMIT", e);
+}
+
+static void driver_rollback(struct sql *sql)
+{
+    struct sqlite *s = (struct sqlite *)sql;
     struct err ignored;
-    if (*t && !sqlite3_get_autocommit((*t)->db))
-        sqlite_run(*t, &ignored, Q_ROLLBACK, "");
+    if (!sqlite3_get_autocommit(s->db))
+        sqlite_execute(s, "ROLLBACK", &ignored);
 }
 
-int sqlite_writable(struct sqlite *s, struct err *e)
-{
-    return s->scratch ? err_set(e, ERR_READONLY, "%s: opened for reading only", s->where) : 0;
-}
+/* ---- many at once: here a loop ---- */
 
-static int value_get(struct store *store, str key, struct arena *arena, str *ret, struct err *e)
+static int driver_bulk(struct sql *s, enum bulk b, const char *types, va_list ap, struct err *e)
 {
-    struct sqlite *s = (struct sqlite *)store;
-    CLEANUP(sqlite_resetp) sqlite3_stmt *st = sqlite_bind(s, e, Q_VALUE_GET, "t", key);
-    int r = st ? sqlite_row(s, st, e) : -1;
-    if (r <= 0)
-        return r;
-    *ret = arena_dup(arena, sqlite_str(st, 0));
-    return arena_failed(arena) ? err_set(e, ERR_OOM, "%s: out of memory", s->where) : 1;
-}
-
-static int value_set(struct store *store, str key, str value, struct err *e)
-{
-    struct sqlite *s = (struct sqlite *)store;
-    if (sqlite_writable(s, e) < 0)
-        return -1;
-    CLEANUP(sqlite_endp) struct sqlite *t = sqlite_begin(s, true, e);
-    if (!t || sqlite_run(s, e, Q_VALUE_SET, "tt", key, value) < 0)
-        return -1;
-    return sqlite_commit(&t, e);
-}
-
-static int feeds(struct store *store, struct arena *arena, struct feed_status **ret, size_t *ret_count,
-                 struct err *e)
-{
-    struct sqlite *s = (struct sqlite *)store;
-    CLEANUP(sqlite_resetp) sqlite3_stmt *st = sqlite_bind(s, e, Q_FEEDS, "");
-    struct feed_status *list = NULL;
-    size_t n = 0, cap = 0;
-    int r = -1;
-    while (st && (r = sqlite_row(s, st, e)) > 0) {
-        list = arena_grow(arena, list, n, &cap, sizeof *list);
-        if (!list)
-            break;
-        list[n++] = (struct feed_status){
-            .name = arena_dup(arena, sqlite_str(st, 0)),
-            .entries = sqlite3_column_int64(st, 1),
-            .last_try = sqlite3_column_int64(st, 2),
-            .last_success = sqlite3_column_int64(st, 3),
-            .error = arena_dup(arena, sqlite_str(st, 4)),
-            .generation = sqlite3_column_int64(st, 5),
-        };
-    }
-    if (r < 0)
-        return -1;
-    if (arena_failed(arena))
-        return err_set(e, ERR_OOM, "%s: feeds: out of memory", s->where);
-    *ret = list;
-    *ret_count = n;
-    return 0;
-}
-
-static int count(struct store *store, struct store_counts *ret, struct err *e)
-{
-    struct sqlite *s = (struct sqlite *)store;
-    CLEANUP(sqlite_resetp) sqlite3_stmt *st = sqlite_bind(s, e, Q_COUNT, "");
-    int r = st ? sqlite_row(s, st, e) : -1;
-    if (r <= 0)
-        return r < 0 ? -1 : err_set(e, ERR_FORMAT, "%s: no generation", s->where);
-    *ret = (struct store_counts){
-        .layers = sqlite3_column_int64(st, 0),
-        .images = sqlite3_column_int64(st, 1),
-        .packages = sqlite3_column_int64(st, 2),
-        .advisories = sqlite3_column_int64(st, 3),
-        .ranges = sqlite3_column_int64(st, 4),
-        .changes = sqlite3_column_int64(st, 5),
-        .generation = sqlite3_column_int64(st, 6),
-        .schema = SCHEMA_NUMBER,
+    static const enum query queries[BULKS] = {
+        [BULK_ADVISORY] = Q_ADVISORY_ADD, [BULK_AFFECTED] = Q_AFFECTED_ADD,
+        [BULK_NEGATIVE] = Q_NEGATIVE_ADD, [BULK_CHANGE] = Q_CHANGE_ADD,
+        [BULK_POSTING] = Q_POSTING_ADD,   [BULK_IMAGE_PACKAGE] = Q_IMAGE_PACKAGE_ADD,
     };
+    struct sql_stmt *st = driver_bind(s, queries[b], types, ap, e);
+    s->conflict = false;
+    if (st && driver_row(st, e) == 0)
+        return 0;
+    s->conflict = (sqlite3_errcode(((struct sqlite *)s)->db) & 0xff) == SQLITE_CONSTRAINT;
+    return s->conflict ? err_set(e, ERR_FORMAT, "the key comes twice") : -1;
+}
+
+static int driver_bulk_end(struct sql *s, struct err *e)
+{
+    (void)s, (void)e;
     return 0;
 }
 
-static int document(struct store *store, str feed, str name, struct arena *arena, str *ret_validator,
-                    struct err *e)
+static int package_id(struct sql *s, const struct package *p, int64_t *ret, struct err *e)
 {
-    struct sqlite *s = (struct sqlite *)store;
-    CLEANUP(sqlite_resetp) sqlite3_stmt *st = sqlite_bind(s, e, Q_DOCUMENT_VALIDATOR, "tb", feed, name);
-    int r = st ? sqlite_row(s, st, e) : -1;
-    if (r <= 0)
+    int r = sql_number(s, e, ret, Q_PACKAGE_FIND, "bbbbbbb", p->name, p->version, p->arch, p->kind, p->source,
+                       p->source_version, p->module);
+    if (r)
         return r;
-    *ret_validator = arena_dup(arena, sqlite_str(st, 0));
-    return arena_failed(arena) ? err_set(e, ERR_OOM, "%s: out of memory", s->where) : 1;
+    struct version_key version, source;
+    str version_key = installed_key(p->kind, p->version, &version);
+    str source_key = installed_key(p->kind, p->source_version, &source);
+    return sql_number(s, e, ret, Q_PACKAGE_ADD, "bbbbbbbbb", p->name, p->version, p->arch, p->kind, p->source,
+                      p->source_version, p->module, version_key, source_key);
 }
 
-static int feed_tried(struct store *store, str feed, int64_t now, str error, struct err *e)
+static int driver_package_ids(struct sql *s, const struct package *const *packages, size_t count,
+                              int64_t *ids, struct err *e)
 {
-    struct sqlite *s = (struct sqlite *)store;
-    if (sqlite_writable(s, e) < 0)
-        return -1;
-    CLEANUP(sqlite_endp) struct sqlite *t = sqlite_begin(s, true, e);
+    for (size_t i = 0; i < count; i++)
+        if (package_id(s, packages[i], &ids[i], e) < 0)
+            return -1;
+    return 0;
+}
+
+/* In one transaction: beginning one costs more than the look-up. */
+static int driver_advisories(struct sql *s, int64_t feed, const str *keys, size_t count,
+                             sql_advisory_found *found, void *ctx, struct err *e)
+{
+    CLEANUP(sql_endp) struct sql *t = sql_begin(s, false, e);
     if (!t)
         return -1;
-    int r = error.len ? sqlite_run(s, e, Q_FEED_FAILED, "tib", feed, now, error)
-                      : sqlite_run(s, e, Q_FEED_SUCCEEDED, "ti", feed, now);
-    return r < 0 ? -1 : sqlite_commit(&t, e);
+    for (size_t i = 0; i < count; i++) {
+        CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_ADVISORY_FIND, "ib", feed, keys[i]);
+        int r = st ? sql_row(s, st, e) : -1;
+        if (r < 0 || (r > 0 && found(ctx, i, sql_int(st, 0), sql_int(st, 1), sql_str(st, 2), e) < 0))
+            return -1;
+    }
+    return 0;
 }
 
-const struct store_engine store_sqlite = {
-    .open = sqlite_open,
-    .close = sqlite_close,
-    .layer_find = sqlite_layer_find,
-    .layer_put = sqlite_layer_put,
-    .image_put = sqlite_image_put,
-    .image_find = sqlite_image_find,
-    .match = sqlite_match,
-    .feeds = feeds,
-    .count = count,
-    .document = document,
-    .feed_tried = feed_tried,
-    .update_begin = sqlite_update_begin,
-    .update_document = sqlite_update_document,
-    .update_put = sqlite_update_put,
-    .update_drop = sqlite_update_drop,
-    .update_commit = sqlite_update_commit,
-    .update_free = sqlite_update_free,
-    .value_get = value_get,
-    .value_set = value_set,
+const struct sql_driver sqlite_driver = {
+    .bind = driver_bind,
+    .row = driver_row,
+    .reset = driver_reset,
+    .integer = driver_integer,
+    .bytes = driver_bytes,
+    .null = driver_null,
+    .changes = driver_changes,
+    .begin = driver_begin,
+    .commit = driver_commit,
+    .rollback = driver_rollback,
+    .bulk = driver_bulk,
+    .bulk_end = driver_bulk_end,
+    .package_ids = driver_package_ids,
+    .advisories = driver_advisories,
 };
+
+const struct store_engine store_sqlite = { .open = sqlite_open, .close = sqlite_close, SQL_ENGINE };

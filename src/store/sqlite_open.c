@@ -14,24 +14,17 @@ void sqlite_close(struct store *store)
 {
     struct sqlite *s = (struct sqlite *)store;
     for (size_t i = 0; i < QUERIES; i++)
-        sqlite3_finalize(s->statements[i]);
+        sqlite3_finalize(s->statements[i].st);
     sqlite3_close(s->db);
-    free(s->where);
+    free(s->sql.where);
     free(s);
 }
 
 static void closep(struct sqlite **s)
 {
     if (*s)
-        sqlite_close(&(*s)->store);
+        sqlite_close(&(*s)->sql.store);
     *s = NULL;
-}
-
-/* Statements without parameters and rows that matter; several in one text. */
-static int execute(struct sqlite *s, const char *sql, struct err *e)
-{
-    errno = 0;
-    return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : sqlite_error(s, "open", e);
 }
 
 /* The one row of a statement without parameters. */
@@ -75,16 +68,17 @@ static int make_parents(const char *where, struct err *e)
 static struct sqlite *connect_to(const char *where, const char *name, int flags, struct err *e)
 {
     struct sqlite *s = calloc(1, sizeof *s);
-    if (!s || !(s->where = strdup(where))) {
+    if (!s || !(s->sql.where = strdup(where))) {
         free(s);
         err_set(e, ERR_OOM, "%s: out of memory", where);
         return NULL;
     }
-    s->store.engine = &store_sqlite;
+    s->sql.store.engine = &store_sqlite;
+    s->sql.driver = &sqlite_driver;
     errno = 0;
     if (sqlite3_open_v2(name, &s->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
         sqlite_error(s, "open", e);
-        sqlite_close(&s->store);
+        sqlite_close(&s->sql.store);
         return NULL;
     }
     sqlite3_extended_result_codes(s->db, 1);
@@ -118,7 +112,7 @@ static int identify(struct sqlite *s, int64_t *ret, struct err *e)
                 " FROM pragma_application_id, pragma_user_version",
                 n, NUMBERS, e) < 0) {
         if (e->kind == ERR_FORMAT)
-            err_set(e, ERR_FORMAT, "%s is not an éclair database: %s", s->where, sqlite3_errmsg(s->db));
+            err_set(e, ERR_FORMAT, "%s is not an éclair database: %s", s->sql.where, sqlite3_errmsg(s->db));
         return -1;
     }
     *ret = n[SCHEMA];
@@ -126,12 +120,12 @@ static int identify(struct sqlite *s, int64_t *ret, struct err *e)
         return 0;
     if (n[ID] != APPLICATION_ID || n[SCHEMA] < 1)
         return err_set(e, ERR_FORMAT,
-                       "%s is not an éclair database: its application id is %lld, its schema %lld", s->where,
-                       (long long)n[ID], (long long)n[SCHEMA]);
+                       "%s is not an éclair database: its application id is %lld, its schema %lld",
+                       s->sql.where, (long long)n[ID], (long long)n[SCHEMA]);
     if (n[SCHEMA] > SCHEMA_NUMBER)
         return err_set(e, ERR_NEWER,
-                       "%s: its schema is %lld, this program knows up to %d: use a newer éclair", s->where,
-                       (long long)n[SCHEMA], SCHEMA_NUMBER);
+                       "%s: its schema is %lld, this program knows up to %d: use a newer éclair",
+                       s->sql.where, (long long)n[SCHEMA], SCHEMA_NUMBER);
     return 0;
 }
 
@@ -141,13 +135,15 @@ static int check_whole(struct sqlite *s, struct err *e)
 {
     struct stat st;
     int64_t n[2] = { 0 };
-    if (wal_waits(s->where) || stat(s->where, &st) < 0)
+    if (wal_waits(s->sql.where) || stat(s->sql.where, &st) < 0)
         return 0;
     if (numbers(s, "SELECT page_size, page_count FROM pragma_page_size, pragma_page_count", n, 2, e) < 0)
         return -1;
-    if (st.st_size >= n[0] * n[1] || wal_waits(s->where))
+    /* once more: another process may have grown it between the two */
+    if (st.st_size >= n[0] * n[1] || wal_waits(s->sql.where) || stat(s->sql.where, &st) < 0 ||
+        st.st_size >= n[0] * n[1])
         return 0;
-    return err_set(e, ERR_FORMAT, "%s: truncated: %lld of %lld bytes", s->where, (long long)st.st_size,
+    return err_set(e, ERR_FORMAT, "%s: truncated: %lld of %lld bytes", s->sql.where, (long long)st.st_size,
                    (long long)(n[0] * n[1]));
 }
 
@@ -156,34 +152,35 @@ static int migrate(struct sqlite *s, struct err *e)
 {
     int64_t schema;
     char mark[80];
-    CLEANUP(sqlite_endp) struct sqlite *t = sqlite_begin(s, true, e);
+    CLEANUP(sql_endp) struct sql *t = sql_begin(&s->sql, true, e);
     if (!t || identify(s, &schema, e) < 0)
         return -1;
     for (; schema < SCHEMA_NUMBER; schema++)
         for (const char *const *step = sqlite_migrations[schema]; *step; step++)
-            if (execute(s, *step, e) < 0)
+            if (sqlite_execute(s, *step, e) < 0)
                 return -1;
     snprintf(mark, sizeof mark, "PRAGMA application_id = %d; PRAGMA user_version = %d", APPLICATION_ID,
              SCHEMA_NUMBER);
-    return execute(s, mark, e) < 0 ? -1 : sqlite_commit(&t, e);
+    return sqlite_execute(s, mark, e) < 0 ? -1 : sql_commit(&t, e);
 }
 
 /* Memory of a connection is the cache, 8 MiB; reading goes through the mapping. synchronous=NORMAL with a
  * WAL: a power cut may undo the last commits, never tear one. The WAL is cut to 16 MiB after use. */
 static int tune(struct sqlite *s, struct err *e)
 {
-    return execute(s,
-                   "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY;"
-                   "PRAGMA mmap_size = 1073741824; PRAGMA journal_size_limit = 16777216;"
-                   "PRAGMA wal_autocheckpoint = 2000",
-                   e);
+    return sqlite_execute(
+        s,
+        "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY;"
+        "PRAGMA mmap_size = 1073741824; PRAGMA journal_size_limit = 16777216;"
+        "PRAGMA wal_autocheckpoint = 2000",
+        e);
 }
 
 /* Switching to WAL needs the file alone for a moment, and SQLite does not wait for that by itself. */
 static int enter_wal(struct sqlite *s, struct err *e)
 {
     int64_t until = clock_ms() + BUSY_MS;
-    while (execute(s, "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL", e) < 0) {
+    while (sqlite_execute(s, "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL", e) < 0) {
         if (e->kind != ERR_BUSY || clock_ms() > until)
             return -1;
         usleep(5000);
@@ -211,7 +208,7 @@ static struct store *open_write(const char *where, struct err *e)
     }
     if (enter_wal(s, e) < 0 || tune(s, e) < 0 || (schema < SCHEMA_NUMBER && migrate(s, e) < 0))
         return NULL;
-    struct store *ret = &s->store;
+    struct store *ret = &s->sql.store;
     s = NULL;
     return ret;
 }
@@ -276,11 +273,11 @@ static struct store *open_scratch(const char *where, struct err *e)
         closep(&s);
         s = connect_to(where, ":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, e);
     }
-    if (!s || tune(s, e) < 0 || (schema ? execute(s, sqlite_index_tables[1], e) : migrate(s, e)) < 0)
+    if (!s || tune(s, e) < 0 || (schema ? sqlite_execute(s, sqlite_index_tables[1], e) : migrate(s, e)) < 0)
         return NULL;
-    s->scratch = true;
+    s->sql.scratch = true;
     made = s, s = NULL;
-    return &made->store;
+    return &made->sql.store;
 }
 
 struct store *sqlite_open(const char *where, enum store_mode mode, struct err *e)

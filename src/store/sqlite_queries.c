@@ -69,38 +69,61 @@ static const char feed_tables[] =
 
 static const char *const schema_1[] = { INDEX_TABLES("main"), feed_tables, NULL };
 
-const char *const *const sqlite_migrations[SCHEMA_NUMBER] = { schema_1 };
+/* REST v1's layers. */
+static const char named_tables[] =
+    "CREATE TABLE named_layer(id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, parent INTEGER, layer "
+    "INTEGER NOT NULL,"
+    " chain BLOB NOT NULL, namespace BLOB NOT NULL, engine INTEGER NOT NULL);"
+    "CREATE INDEX named_parent ON named_layer(parent) WHERE parent IS NOT NULL;"
+    "CREATE TABLE named_view(named INTEGER NOT NULL, part INTEGER NOT NULL, image INTEGER NOT NULL,"
+    " PRIMARY KEY(named, part)) WITHOUT ROWID;";
 
-#define VISIBLE(row) row ".gen_from <= ?4 AND (" row ".gen_to IS NULL OR " row ".gen_to > ?4)"
+static const char *const schema_2[] = {
+    named_tables,
+    "ALTER TABLE lease ADD COLUMN seconds INTEGER NOT NULL DEFAULT 300;"
+    "ALTER TABLE namespace ADD COLUMN kinds INTEGER NOT NULL DEFAULT 15;", /* all that there may be */
+    NULL
+};
 
-/* Does a row (r, n) speak of this package (p) at this version? An invalid version has the key x'', which is
- * below all. */
+const char *const *const sqlite_migrations[SCHEMA_NUMBER] = { schema_1, schema_2 };
+
+#define VISIBLE(row, g) row ".gen_from <= " g " AND (" row ".gen_to IS NULL OR " row ".gen_to > " g ")"
+
+/* Does a row (r, n) speak of this package (p) at this version? An invalid version has the key x'', which is below all. */
 #define FITS(row, key)                                                                                       \
     "(" row ".arch = x'' OR " row ".arch = p.arch) AND " row ".module = p.module AND"                        \
     " (" row ".introduced_key <= p." key " OR p." key " = x'')"
 
-/* ?1 image, ?2 namespace, ?3 its scheme, ?4 generation. CROSS JOIN is SQLite's way to fix the order of the
- * loops: a package, then the range "fixed_key > its key" of one (namespace, name, kind). A bounded negative
- * statement does not hold for an invalid version: its fixed_key is not ff. */
-#define MATCH_HALF(kind, name, key)                                                                          \
-    "SELECT ip.position, a.feed, a.name, a.key, r.fixed_key, r.fixed, r.state, r.severity,"                  \
-    " r.uncertain OR p." key " = x'', a.title, a.link, a.description, a.id"                                  \
-    " FROM image_package ip CROSS JOIN package p ON p.id = ip.package"                                       \
-    " CROSS JOIN affected r ON r.namespace = ?2 AND r.name = p." name " AND r.kind = " kind                  \
-    " AND r.fixed_key > p." key " CROSS JOIN advisory a ON a.id = r.advisory"                                \
-    " WHERE ip.image = ?1 AND p.kind = ?3 AND " FITS("r", key) " AND " VISIBLE(                              \
-        "a") " AND NOT EXISTS (SELECT 1 FROM negative n CROSS JOIN advisory m ON m.id = n.advisory"          \
-             " WHERE n.namespace = ?2 AND n.name = p." name " AND n.kind = " kind " AND n.id = a.name"       \
-             " AND n.fixed_key > p." key " AND (p." key                                                      \
-             " <> x'' OR (n.fixed_key = x'ff' AND n.introduced_key = x''))"                                  \
-             " AND " FITS("n", key) " AND " VISIBLE("m") ")"
+/* ?1 image, ?2 namespace, ?3 its scheme, ?4 the most rows or the generation. CROSS JOIN is SQLite's way to fix the order of the loops: a
+ * package, then the range "fixed_key > its key" of one (namespace, name, kind). */
+#define MATCH(kind, name, key)                                                                               \
+    "SELECT ip.position, p." key " = x'', r.advisory, r.fixed_key, r.fixed, r.state, r.severity, "           \
+    "r.uncertain FROM image_package ip "                                                                     \
+    "CROSS JOIN package p ON p.id = ip.package CROSS JOIN affected r ON r.namespace = ?2 AND r.name = "      \
+    "p." name " AND r.kind = " kind " AND r.fixed_key > p." key                                              \
+    " WHERE ip.image = ?1 AND p.kind = ?3 AND " FITS("r", key) " LIMIT ?4"
+
+/* A bounded negative statement does not hold for an invalid version: its fixed_key is not ff. */
+#define NEGATIVES(kind, name, key)                                                                           \
+    "SELECT ip.position, n.id FROM image_package ip CROSS JOIN package p ON p.id = ip.package CROSS JOIN "   \
+    "negative n"                                                                                             \
+    " ON n.namespace = ?2 AND n.name = p." name " AND n.kind = " kind " AND n.fixed_key > p." key            \
+    " AND (p." key " <> x'' OR (n.fixed_key = x'ff' AND n.introduced_key = x'')) CROSS JOIN advisory m ON "  \
+    "m.id = n.advisory"                                                                                      \
+    " WHERE ip.image = ?1 AND p.kind = ?3 AND " FITS("n", key) " AND " VISIBLE("m", "?4")
+
+#define IMAGE                                                                                                \
+    "SELECT digest, id, namespace, distribution_id, distribution_version, distribution_name, unreadable,"    \
+    " notes FROM image"
+
+/* A layer and all its descendants. */
+#define NAMED_TREE                                                                                           \
+    "WITH RECURSIVE tree(id) AS (SELECT id FROM named_layer WHERE name = ?1 UNION ALL"                       \
+    " SELECT n.id FROM tree t CROSS JOIN named_layer n ON n.parent = t.id)"
 
 const char *const sqlite_queries[QUERIES] = {
-    [Q_BEGIN] = "BEGIN",
-    [Q_BEGIN_WRITE] = "BEGIN IMMEDIATE",
-    [Q_COMMIT] = "COMMIT",
-    [Q_ROLLBACK] = "ROLLBACK",
     [Q_GENERATION] = "SELECT generation FROM state",
+    [Q_PING] = "SELECT generation FROM state",
     [Q_VALUE_GET] = "SELECT value FROM keyvalue WHERE key = ?1",
     [Q_VALUE_SET] =
         "INSERT INTO keyvalue VALUES (?1, ?2) ON CONFLICT(key) DO UPDATE SET value = excluded.value"
@@ -124,19 +147,19 @@ const char *const sqlite_queries[QUERIES] = {
     [Q_PACKAGE_FIND] = "SELECT id FROM package WHERE name = ?1 AND version = ?2 AND arch = ?3 AND kind = ?4"
                        " AND source = ?5 AND source_version = ?6 AND module = ?7",
     [Q_PACKAGE_ADD] = "INSERT INTO package(name, version, arch, kind, source, source_version, module,"
-                      " version_key, source_key) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-    [Q_PACKAGE_GET] = "SELECT name, version, arch, kind, source, source_version, module FROM package"
-                      " WHERE id = ?1",
+                      " version_key, source_key) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING id",
+    [Q_PACKAGES_GET] = "SELECT name, version, arch, kind, source, source_version, module FROM json_each(?1) j"
+                       " CROSS JOIN package p ON p.id = j.value ORDER BY j.key",
     [Q_SET_FIND] = "SELECT id FROM package_set WHERE hash = ?1",
-    [Q_SET_ADD] = "INSERT INTO package_set(hash, members) VALUES (?1, ?2)",
+    [Q_SET_ADD] = "INSERT INTO package_set(hash, members) VALUES (?1, ?2) RETURNING id",
     [Q_SET_GET] = "SELECT members FROM package_set WHERE id = ?1",
     [Q_LAYER_FIND] = "SELECT id, size, diff_id, entries FROM layer WHERE digest = ?1 AND indexer = ?2",
     [Q_LAYER_DIFF_ID] = "UPDATE layer SET diff_id = ?2 WHERE id = ?1 AND diff_id = x''",
-    [Q_LAYER_ADD] = "INSERT INTO layer(digest, indexer, size, diff_id, entries) VALUES (?1, ?2, ?3, ?4, ?5)",
+    [Q_LAYER_ADD] = "INSERT INTO layer(digest, indexer, size, diff_id, entries) VALUES (?1, ?2, ?3, ?4, ?5)"
+                    " RETURNING id",
     [Q_POSTING_ADD] = "INSERT INTO posting VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-    [Q_IMAGE_FIND] =
-        "SELECT id, namespace, distribution_id, distribution_version, distribution_name, unreadable,"
-        " notes FROM image WHERE digest = ?1 AND indexer = ?2",
+    [Q_IMAGE_FIND] = IMAGE " WHERE digest = ?1 AND indexer = ?2",
+    [Q_IMAGE_BY_ID] = IMAGE " WHERE id = ?1",
     [Q_IMAGE_PUT] = "INSERT INTO image(digest, indexer, namespace, distribution_id, distribution_version,"
                     " distribution_name, unreadable, notes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
                     " ON CONFLICT(digest, indexer) DO UPDATE SET namespace = ?3, distribution_id = ?4,"
@@ -154,18 +177,48 @@ const char *const sqlite_queries[QUERIES] = {
         " ORDER BY i.position",
 
     /* n.* is NULL when no feed has named the namespace */
-    [Q_IMAGE_NAMESPACE] = "SELECT i.namespace, n.id, n.scheme FROM image i LEFT JOIN namespace n"
+    [Q_IMAGE_NAMESPACE] = "SELECT i.namespace, n.id, n.scheme, n.kinds, (SELECT generation FROM state) FROM "
+                          "image i LEFT JOIN namespace n"
                           " ON n.name = i.namespace WHERE i.id = ?1",
     [Q_MATCH_FEEDS] =
         "SELECT f.id, f.name, f.last_success FROM feed_namespace c CROSS JOIN feed f ON f.id = c.feed"
         " WHERE c.namespace = ?1 AND c.ranges > 0 ORDER BY f.name",
-    [Q_MATCH] = MATCH_HALF("1", "source", "source_key") " UNION ALL " MATCH_HALF("2", "name", "version_key"),
+    [Q_MATCH_SOURCE] = MATCH("1", "source", "source_key"),
+    [Q_MATCH_BINARY] = MATCH("2", "name", "version_key"),
+    [Q_ADVISORIES] = "SELECT a.id, a.feed, a.name, a.key, a.title, a.link, a.description FROM json_each(?1) "
+                     "j CROSS JOIN advisory a ON a.id BETWEEN j.value >> 6 AND (j.value >> 6) + (j.value & "
+                     "63) WHERE " VISIBLE("a", "?2"),
+    [Q_NEGATIVES_SOURCE] = NEGATIVES("1", "source", "source_key"),
+    [Q_NEGATIVES_BINARY] = NEGATIVES("2", "name", "version_key"),
 
-    [Q_LEASE_GET] = "SELECT owner, expires FROM lease WHERE name = 'update'",
-    [Q_LEASE_PUT] = "INSERT INTO lease VALUES ('update', ?1, ?2) ON CONFLICT(name)"
-                    " DO UPDATE SET owner = ?1, expires = ?2",
-    [Q_LEASE_RENEW] = "UPDATE lease SET expires = ?2 WHERE name = 'update' AND owner = ?1",
-    [Q_LEASE_DROP] = "DELETE FROM lease WHERE name = 'update' AND owner = ?1",
+    [Q_NAMED_FIND] =
+        "SELECT n.id, coalesce(p.name, x''), l.digest, n.chain, n.namespace, n.engine, l.indexer"
+        " FROM named_layer n JOIN layer l ON l.id = n.layer LEFT JOIN named_layer p ON p.id = n.parent"
+        " WHERE n.name = ?1",
+    [Q_NAMED_VIEWS] = "SELECT image FROM named_view WHERE named = ?1 ORDER BY part",
+    [Q_NAMED_ID] = "SELECT n.id, n.engine, l.indexer FROM named_layer n JOIN layer l ON l.id = n.layer WHERE "
+                   "n.name = ?1",
+    [Q_NAMED_PARENT] = "SELECT id FROM named_layer WHERE name = ?1",
+    [Q_NAMED_ADD] = "INSERT INTO named_layer(name, parent, layer, chain, namespace, engine)"
+                    " VALUES (?1, nullif(?2, 0), ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING RETURNING id",
+    [Q_NAMED_REPLACE] =
+        "UPDATE named_layer SET layer = ?2, chain = ?3, namespace = ?4, engine = ?5 WHERE id = ?1",
+    [Q_NAMED_VIEWS_CLEAR] = "DELETE FROM named_view WHERE named = ?1",
+    [Q_NAMED_VIEW_ADD] = "INSERT INTO named_view SELECT ?1, ?2, id FROM image WHERE id = ?3",
+    [Q_NAMED_DELETE_VIEWS] = NAMED_TREE " DELETE FROM named_view WHERE named IN tree",
+    [Q_NAMED_DELETE] = NAMED_TREE " DELETE FROM named_layer WHERE id IN tree",
+    [Q_NAMED_CHAIN] =
+        "WITH RECURSIVE chain(name, layer, parent) AS (SELECT name, layer, parent FROM named_layer"
+        " WHERE name = ?1 UNION ALL SELECT n.name, n.layer, n.parent FROM chain c CROSS JOIN named_layer n"
+        " ON n.id = c.parent LIMIT ?2) SELECT c.name, l.digest, l.indexer FROM chain c CROSS JOIN layer l"
+        " ON l.id = c.layer",
+
+    [Q_LEASE_GET] = "SELECT owner, expires - ?2, seconds FROM lease WHERE name = ?1",
+    [Q_LEASE_PUT] =
+        "INSERT INTO lease VALUES (?1, ?2, ?3 + ?4, ?4) ON CONFLICT(name)"
+        " DO UPDATE SET owner = ?2, expires = ?3 + ?4, seconds = ?4 WHERE owner = ?2 OR owner = ?5",
+    [Q_LEASE_RENEW] = "UPDATE lease SET expires = ?3 + ?4, seconds = ?4 WHERE name = ?1 AND owner = ?2",
+    [Q_LEASE_DROP] = "DELETE FROM lease WHERE name = ?1 AND owner = ?2",
     [Q_FEED_ADD] = "INSERT INTO feed(name) VALUES (?1) ON CONFLICT(name) DO NOTHING",
     [Q_FEED_GET] = "SELECT id, generation FROM feed WHERE name = ?1",
     [Q_PENDING_GET] = "SELECT generation, first_advisory FROM pending",
@@ -185,12 +238,13 @@ const char *const sqlite_queries[QUERIES] = {
         "INSERT INTO affected VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     [Q_NEGATIVE_ADD] = "INSERT INTO negative VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     [Q_CHANGE_ADD] = "INSERT INTO change VALUES (?1, ?2, ?3, nullif(?4, 0), nullif(?5, 0))",
-    [Q_NAMESPACE_FIND] = "SELECT id, scheme FROM namespace WHERE name = ?1",
-    [Q_NAMESPACE_ADD] = "INSERT INTO namespace(name, scheme) VALUES (?1, ?2)",
+    [Q_NAMESPACE_FIND] = "SELECT id, scheme, kinds FROM namespace WHERE name = ?1",
+    [Q_NAMESPACE_ADD] = "INSERT INTO namespace(name, scheme, kinds) VALUES (?1, ?2, 0) RETURNING id",
     [Q_NAMESPACE_COUNT] = "INSERT INTO feed_namespace VALUES (?1, ?2, ?3) ON CONFLICT(namespace, feed)"
                           " DO UPDATE SET ranges = ranges + ?3",
+    [Q_NAMESPACE_KINDS] = "UPDATE namespace SET kinds = ?2 WHERE id = ?1",
     [Q_DOCUMENT_FIND] = "SELECT id, validator, advisories FROM document WHERE feed = ?1 AND name = ?2",
-    [Q_DOCUMENT_ADD] = "INSERT INTO document(feed, name) VALUES (?1, ?2)",
+    [Q_DOCUMENT_ADD] = "INSERT INTO document(feed, name) VALUES (?1, ?2) RETURNING id",
     [Q_DOCUMENT_SET] = "UPDATE document SET validator = ?2, advisories = ?3 WHERE id = ?1",
     [Q_DOCUMENT_DROP] = "DELETE FROM document WHERE id = ?1",
     [Q_GENERATION_SET] = "UPDATE state SET generation = ?1",

@@ -6,12 +6,13 @@
 
 /* A connection string of libpq: a URI, or "keyword = value" with a word of letters and "_" before the "=". A
  * path that looks like that is written "./host=x". */
-static bool postgres(str where)
+bool store_is_server(const char *place)
 {
+    str where = str_from(place);
     if (str_starts(where, STR("postgresql://")) || str_starts(where, STR("postgres://")))
         return true;
     str word = str_trim(str_cut(&where, '='));
-    if (!where.ptr || !where.len || !word.len)
+    if (word.ptr + word.len >= place + strlen(place) || !word.len)
         return false;
     for (size_t i = 0; i < word.len; i++)
         if (!isalpha((unsigned char)word.ptr[i]) && word.ptr[i] != '_')
@@ -21,12 +22,10 @@ static bool postgres(str where)
 
 struct store *store_open(const char *where, enum store_mode mode, struct err *e)
 {
-    if (postgres(str_from(where))) {
-        err_set(e, ERR_UNSUPPORTED, "PostgreSQL is not built in: give the path of a file");
-        return NULL;
-    }
-    return store_sqlite.open(where, mode, e);
+    return (store_is_server(where) ? &store_postgres : &store_sqlite)->open(where, mode, e);
 }
+
+int store_ping(struct store *s, struct err *e) { return s->engine->ping(s, e); }
 
 void store_freep(struct store **s)
 {
@@ -57,6 +56,36 @@ int store_image_find(struct store *s, str digest, unsigned indexer, struct arena
 {
     return s->engine->image_find(s, digest, indexer, arena, ret, ret_id, e);
 }
+
+int store_image_get(struct store *s, int64_t id, struct arena *arena, struct image_index **ret, struct err *e)
+{
+    return s->engine->image_get(s, id, arena, ret, e);
+}
+
+int store_named_find(struct store *s, str name, struct arena *arena, struct named_layer **ret, struct err *e)
+{
+    return s->engine->named_find(s, name, arena, ret, e);
+}
+
+int store_named_put(struct store *s, const struct named_layer *layer, struct err *e)
+{
+    return s->engine->named_put(s, layer, e);
+}
+
+int store_named_delete(struct store *s, str name, struct err *e)
+{
+    return s->engine->named_delete(s, name, e);
+}
+
+int store_named_chain(struct store *s, str name, struct arena *arena, struct named_link **ret,
+                      size_t *ret_count, struct err *e)
+{
+    return s->engine->named_chain(s, name, arena, ret, ret_count, e);
+}
+
+int store_view_begin(struct store *s, struct err *e) { return s->engine->view_begin(s, e); }
+
+void store_view_end(struct store *s) { s->engine->view_end(s); }
 
 int store_match(struct store *s, int64_t image_id, struct arena *arena, struct match *ret, struct err *e)
 {
@@ -115,6 +144,17 @@ void store_update_freep(struct store_update **u)
     if (*u)
         (*u)->engine->update_free(*u);
     *u = NULL;
+}
+
+int store_lease_take(struct store *s, str name, str owner, unsigned seconds, int64_t *ret_until,
+                     struct err *e)
+{
+    return s->engine->lease_take(s, name, owner, seconds, ret_until, e);
+}
+
+int store_lease_drop(struct store *s, str name, str owner, struct err *e)
+{
+    return s->engine->lease_drop(s, name, owner, e);
 }
 
 int store_value_get(struct store *s, str key, struct arena *arena, str *ret, struct err *e)

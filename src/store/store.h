@@ -6,7 +6,8 @@
  * Ownership  what a call returns lives in the arena passed to it. Arguments are borrowed for the call.
  * Threads    one store handle per thread.
  * Errors     ERR_IO, ERR_FULL, ERR_READONLY, ERR_BUSY (lock held longer than 10 s), ERR_FORMAT (not a database, or not ours),
- *            ERR_NEWER; the text names the database.
+ *            ERR_NEWER; of a server also ERR_NETWORK ("127.0.0.1:5432: connect: connection refused": it may come back, and the same
+ *            handle then goes on) and ERR_DENIED (it does not let us in). The text names the database, never its password.
  * Time       all times are seconds since 1970-01-01 UTC.
  */
 #pragma once
@@ -18,13 +19,21 @@
 
 struct store;
 
-/* Opens, creates if missing, migrates if older. `where` is a path today; "postgresql://..." and keyword strings are
- * recognised and refused as ERR_UNSUPPORTED until that engine is built in. With STORE_SCRATCH what this process indexes goes to
- * memory and dies with it, while feeds are read from the file; it is for databases that cannot be written. A missing
- * database with STORE_SCRATCH is an empty one. */
+/* Opens, creates if missing, migrates if older. `where` is the path of a file (SQLite), or a connection string of libpq:
+ * "postgresql://...", "host=... user=..." (PostgreSQL; keys that libpq does not know, as "statement_timeout=60000", are settings of
+ * the session, as the Go driver of Clair took them: spec/seeds.md). With STORE_SCRATCH what this process indexes goes to
+ * memory (PostgreSQL: temporary tables) and dies with it, while feeds are read from the database; it is for databases that cannot be
+ * written. A missing file with STORE_SCRATCH is an empty one. */
 enum store_mode { STORE_WRITE, STORE_SCRATCH };
 struct store *store_open(const char *where, enum store_mode mode, struct err *e);
 void store_freep(struct store **s);
+bool store_is_server(const char *where);        /* is it a connection string? */
+int store_ping(struct store *s, struct err *e); /* a short query: can it be read now? */
+
+/* All that is read between the two is of one moment, and cheaper than call by call: one transaction. Nothing may be written. After an error
+ * only the end may follow. */
+int store_view_begin(struct store *s, struct err *e);
+void store_view_end(struct store *s);
 
 /* ---- layers and images ---- */
 
@@ -40,6 +49,43 @@ int store_image_put(struct store *s, const struct image_index *image, unsigned i
 /* 1 and *ret and *ret_id, 0 unknown, -1. image->name is empty; layers carry only digest and size. */
 int store_image_find(struct store *s, str digest, unsigned indexer, struct arena *arena,
                      struct image_index **ret, int64_t *ret_id, struct err *e);
+
+/* The same by its number: 1, 0, -1. */
+int store_image_get(struct store *s, int64_t id, struct arena *arena, struct image_index **ret,
+                    struct err *e);
+
+/* ---- named layers: those of REST v1, a tree by parents (spec/api-v1.md 4, design.md 9 "Digests") ---- */
+
+struct named_layer {
+    str name;
+    str parent;      /* a name; empty: none */
+    str digest;      /* of its content: a layer that was put with store_layer_put() under `indexer` */
+    str chain;       /* names its content and that of its ancestors, in order */
+    str namespace;   /* "debian:9"; empty: it cannot be told */
+    unsigned engine; /* what clients are told as IndexedByVersion */
+    unsigned indexer;
+    const int64_t *
+        views; /* images: the packages at this layer, one image for each namespace of theirs; none without packages */
+    size_t view_count;
+};
+
+/* 1 and *ret (in arena), 0 unknown, -1. */
+int store_named_find(struct store *s, str name, struct arena *arena, struct named_layer **ret, struct err *e);
+/* One transaction. 1: stored. 0: the name is there with this engine and indexer, which stays as it is. One with another engine or
+ * indexer is replaced, but keeps its parent and its children. ERR_NOT_FOUND: its parent, its content or a view is not there. Of two at
+ * once with one name one gives 1, the other 0. */
+int store_named_put(struct store *s, const struct named_layer *layer, struct err *e);
+/* The layer and all its descendants, however many, in one transaction; their content stays. 1, 0 unknown, -1. */
+int store_named_delete(struct store *s, str name, struct err *e);
+
+struct named_link {
+    str name, digest;
+    unsigned indexer;
+};
+#define STORE_CHAIN_MAX 1024u /* ERR_LIMIT: more ancestors */
+/* A layer and its ancestors, the root first. *ret_count 0: unknown. */
+int store_named_chain(struct store *s, str name, struct arena *arena, struct named_link **ret,
+                      size_t *ret_count, struct err *e);
 
 /* ---- matching: one statement, by key range ---- */
 
@@ -114,6 +160,16 @@ struct update_counts {
 int store_update_commit(struct store_update *u, int64_t now, struct update_counts *ret,
                         struct err *e);           /* frees u in any case */
 void store_update_freep(struct store_update **u); /* abandons it; for CLEANUP(); NULL is fine */
+
+/* ---- leases: one holder at a time, by the database's clock where it has one ---- */
+
+#define STORE_OWNER 160
+void store_owner(char ret[STORE_OWNER]); /* a new one: this boot, this process, this call */
+/* 1: `owner` holds it for `seconds` from now on (taken, renewed, or its last holder has died). 0: another does, until *ret_until
+ * (clock_now()'s time). -1. */
+int store_lease_take(struct store *s, str name, str owner, unsigned seconds, int64_t *ret_until,
+                     struct err *e);
+int store_lease_drop(struct store *s, str name, str owner, struct err *e); /* nothing when another holds it */
 
 /* ---- key-values that other programs read ---- */
 int store_value_get(struct store *s, str key, struct arena *arena, str *ret, struct err *e); /* 1, 0, -1 */

@@ -1,6 +1,6 @@
 /*
- * sqlite_update.h - one update of one feed, shared by its files: sqlite_update.c (the calls of store.h),
- * sqlite_stage.c (rows that are not seen yet), sqlite_sweep.c (what a dead predecessor left).
+ * sql_update.h - one update of one feed, shared by its files: sql_update.c (the calls of store.h),
+ * sql_stage.c (rows that are not seen yet), sql_sweep.c (what a dead predecessor left).
  *
  * Only the holder of the lease 'update' writes here, so that one generation at most is pending and its number
  * is the current one plus one. Each writing transaction proves the lease first.
@@ -8,7 +8,7 @@
 #pragma once
 #include "base/strmap.h"
 #include "store/rows.h"
-#include "store/sqlite.h"
+#include "store/sql.h"
 
 struct document {
     struct document *next;
@@ -23,28 +23,29 @@ struct space { /* a namespace */
     int64_t id;
     const struct version_scheme *scheme; /* NULL: one that this program does not know */
     str scheme_name;
-    int64_t delta; /* visible ranges of the feed in it, after less before */
+    int64_t kinds, stored_kinds; /* sets of enum sql_kinds */
+    int64_t delta;               /* visible ranges of the feed in it, after less before */
 };
 
 struct staged {
     struct advisory advisory;
     struct document *document;
     int64_t id, old; /* old: the advisory that it replaces, 0 = none */
+    bool same;       /* as what is there: nothing to be written */
     uint8_t hash[CONTENT_HASH];
 };
 
 struct update {
     struct store_update base; /* first: a struct store_update * is this */
-    struct sqlite *s;
+    struct sql *s;
     str feed;
-    char owner[LEASE_OWNER];
+    char owner[STORE_OWNER];
     int64_t lease_ms; /* renew it then (clock_ms) */
     int64_t feed_id, generation;
     int64_t first, next; /* ids of staged advisories: [first, next) */
     int64_t changes;     /* rows of the change log */
     bool first_load, pending, holds_lease;
     uint8_t *seen; /* a bit for each id below first: named again by this update */
-    unsigned lookups;
     struct document *documents, *current;
     struct space *spaces;
     struct strmap space_by_name;
@@ -57,13 +58,14 @@ struct update {
 };
 
 /* A writing transaction under the lease; ERR_BUSY when another owner has taken it over. */
-struct sqlite *update_transaction(struct update *u, struct err *e);
+struct sql *update_transaction(struct update *u, struct err *e);
 
 /* Deletes what an update that never committed has staged, in steps. */
 int update_sweep(struct update *u, struct err *e);
 
-int stage_add(struct update *u, const struct advisory *a, const uint8_t hash[CONTENT_HASH], int64_t old,
-              struct err *e);
+int stage_add(struct update *u, const struct advisory *a, const uint8_t hash[CONTENT_HASH], struct err *e);
+/* What is there under the keys of the items that wait: fills old and same. */
+int update_resolve(struct update *u, struct err *e);
 int stage_flush(struct update *u, struct err *e);
 int stage_end(struct update *u, const int64_t *ids, size_t count, struct err *e); /* withdraws advisories */
 int stage_documents(struct update *u, struct err *e); /* rows for new ones; inside a transaction */

@@ -1,4 +1,4 @@
-#include "store/sqlite_update.h"
+#include "store/sql_update.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -6,25 +6,23 @@
 #include <time.h>
 
 #define WALK           2000 /* advisories of one step, as Q_ADVISORY_WALK says */
-#define LOOKUPS        4096 /* in one read transaction, so that checkpoints get their turn */
+#define LEASE          STR("update")
 #define RENEW_AFTER_MS (LEASE_S * 1000 / 2)
 
-static int oom(const struct sqlite *s, struct err *e)
+static int oom(const struct sql *s, struct err *e)
 {
     return err_set(e, ERR_OOM, "%s: update: out of memory", s->where);
 }
 
 /* ---- the lease ---- */
 
-/* The real time: what ECLAIR_NOW says is for reports. */
-static int64_t lease_end(void) { return (int64_t)time(NULL) + LEASE_S; }
-
-struct sqlite *update_transaction(struct update *u, struct err *e)
+struct sql *update_transaction(struct update *u, struct err *e)
 {
-    CLEANUP(sqlite_endp) struct sqlite *t = sqlite_begin(u->s, true, e);
-    if (!t || sqlite_run(t, e, Q_LEASE_RENEW, "ti", str_from(u->owner), lease_end()) < 0)
+    CLEANUP(sql_endp) struct sql *t = sql_begin(u->s, true, e);
+    if (!t || sql_run(t, e, Q_LEASE_RENEW, "ttii", LEASE, str_from(u->owner), (int64_t)time(NULL),
+                      (int64_t)LEASE_S) < 0)
         return NULL;
-    if (!sqlite3_changes(t->db)) {
+    if (!sql_changes(t)) {
         u->holds_lease = false;
         err_set(e, ERR_BUSY, "%s: another process has taken over the update", t->where);
         return NULL;
@@ -36,31 +34,19 @@ struct sqlite *update_transaction(struct update *u, struct err *e)
 
 static int lease_renew(struct update *u, struct err *e)
 {
-    CLEANUP(sqlite_endp) struct sqlite *t = update_transaction(u, e);
-    return t ? sqlite_commit(&t, e) : -1;
-}
-
-static int lease_free(struct sqlite *s, struct err *e)
-{
-    CLEANUP(sqlite_resetp) sqlite3_stmt *st = sqlite_bind(s, e, Q_LEASE_GET, "");
-    int r = st ? sqlite_row(s, st, e) : -1;
-    if (r <= 0)
-        return r;
-    str owner = sqlite_str(st, 0);
-    int64_t left = sqlite3_column_int64(st, 1) - (int64_t)time(NULL);
-    /* a clock that was set back must not make a lease last */
-    if (left > 0 && left <= LEASE_S && !lease_owner_dead(owner))
-        return err_set(e, ERR_BUSY, "%s: another update is running", s->where);
-    return 0;
+    CLEANUP(sql_endp) struct sql *t = update_transaction(u, e);
+    return t ? sql_commit(&t, e) : -1;
 }
 
 static int lease_take(struct update *u, struct err *e)
 {
-    lease_owner(u->owner);
-    CLEANUP(sqlite_endp) struct sqlite *t = sqlite_begin(u->s, true, e);
-    if (!t || lease_free(t, e) < 0 ||
-        sqlite_run(t, e, Q_LEASE_PUT, "ti", str_from(u->owner), lease_end()) < 0 ||
-        sqlite_run(t, e, Q_FEED_ADD, "t", u->feed) < 0 || sqlite_commit(&t, e) < 0)
+    int64_t until;
+    store_owner(u->owner);
+    CLEANUP(sql_endp) struct sql *t = sql_begin(u->s, true, e);
+    int held = t ? sql_lease_take(t, LEASE, str_from(u->owner), LEASE_S, &until, e) : -1;
+    if (held <= 0)
+        return held < 0 ? -1 : err_set(e, ERR_BUSY, "%s: another update is running", t->where);
+    if (sql_run(u->s, e, Q_FEED_ADD, "t", u->feed) < 0 || sql_commit(&t, e) < 0)
         return -1;
     u->holds_lease = true;
     u->lease_ms = clock_ms() + RENEW_AFTER_MS;
@@ -69,13 +55,12 @@ static int lease_take(struct update *u, struct err *e)
 
 /* ---- begin and end ---- */
 
-void sqlite_update_free(struct store_update *update)
+void sql_update_free(struct store_update *update)
 {
     struct update *u = (struct update *)update;
     struct err ignored = { 0 };
-    CLEANUP(sqlite_endp) struct sqlite *t = sqlite_begin(u->s, u->holds_lease, &ignored);
-    if (t && u->holds_lease && sqlite_run(t, &ignored, Q_LEASE_DROP, "t", str_from(u->owner)) == 0)
-        sqlite_commit(&t, &ignored);
+    if (u->holds_lease && sql_lease_drop(&u->s->store, LEASE, str_from(u->owner), &ignored) < 0)
+        memcpy(u->s->lost_lease, u->owner, sizeof u->owner);
     arena_freep(&u->batch);
     arena_freep(&u->arena);
     strmap_done(&u->space_by_name);
@@ -87,29 +72,29 @@ void sqlite_update_free(struct store_update *update)
 static void freep_update(struct update **u)
 {
     if (*u)
-        sqlite_update_free(&(*u)->base);
+        sql_update_free(&(*u)->base);
 }
 
 static int get_numbers(struct update *u, struct err *e)
 {
-    CLEANUP(sqlite_resetp) sqlite3_stmt *state = sqlite_bind(u->s, e, Q_GENERATION, "");
-    CLEANUP(sqlite_resetp) sqlite3_stmt *feed = sqlite_bind(u->s, e, Q_FEED_GET, "t", u->feed);
-    CLEANUP(sqlite_resetp) sqlite3_stmt *last = sqlite_bind(u->s, e, Q_ADVISORY_LAST, "");
-    if (!state || !feed || !last || sqlite_row(u->s, state, e) < 0 || sqlite_row(u->s, feed, e) < 0 ||
-        sqlite_row(u->s, last, e) < 0)
+    int64_t last = 0;
+    if (sql_generation(u->s, &u->generation, e) < 0 || sql_number(u->s, e, &last, Q_ADVISORY_LAST, "") < 0)
         return -1;
-    u->generation = sqlite3_column_int64(state, 0) + 1;
-    u->feed_id = sqlite3_column_int64(feed, 0);
-    u->first_load = !sqlite3_column_int64(feed, 1);
-    u->first = u->next = sqlite3_column_int64(last, 0) + 1;
+    CLEANUP(sql_resetp) struct sql_stmt *feed = sql_bind(u->s, e, Q_FEED_GET, "t", u->feed);
+    if (!feed || sql_row(u->s, feed, e) < 0)
+        return -1;
+    u->generation++;
+    u->feed_id = sql_int(feed, 0);
+    u->first_load = !sql_int(feed, 1);
+    u->first = u->next = last + 1;
     u->seen = calloc((size_t)u->first / 8 + 1, 1);
     return u->seen ? 0 : oom(u->s, e);
 }
 
-struct store_update *sqlite_update_begin(struct store *store, str feed, struct err *e)
+struct store_update *sql_update_begin(struct store *store, str feed, struct err *e)
 {
-    struct sqlite *s = (struct sqlite *)store;
-    if (sqlite_writable(s, e) < 0)
+    struct sql *s = (struct sql *)store;
+    if (sql_writable(s, e) < 0)
         return NULL;
     CLEANUP(freep_update) struct update *u = calloc(1, sizeof *u);
     if (!u) {
@@ -152,13 +137,13 @@ static struct document *document_by_id(struct update *u, int64_t id)
 
 static int document_load(struct update *u, str name, str validator, struct document *ret, struct err *e)
 {
-    CLEANUP(sqlite_resetp) sqlite3_stmt *st = sqlite_bind(u->s, e, Q_DOCUMENT_FIND, "ib", u->feed_id, name);
-    int r = st ? sqlite_row(u->s, st, e) : -1;
+    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(u->s, e, Q_DOCUMENT_FIND, "ib", u->feed_id, name);
+    int r = st ? sql_row(u->s, st, e) : -1;
     if (r <= 0)
         return r;
-    ret->id = sqlite3_column_int64(st, 0);
-    ret->same_validator = sqlite3_column_type(st, 1) != SQLITE_NULL && str_eq(sqlite_str(st, 1), validator);
-    ret->before = sqlite3_column_int64(st, 2);
+    ret->id = sql_int(st, 0);
+    ret->same_validator = !sql_null(st, 1) && str_eq(sql_str(st, 1), validator);
+    ret->before = sql_int(st, 2);
     return 1;
 }
 
@@ -196,7 +181,7 @@ static struct document *document_open(struct update *u, str name, str validator,
     return d;
 }
 
-int sqlite_update_document(struct store_update *update, str name, str validator, struct err *e)
+int sql_update_document(struct store_update *update, str name, str validator, struct err *e)
 {
     struct update *u = (struct update *)update;
     if (lease_renew(u, e) < 0)
@@ -209,7 +194,7 @@ int sqlite_update_document(struct store_update *update, str name, str validator,
     return 0;
 }
 
-int sqlite_update_drop(struct store_update *update, str name, struct err *e)
+int sql_update_drop(struct store_update *update, str name, struct err *e)
 {
     struct update *u = (struct update *)update;
     struct document *d = document_open(u, name, STR(""), e);
@@ -224,18 +209,6 @@ int sqlite_update_drop(struct store_update *update, str name, struct err *e)
 
 /* ---- advisories ---- */
 
-/* Many look-ups share a read transaction: beginning one costs more than the look-up. */
-static int reading(struct update *u, struct err *e)
-{
-    if (u->s->reading && ++u->lookups < LOOKUPS)
-        return 0;
-    if (!sqlite_begin(u->s, false, e))
-        return -1;
-    u->s->reading = true;
-    u->lookups = 0;
-    return 0;
-}
-
 static bool see(struct update *u, int64_t id)
 {
     uint8_t *byte = &u->seen[id / 8], bit = (uint8_t)(1u << (id % 8));
@@ -244,56 +217,46 @@ static bool see(struct update *u, int64_t id)
     return first;
 }
 
-/* What is there under this key: *ret_old 0 = nothing, else it is to be replaced unless it is the *ret_same.
- */
-static int find_old(struct update *u, str key, const uint8_t hash[CONTENT_HASH], int64_t *ret_old,
-                    bool *ret_same, struct err *e)
+/* What is there under the key of item i: to be replaced, unless it is the same. */
+static int on_old(void *ctx, size_t i, int64_t id, int64_t document, str hash, struct err *e)
 {
-    *ret_old = 0;
-    *ret_same = false;
-    if (u->first_load)
-        return 0;
-    if (reading(u, e) < 0)
-        return -1;
-    CLEANUP(sqlite_resetp) sqlite3_stmt *st = sqlite_bind(u->s, e, Q_ADVISORY_FIND, "ib", u->feed_id, key);
-    int r = st ? sqlite_row(u->s, st, e) : -1;
-    if (r <= 0)
-        return r;
-    int64_t id = sqlite3_column_int64(st, 0), document = sqlite3_column_int64(st, 1);
+    struct update *u = ctx;
+    struct staged *item = &u->items[i];
     if (id >= u->first || !see(u, id))
-        return err_set(e, ERR_FORMAT, STR_FMT ": " STR_FMT ": the key comes twice", STR_ARG(u->current->name),
-                       STR_ARG(key));
+        return err_set(e, ERR_FORMAT, STR_FMT ": " STR_FMT ": the key comes twice",
+                       STR_ARG(item->document->name), STR_ARG(item->advisory.key));
     struct document *d = document_by_id(u, document);
     if (!d && !(d = document_new(u, e)))
         return -1;
     d->id = document; /* if it was another's key, that one must be named too: see check_moves() */
     d->seen++;
-    *ret_old = id;
-    *ret_same = d == u->current && str_eq(sqlite_str(st, 2), str_of(hash, CONTENT_HASH));
+    item->old = id;
+    item->same = d == item->document && str_eq(hash, str_of(item->hash, CONTENT_HASH));
     return 0;
 }
 
-int sqlite_update_put(struct store_update *update, const struct advisory *a, struct err *e)
+int update_resolve(struct update *u, struct err *e)
+{
+    if (u->first_load || !u->item_count)
+        return 0;
+    str *keys = arena_array(u->batch, str, u->item_count);
+    if (!keys)
+        return oom(u->s, e);
+    for (size_t i = 0; i < u->item_count; i++)
+        keys[i] = u->items[i].advisory.key;
+    return u->s->driver->advisories(u->s, u->feed_id, keys, u->item_count, on_old, u, e);
+}
+
+int sql_update_put(struct store_update *update, const struct advisory *a, struct err *e)
 {
     struct update *u = (struct update *)update;
     uint8_t hash[CONTENT_HASH];
-    int64_t old;
-    bool same;
     if (!u->current)
         return err_set(e, ERR_INTERNAL, STR_FMT ": an advisory before its document", STR_ARG(u->feed));
-    if ((clock_ms() >= u->lease_ms && lease_renew(u, e) < 0) || advisory_hash(a, &u->work, hash, e) < 0 ||
-        find_old(u, a->key, hash, &old, &same, e) < 0)
+    if ((clock_ms() >= u->lease_ms && lease_renew(u, e) < 0) || advisory_hash(a, &u->work, hash, e) < 0)
         return -1;
     u->current->after++;
-    if (same) {
-        u->counts.unchanged++;
-        return 0;
-    }
-    if (old)
-        u->counts.changed++;
-    else
-        u->counts.added++;
-    return stage_add(u, a, hash, old, e);
+    return stage_add(u, a, hash, e);
 }
 
 /* ---- commit ---- */
@@ -301,18 +264,18 @@ int sqlite_update_put(struct store_update *update, const struct advisory *a, str
 /* One step through the feed's advisories: those that their named document did not bring again. */
 static int walk(struct update *u, struct buf *after, int64_t ids[WALK], size_t *ret_count, struct err *e)
 {
-    CLEANUP(sqlite_resetp)
-    sqlite3_stmt *st = sqlite_bind(u->s, e, Q_ADVISORY_WALK, "ib", u->feed_id, buf_view(after));
+    CLEANUP(sql_resetp)
+    struct sql_stmt *st = sql_bind(u->s, e, Q_ADVISORY_WALK, "ib", u->feed_id, buf_view(after));
     int r = -1, rows = 0;
     *ret_count = 0;
-    for (; st && (r = sqlite_row(u->s, st, e)) > 0; rows++) {
-        int64_t id = sqlite3_column_int64(st, 0);
-        const struct document *d = document_by_id(u, sqlite3_column_int64(st, 1));
+    for (; st && (r = sql_row(u->s, st, e)) > 0; rows++) {
+        int64_t id = sql_int(st, 0);
+        const struct document *d = document_by_id(u, sql_int(st, 1));
         if (id < u->first && d && d->named && see(u, id))
             ids[(*ret_count)++] = id;
         if (rows == WALK - 1) {
             buf_clear(after);
-            buf_str(after, sqlite_str(st, 2));
+            buf_str(after, sql_str(st, 2));
         }
     }
     if (r < 0)
@@ -345,9 +308,9 @@ static int write_documents(struct update *u, struct err *e)
     for (const struct document *d = u->documents; d; d = d->next) {
         int r = 0;
         if (d->dropped)
-            r = d->id ? sqlite_run(u->s, e, Q_DOCUMENT_DROP, "i", d->id) : 0;
+            r = d->id ? sql_run(u->s, e, Q_DOCUMENT_DROP, "i", d->id) : 0;
         else if (!d->same_validator || d->before != d->after)
-            r = sqlite_run(u->s, e, Q_DOCUMENT_SET, "ibi", d->id, d->validator, d->after);
+            r = sql_run(u->s, e, Q_DOCUMENT_SET, "ibi", d->id, d->validator, d->after);
         if (r < 0)
             return -1;
     }
@@ -359,16 +322,16 @@ static int write_generation(struct update *u, int64_t now, struct err *e)
 {
     int64_t ranges = 0;
     for (const struct space *n = u->spaces; n; n = n->next) {
-        if (n->delta && sqlite_run(u->s, e, Q_NAMESPACE_COUNT, "iii", u->feed_id, n->id, n->delta) < 0)
+        if (n->delta && sql_run(u->s, e, Q_NAMESPACE_COUNT, "iii", u->feed_id, n->id, n->delta) < 0)
             return -1;
         ranges += n->delta;
     }
-    if (sqlite_run(u->s, e, Q_FEED_CHANGED, "iiiii", u->feed_id, u->generation, now,
-                   u->counts.added - u->counts.withdrawn, ranges) < 0 ||
-        sqlite_run(u->s, e, Q_GENERATION_LOG, "iii", u->generation, u->feed_id, now) < 0 ||
-        sqlite_run(u->s, e, Q_GENERATION_SET, "i", u->generation) < 0)
+    if (sql_run(u->s, e, Q_FEED_CHANGED, "iiiii", u->feed_id, u->generation, now,
+                u->counts.added - u->counts.withdrawn, ranges) < 0 ||
+        sql_run(u->s, e, Q_GENERATION_LOG, "iii", u->generation, u->feed_id, now) < 0 ||
+        sql_run(u->s, e, Q_GENERATION_SET, "i", u->generation) < 0)
         return -1;
-    return sqlite_run(u->s, e, Q_PENDING_DROP, "");
+    return sql_run(u->s, e, Q_PENDING_DROP, "");
 }
 
 /* A key may go from one document to another only when the update replaces both. */
@@ -381,14 +344,14 @@ static int check_moves(const struct update *u, struct err *e)
     return 0;
 }
 
-int sqlite_update_commit(struct store_update *update, int64_t now, struct update_counts *ret, struct err *e)
+int sql_update_commit(struct store_update *update, int64_t now, struct update_counts *ret, struct err *e)
 {
     CLEANUP(freep_update) struct update *u = (struct update *)update;
-    if (check_moves(u, e) < 0 || stage_flush(u, e) < 0 || withdraw(u, e) < 0)
+    if (stage_flush(u, e) < 0 || check_moves(u, e) < 0 || withdraw(u, e) < 0)
         return -1;
-    CLEANUP(sqlite_endp) struct sqlite *t = update_transaction(u, e);
+    CLEANUP(sql_endp) struct sql *t = update_transaction(u, e);
     if (!t || write_documents(u, e) < 0 || (u->pending && write_generation(u, now, e) < 0) ||
-        sqlite_run(t, e, Q_LEASE_DROP, "t", str_from(u->owner)) < 0 || sqlite_commit(&t, e) < 0)
+        sql_run(t, e, Q_LEASE_DROP, "tt", LEASE, str_from(u->owner)) < 0 || sql_commit(&t, e) < 0)
         return -1;
     u->holds_lease = false;
     *ret = u->counts;

@@ -1,4 +1,4 @@
-#include "store/sqlite_update.h"
+#include "store/sql_update.h"
 
 #include "base/cleanup.h"
 
@@ -38,16 +38,16 @@ static struct space *space_add(struct update *u, int64_t id, str scheme)
 /* From the table, where it stays even if the update is abandoned: a name alone says nothing. */
 static struct space *space_load(struct update *u, const struct affected_range *r, struct err *e)
 {
-    CLEANUP(sqlite_resetp) sqlite3_stmt *st = sqlite_bind(u->s, e, Q_NAMESPACE_FIND, "b", r->namespace);
-    int found = st ? sqlite_row(u->s, st, e) : -1;
-    if (found < 0)
+    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(u->s, e, Q_NAMESPACE_FIND, "b", r->namespace);
+    int found = st ? sql_row(u->s, st, e) : -1;
+    int64_t id = 0;
+    if (found < 0 || (!found && sql_number(u->s, e, &id, Q_NAMESPACE_ADD, "bb", r->namespace, r->scheme) < 0))
         return NULL;
-    if (!found && sqlite_run(u->s, e, Q_NAMESPACE_ADD, "bb", r->namespace, r->scheme) < 0)
-        return NULL;
-    struct space *n = found ? space_add(u, sqlite3_column_int64(st, 0), sqlite_str(st, 1))
-                            : space_add(u, sqlite3_last_insert_rowid(u->s->db), r->scheme);
+    struct space *n = found ? space_add(u, sql_int(st, 0), sql_str(st, 1)) : space_add(u, id, r->scheme);
     if (!n)
         oom(u, e);
+    else if (found)
+        n->kinds = n->stored_kinds = sql_int(st, 2);
     return n;
 }
 
@@ -87,8 +87,7 @@ static struct space *space_by_id(struct update *u, int64_t id)
 
 /* ---- what waits ---- */
 
-int stage_add(struct update *u, const struct advisory *a, const uint8_t hash[CONTENT_HASH], int64_t old,
-              struct err *e)
+int stage_add(struct update *u, const struct advisory *a, const uint8_t hash[CONTENT_HASH], struct err *e)
 {
     if (!u->batch && !(u->batch = arena_new(0)))
         return oom(u, e);
@@ -108,7 +107,7 @@ int stage_add(struct update *u, const struct advisory *a, const uint8_t hash[CON
         ranges[i].module = arena_dup(to, a->ranges[i].module);
     }
     struct staged *item = &u->items[u->item_count++];
-    *item = (struct staged){ .document = u->current, .id = u->next++, .old = old };
+    *item = (struct staged){ .document = u->current };
     memcpy(item->hash, hash, CONTENT_HASH);
     item->advisory = (struct advisory){
         .key = arena_dup(to, a->key),
@@ -132,7 +131,7 @@ static int mark_pending(struct update *u, struct err *e)
 {
     if (u->pending)
         return 0;
-    return sqlite_run(u->s, e, Q_PENDING_ADD, "ii", u->generation, u->first);
+    return sql_run(u->s, e, Q_PENDING_ADD, "ii", u->generation, u->first);
 }
 
 int stage_documents(struct update *u, struct err *e)
@@ -140,9 +139,8 @@ int stage_documents(struct update *u, struct err *e)
     for (struct document *d = u->documents; d; d = d->next) {
         if (d->id || d->dropped)
             continue;
-        if (sqlite_run(u->s, e, Q_DOCUMENT_ADD, "ib", u->feed_id, d->name) < 0)
+        if (sql_number(u->s, e, &d->id, Q_DOCUMENT_ADD, "ib", u->feed_id, d->name) < 0)
             return -1;
-        d->id = sqlite3_last_insert_rowid(u->s->db);
     }
     return 0;
 }
@@ -160,19 +158,19 @@ static int uncount_range(void *context, const struct range_ref *r, struct err *e
 
 static int end_advisory(struct update *u, int64_t id, struct err *e)
 {
-    CLEANUP(sqlite_resetp) sqlite3_stmt *st = sqlite_bind(u->s, e, Q_ADVISORY_RANGES, "i", id);
-    int r = st ? sqlite_row(u->s, st, e) : -1;
-    if (r <= 0 || range_refs(sqlite_str(st, 0), uncount_range, u, e) < 0)
+    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(u->s, e, Q_ADVISORY_RANGES, "i", id);
+    int r = st ? sql_row(u->s, st, e) : -1;
+    if (r <= 0 || range_refs(sql_str(st, 0), uncount_range, u, e) < 0)
         return r == 0 ? err_set(e, ERR_FORMAT, "%s: advisory %lld is missing", u->s->where, (long long)id)
                       : -1;
-    return sqlite_run(u->s, e, Q_ADVISORY_END, "ii", id, u->generation);
+    return sql_run(u->s, e, Q_ADVISORY_END, "ii", id, u->generation);
 }
 
 static int log_change(struct update *u, int64_t before, int64_t after, struct err *e)
 {
     if (u->first_load)
         return 0;
-    return sqlite_run(u->s, e, Q_CHANGE_ADD, "iiiii", u->generation, ++u->changes, u->feed_id, before, after);
+    return sql_bulk(u->s, e, BULK_CHANGE, "iiiii", u->generation, ++u->changes, u->feed_id, before, after);
 }
 
 static int make_row(struct update *u, const struct staged *item, size_t part, struct row *ret, struct err *e)
@@ -196,6 +194,8 @@ static int make_row(struct update *u, const struct staged *item, size_t part, st
         .uncertain = keys.uncertain,
     };
     n->delta++;
+    n->kinds |= r->kind == AFFECTS_SOURCE ? (r->negative ? KIND_NOT_SOURCE : KIND_SOURCE)
+                                          : (r->negative ? KIND_NOT_BINARY : KIND_BINARY);
     u->counts.rows++;
     return arena_failed(u->batch) ? oom(u, e) : 0;
 }
@@ -221,12 +221,10 @@ static int write_advisory(struct update *u, const struct staged *item, struct ro
         return oom(u, e);
     if (item->old && end_advisory(u, item->old, e) < 0)
         return -1;
-    if (sqlite_run(u->s, e, Q_ADVISORY_ADD, "iiiibbbbbbb", item->id, u->feed_id, item->document->id,
-                   u->generation, str_of(item->hash, CONTENT_HASH), a->key, a->id, buf_view(&u->work),
-                   a->link, a->title, a->description) < 0)
-        return (sqlite3_errcode(u->s->db) & 0xff) == SQLITE_CONSTRAINT
-                   ? err_set(e, ERR_FORMAT, "the key comes twice")
-                   : -1;
+    if (sql_bulk(u->s, e, BULK_ADVISORY, "iiiibbbbbbb", item->id, u->feed_id, item->document->id,
+                 u->generation, str_of(item->hash, CONTENT_HASH), a->key, a->id, buf_view(&u->work), a->link,
+                 a->title, a->description) < 0)
+        return -1;
     return log_change(u, item->old, item->id, e);
 }
 
@@ -245,13 +243,87 @@ static int write_row(struct update *u, const struct row *w, struct err *e)
 {
     const struct affected_range *r = w->range;
     if (r->negative)
-        return sqlite_run(u->s, e, Q_NEGATIVE_ADD, "ibibiibbbbbb", w->space, r->package, (int64_t)r->kind,
-                          w->id, w->advisory, w->part, w->introduced_key, w->fixed_key, r->fixed_version,
-                          r->introduced, r->arch, r->module);
-    return sqlite_run(u->s, e, Q_AFFECTED_ADD, "ibibiibiiibbbb", w->space, r->package, (int64_t)r->kind,
-                      w->fixed_key, w->advisory, w->part, w->introduced_key, (int64_t)r->severity,
-                      (int64_t)r->state, (int64_t)w->uncertain, r->fixed_version, r->introduced, r->arch,
-                      r->module);
+        return sql_bulk(u->s, e, BULK_NEGATIVE, "ibibiibbbbbb", w->space, r->package, (int64_t)r->kind, w->id,
+                        w->advisory, w->part, w->introduced_key, w->fixed_key, r->fixed_version,
+                        r->introduced, r->arch, r->module);
+    return sql_bulk(u->s, e, BULK_AFFECTED, "ibibiibiiibbbb", w->space, r->package, (int64_t)r->kind,
+                    w->fixed_key, w->advisory, w->part, w->introduced_key, (int64_t)r->severity,
+                    (int64_t)r->state, (int64_t)w->uncertain, r->fixed_version, r->introduced, r->arch,
+                    r->module);
+}
+
+static int by_key(const void *pa, const void *pb)
+{
+    return str_cmp((*(const struct staged *const *)pa)->advisory.key,
+                   (*(const struct staged *const *)pb)->advisory.key);
+}
+
+/* Two items that wait have one key. */
+static int check_keys(struct update *u, struct err *e)
+{
+    const struct staged **sorted = arena_array(u->batch, const struct staged *, u->item_count + 1);
+    if (!sorted)
+        return oom(u, e);
+    for (size_t i = 0; i < u->item_count; i++)
+        sorted[i] = &u->items[i];
+    qsort(sorted, u->item_count, sizeof *sorted, by_key);
+    for (size_t i = 1; i < u->item_count; i++)
+        if (by_key(&sorted[i - 1], &sorted[i]) == 0)
+            return err_set(e, ERR_FORMAT, STR_FMT ": " STR_FMT ": the key comes twice",
+                           STR_ARG(sorted[i]->document->name), STR_ARG(sorted[i]->advisory.key));
+    return 0;
+}
+
+/* Items that are as what is there go; the others get their numbers. */
+static void keep_different(struct update *u)
+{
+    size_t kept = 0;
+    u->range_count = 0;
+    for (size_t i = 0; i < u->item_count; i++) {
+        struct staged *item = &u->items[i];
+        if (item->same) {
+            u->counts.unchanged++;
+            continue;
+        }
+        item->id = u->next++;
+        u->range_count += item->advisory.range_count;
+        if (item->old)
+            u->counts.changed++;
+        else
+            u->counts.added++;
+        u->items[kept++] = *item;
+    }
+    u->item_count = kept;
+}
+
+/* The unique index found that a key comes twice, but of many rows it does not say which. */
+static int name_twice(struct update *u, struct err *e)
+{
+    struct err ignored = { 0 };
+    if (check_keys(u, e) < 0)
+        return -1;
+    for (size_t i = 0; i < u->item_count; i++) {
+        const struct staged *item = &u->items[i];
+        int64_t id;
+        if (sql_number(u->s, &ignored, &id, Q_ADVISORY_FIND, "ib", u->feed_id, item->advisory.key) > 0 &&
+            id != item->old)
+            return err_set(e, ERR_FORMAT, STR_FMT ": " STR_FMT ": the key comes twice",
+                           STR_ARG(item->document->name), STR_ARG(item->advisory.key));
+    }
+    return -1;
+}
+
+/* Before the first row of a kind can be seen; that there are none any more is not worth knowing. */
+static int write_kinds(struct update *u, struct err *e)
+{
+    for (struct space *n = u->spaces; n; n = n->next) {
+        if (n->kinds == n->stored_kinds)
+            continue;
+        if (sql_run(u->s, e, Q_NAMESPACE_KINDS, "ii", n->id, n->kinds) < 0)
+            return -1;
+        n->stored_kinds = n->kinds;
+    }
+    return 0;
 }
 
 static int write_batch(struct update *u, struct err *e)
@@ -271,6 +343,17 @@ static int write_batch(struct update *u, struct err *e)
     for (size_t i = 0; i < n; i++)
         if (write_row(u, &rows[i], e) < 0)
             return -1;
+    return write_kinds(u, e) < 0 ? -1 : sql_bulk_end(u->s, e);
+}
+
+static int write_items(struct update *u, struct err *e)
+{
+    CLEANUP(sql_endp) struct sql *t = update_transaction(u, e);
+    if (!t || mark_pending(u, e) < 0 || stage_documents(u, e) < 0)
+        return -1;
+    if (write_batch(u, e) < 0 || sql_commit(&t, e) < 0)
+        return -1;
+    u->pending = true;
     return 0;
 }
 
@@ -278,11 +361,11 @@ int stage_flush(struct update *u, struct err *e)
 {
     if (!u->item_count)
         return 0;
-    CLEANUP(sqlite_endp) struct sqlite *t = update_transaction(u, e);
-    if (!t || mark_pending(u, e) < 0 || stage_documents(u, e) < 0 || write_batch(u, e) < 0 ||
-        sqlite_commit(&t, e) < 0)
+    if (update_resolve(u, e) < 0)
         return -1;
-    u->pending = true;
+    keep_different(u);
+    if (u->item_count && write_items(u, e) < 0)
+        return u->s->conflict ? name_twice(u, e) : -1;
     arena_freep(&u->batch);
     u->items = NULL;
     u->item_count = u->item_cap = u->range_count = 0;
@@ -291,13 +374,13 @@ int stage_flush(struct update *u, struct err *e)
 
 int stage_end(struct update *u, const int64_t *ids, size_t count, struct err *e)
 {
-    CLEANUP(sqlite_endp) struct sqlite *t = update_transaction(u, e);
+    CLEANUP(sql_endp) struct sql *t = update_transaction(u, e);
     if (!t || mark_pending(u, e) < 0)
         return -1;
     for (size_t i = 0; i < count; i++)
         if (end_advisory(u, ids[i], e) < 0 || log_change(u, ids[i], 0, e) < 0)
             return -1;
-    if (sqlite_commit(&t, e) < 0)
+    if (sql_bulk_end(t, e) < 0 || sql_commit(&t, e) < 0)
         return -1;
     u->pending = true;
     u->counts.withdrawn += (int64_t)count;

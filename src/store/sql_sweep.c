@@ -1,4 +1,4 @@
-#include "store/sqlite_update.h"
+#include "store/sql_update.h"
 
 #include "base/cleanup.h"
 #include "codec/pack.h"
@@ -34,7 +34,7 @@ int range_refs(str blob, int (*each)(void *context, const struct range_ref *r, s
 }
 
 struct sweep {
-    struct sqlite *s;
+    struct sql *s;
     int64_t advisory;
     str name; /* CVE-2024-1 */
 };
@@ -43,21 +43,21 @@ static int delete_range(void *context, const struct range_ref *r, struct err *e)
 {
     const struct sweep *w = context;
     if (r->negative)
-        return sqlite_run(w->s, e, Q_SWEEP_NEGATIVE, "ibibii", r->namespace, r->name, r->kind, w->name,
-                          w->advisory, r->part);
-    return sqlite_run(w->s, e, Q_SWEEP_AFFECTED, "ibibii", r->namespace, r->name, r->kind, r->fixed_key,
-                      w->advisory, r->part);
+        return sql_run(w->s, e, Q_SWEEP_NEGATIVE, "ibibii", r->namespace, r->name, r->kind, w->name,
+                       w->advisory, r->part);
+    return sql_run(w->s, e, Q_SWEEP_AFFECTED, "ibibii", r->namespace, r->name, r->kind, r->fixed_key,
+                   w->advisory, r->part);
 }
 
-static int delete_staged(struct sqlite *s, int64_t first, int64_t *ret_count, struct err *e)
+static int delete_staged(struct sql *s, int64_t first, int64_t *ret_count, struct err *e)
 {
-    CLEANUP(sqlite_resetp) sqlite3_stmt *st = sqlite_bind(s, e, Q_SWEEP_STAGED, "i", first);
+    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_SWEEP_STAGED, "i", first);
     int r = -1;
     *ret_count = 0;
-    while (st && (r = sqlite_row(s, st, e)) > 0) {
-        struct sweep w = { .s = s, .advisory = sqlite3_column_int64(st, 0), .name = sqlite_str(st, 1) };
-        if (range_refs(sqlite_str(st, 2), delete_range, &w, e) < 0 ||
-            sqlite_run(s, e, Q_SWEEP_ADVISORY, "i", w.advisory) < 0)
+    while (st && (r = sql_row(s, st, e)) > 0) {
+        struct sweep w = { .s = s, .advisory = sql_int(st, 0), .name = sql_str(st, 1) };
+        if (range_refs(sql_str(st, 2), delete_range, &w, e) < 0 ||
+            sql_run(s, e, Q_SWEEP_ADVISORY, "i", w.advisory) < 0)
             return -1;
         ++*ret_count;
     }
@@ -67,27 +67,27 @@ static int delete_staged(struct sqlite *s, int64_t first, int64_t *ret_count, st
 /* One transaction; *ret_count rows went. */
 static int step(struct update *u, enum query q, int64_t argument, int64_t *ret_count, struct err *e)
 {
-    CLEANUP(sqlite_endp) struct sqlite *t = update_transaction(u, e);
+    CLEANUP(sql_endp) struct sql *t = update_transaction(u, e);
     if (!t)
         return -1;
     if (q == Q_SWEEP_STAGED) {
         if (delete_staged(t, argument, ret_count, e) < 0)
             return -1;
     } else {
-        if (sqlite_run(t, e, q, "i", argument) < 0)
+        if (sql_run(t, e, q, "i", argument) < 0)
             return -1;
-        *ret_count = sqlite3_changes64(t->db);
+        *ret_count = sql_changes(t);
     }
-    return sqlite_commit(&t, e);
+    return sql_commit(&t, e);
 }
 
-static int find_pending(struct sqlite *s, int64_t *generation, int64_t *first, struct err *e)
+static int find_pending(struct sql *s, int64_t *generation, int64_t *first, struct err *e)
 {
-    CLEANUP(sqlite_resetp) sqlite3_stmt *st = sqlite_bind(s, e, Q_PENDING_GET, "");
-    int r = st ? sqlite_row(s, st, e) : -1;
+    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_PENDING_GET, "");
+    int r = st ? sql_row(s, st, e) : -1;
     if (r > 0) {
-        *generation = sqlite3_column_int64(st, 0);
-        *first = sqlite3_column_int64(st, 1);
+        *generation = sql_int(st, 0);
+        *first = sql_int(st, 1);
     }
     return r;
 }
@@ -108,8 +108,8 @@ int update_sweep(struct update *u, struct err *e)
             if (step(u, steps[i].query, steps[i].argument, &count, e) < 0)
                 return -1;
         while (count);
-    CLEANUP(sqlite_endp) struct sqlite *t = update_transaction(u, e);
-    if (!t || sqlite_run(t, e, Q_SWEEP_DOCUMENTS, "") < 0 || sqlite_run(t, e, Q_PENDING_DROP, "") < 0)
+    CLEANUP(sql_endp) struct sql *t = update_transaction(u, e);
+    if (!t || sql_run(t, e, Q_SWEEP_DOCUMENTS, "") < 0 || sql_run(t, e, Q_PENDING_DROP, "") < 0)
         return -1;
-    return sqlite_commit(&t, e);
+    return sql_commit(&t, e);
 }

@@ -1,0 +1,590 @@
+#include "store/postgres.h"
+
+#include "base/cleanup.h"
+#include "store/rows.h"
+
+#include <arpa/inet.h>
+#include <endian.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* pg_type.dat */
+enum { OID_BYTEA = 17, OID_INT8 = 20, OID_TEXT = 25, OID_BYTEA_ARRAY = 1001, OID_INT8_ARRAY = 1016 };
+
+#define COPY_MAX ((size_t)8 << 20) /* bytes that wait before they are sent */
+
+/* ---- errors ---- */
+
+static const struct {
+    const char *state; /* SQLSTATE, or its class */
+    enum err_kind kind;
+    bool again;
+} states[] = {
+    { "08", ERR_NETWORK, true },      { "57P", ERR_NETWORK, true },
+    { "40001", ERR_BUSY, true },      { "40P01", ERR_BUSY, true },
+    { "57014", ERR_BUSY, false },     { "55P03", ERR_BUSY, false },
+    { "25006", ERR_READONLY, false }, { "53100", ERR_FULL, false },
+    { "53200", ERR_OOM, false },      { "53", ERR_BUSY, false },
+    { "42501", ERR_DENIED, false },   { "42", ERR_FORMAT, false },
+    { "3F", ERR_FORMAT, false },      { "23505", ERR_FORMAT, false },
+    { "23503", ERR_NOT_FOUND, true }, /* a parent went, or a child came, meanwhile */
+};
+
+/* The first line; libpq's texts end with a newline. */
+static str first_line(const char *text)
+{
+    str rest = str_from(text ? text : "");
+    return str_trim(str_line(&rest));
+}
+
+int postgres_error(struct postgres *p, const PGresult *r, const char *doing, struct err *e)
+{
+    const char *state = r ? PQresultErrorField(r, PG_DIAG_SQLSTATE) : NULL;
+    const char *text = r ? PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY) : NULL;
+    enum err_kind kind = ERR_INTERNAL;
+    bool lost = PQstatus(p->conn) != CONNECTION_OK;
+    p->sql.again = lost;
+    if (lost)
+        kind = ERR_NETWORK;
+    for (size_t i = 0; !lost && state && i < sizeof states / sizeof *states; i++)
+        if (str_starts(str_from(state), str_from(states[i].state))) {
+            kind = states[i].kind;
+            p->sql.again = states[i].again;
+            break;
+        }
+    str why = first_line(text ? text : PQerrorMessage(p->conn));
+    return err_set(e, kind, "%s: %s: %s" STR_FMT, p->sql.where, doing,
+                   lost ? "the connection was lost: " : "", STR_ARG(why));
+}
+
+PGresult *postgres_execute(struct postgres *p, const char *sql, struct err *e)
+{
+    PGresult *r = PQexec(p->conn, sql);
+    ExecStatusType status = PQresultStatus(r);
+    if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
+        return r;
+    postgres_error(p, r, "open", e);
+    PQclear(r);
+    return NULL;
+}
+
+static int execute(struct postgres *p, const char *sql, struct err *e)
+{
+    PGresult *r = postgres_execute(p, sql, e);
+    PQclear(r);
+    return r ? 0 : -1;
+}
+
+/* ---- binary forms ---- */
+
+static void put_u16(struct buf *b, uint16_t v) { buf_add(b, &(uint16_t){ htons(v) }, 2); }
+static void put_u32(struct buf *b, uint32_t v) { buf_add(b, &(uint32_t){ htonl(v) }, 4); }
+static void put_u64(struct buf *b, uint64_t v) { buf_add(b, &(uint64_t){ htobe64(v) }, 8); }
+
+/* array_send() of PostgreSQL: dimensions, has nulls, element type, then length and lower bound of each dimension. */
+static void put_array(struct buf *b, uint32_t type, size_t count)
+{
+    put_u32(b, 1);
+    put_u32(b, 0);
+    put_u32(b, type);
+    put_u32(b, (uint32_t)count);
+    put_u32(b, 1);
+}
+
+static void put_numbers(struct buf *b, const int64_t *list, size_t count)
+{
+    put_array(b, OID_INT8, count);
+    for (size_t i = 0; i < count; i++) {
+        put_u32(b, 8);
+        put_u64(b, (uint64_t)list[i]);
+    }
+}
+
+static void put_bytes(struct buf *b, str v)
+{
+    put_u32(b, (uint32_t)v.len);
+    buf_str(b, v);
+}
+
+/* ---- statements ---- */
+
+struct parameters {
+    Oid types[POSTGRES_PARAMS];
+    const char *values[POSTGRES_PARAMS];
+    int lengths[POSTGRES_PARAMS], formats[POSTGRES_PARAMS];
+    uint64_t numbers[POSTGRES_PARAMS];
+    int count;
+};
+
+static void add(struct parameters *p, Oid type, const void *value, size_t len)
+{
+    p->types[p->count] = type;
+    p->values[p->count] = value;
+    p->lengths[p->count] = (int)len;
+    p->formats[p->count++] = 1;
+}
+
+static int take_parameters(struct postgres *p, struct postgres_stmt *st, const char *types, va_list *ap,
+                           struct parameters *ret, struct err *e)
+{
+    ret->count = 0;
+    for (; *types; types++) {
+        if (ret->count == POSTGRES_PARAMS)
+            return err_set(e, ERR_INTERNAL, "too many parameters");
+        if (*types == 'i') {
+            ret->numbers[ret->count] = htobe64((uint64_t)va_arg(*ap, int64_t));
+            add(ret, OID_INT8, &ret->numbers[ret->count], 8);
+        } else if (*types == 'I') {
+            const int64_t *list = va_arg(*ap, const int64_t *);
+            buf_clear(&st->list);
+            put_numbers(&st->list, list, va_arg(*ap, size_t));
+            if (st->list.failed)
+                return sql_oom(&p->sql, e);
+            add(ret, OID_INT8_ARRAY, st->list.ptr, st->list.len);
+        } else if (*types == 'n') {
+            add(ret, OID_INT8, NULL, 0);
+        } else {
+            str v = va_arg(*ap, str);
+            if (v.len > INT32_MAX)
+                return err_set(e, ERR_LIMIT, "a value of more than 2 GiB");
+            add(ret, *types == 't' ? OID_TEXT : OID_BYTEA, v.len ? v.ptr : "", v.len);
+        }
+    }
+    return 0;
+}
+
+static void clear(struct postgres_stmt *st)
+{
+    PQclear(st->result);
+    st->result = NULL;
+    st->records = (str){ 0 };
+}
+
+/* What was prepared is gone with the connection. */
+static int reconnect(struct postgres *p, struct err *e)
+{
+    for (size_t i = 0; i < QUERIES; i++)
+        p->statements[i].prepared = false;
+    return postgres_connect(p, e);
+}
+
+static int prepare(struct postgres *p, enum query q, const struct parameters *a, struct err *e)
+{
+    char name[16];
+    snprintf(name, sizeof name, "q%u", (unsigned)q);
+    PGresult *r = PQprepare(p->conn, name, postgres_queries[q], a->count, a->types);
+    bool good = PQresultStatus(r) == PGRES_COMMAND_OK;
+    if (!good)
+        postgres_error(p, r, "prepare", e);
+    p->statements[q].prepared = good;
+    PQclear(r);
+    return good ? 0 : -1;
+}
+
+static int send_query(struct postgres *p, enum query q, const struct parameters *a, struct err *e)
+{
+    struct postgres_stmt *st = &p->statements[q];
+    char name[16];
+    if (!st->prepared && prepare(p, q, a, e) < 0)
+        return -1;
+    snprintf(name, sizeof name, "q%u", (unsigned)q);
+    st->result = PQexecPrepared(p->conn, name, a->count, a->values, a->lengths, a->formats, 1);
+    st->row = -1;
+    st->record_columns = postgres_record_columns[q];
+    ExecStatusType status = PQresultStatus(st->result);
+    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
+        p->changes = strtoll(PQcmdTuples(st->result), NULL, 10);
+        return 0;
+    }
+    postgres_error(p, st->result, "read or write", e);
+    clear(st);
+    return -1;
+}
+
+/* Outside a transaction nothing is lost when the statement is sent again over a new connection. */
+static struct sql_stmt *driver_bind(struct sql *s, enum query q, const char *types, va_list ap, struct err *e)
+{
+    struct postgres *p = (struct postgres *)s;
+    struct postgres_stmt *st = &p->statements[q];
+    struct parameters a;
+    va_list list;
+    st->base.sql = s;
+    clear(st);
+    va_copy(list, ap);
+    int r = take_parameters(p, st, types, &list, &a, e);
+    va_end(list);
+    if (r < 0)
+        return NULL;
+    bool fresh = false;
+    if (!s->inside && PQstatus(p->conn) != CONNECTION_OK) {
+        if (reconnect(p, e) < 0)
+            return NULL;
+        fresh = true;
+    }
+    r = send_query(p, q, &a, e);
+    if (r < 0 && !s->inside && !fresh && PQstatus(p->conn) != CONNECTION_OK)
+        r = reconnect(p, e) < 0 ? -1 : send_query(p, q, &a, e);
+    return r < 0 ? NULL : &st->base;
+}
+
+static str value(const struct postgres_stmt *st, int column)
+{
+    if (st->record_columns)
+        return st->record[column];
+    return str_of(PQgetvalue(st->result, st->row, column), (size_t)PQgetlength(st->result, st->row, column));
+}
+
+static int next_record(struct postgres_stmt *st, struct err *e)
+{
+    for (unsigned i = 0; i < st->record_columns; i++) {
+        uint32_t len = UINT32_MAX;
+        if (st->records.len >= sizeof len)
+            memcpy(&len, st->records.ptr, sizeof len);
+        str rest = str_skip(st->records, sizeof len);
+        len = ntohl(len);
+        if (len > rest.len)
+            return err_set(e, ERR_FORMAT, "%s: a record is cut off", st->base.sql->where);
+        st->record[i] = str_head(rest, len);
+        st->records = str_skip(rest, len);
+    }
+    return 1;
+}
+
+static int driver_row(struct sql_stmt *stmt, struct err *e)
+{
+    struct postgres_stmt *st = (struct postgres_stmt *)stmt;
+    while (!st->records.len && ++st->row < PQntuples(st->result)) {
+        if (!st->record_columns)
+            return 1;
+        st->records = str_of(PQgetvalue(st->result, st->row, 0),
+                             (size_t)PQgetlength(st->result, st->row, 0)); /* NULL is empty */
+    }
+    if (st->records.len)
+        return next_record(st, e);
+    clear(st);
+    return 0;
+}
+
+static void driver_reset(struct sql_stmt *st) { clear((struct postgres_stmt *)st); }
+
+static int64_t driver_integer(struct sql_stmt *stmt, int column)
+{
+    str v = value((const struct postgres_stmt *)stmt, column);
+    uint64_t number;
+    uint32_t small;
+    switch (v.len) {
+    case 8:
+        memcpy(&number, v.ptr, 8);
+        return (int64_t)be64toh(number);
+    case 4:
+        memcpy(&small, v.ptr, 4);
+        return (int32_t)ntohl(small);
+    case 1:
+        return *v.ptr;
+    default:
+        return 0; /* NULL */
+    }
+}
+
+static str driver_bytes(struct sql_stmt *stmt, int column)
+{
+    return value((const struct postgres_stmt *)stmt, column);
+}
+
+static bool driver_null(struct sql_stmt *stmt, int column)
+{
+    const struct postgres_stmt *st = (const struct postgres_stmt *)stmt;
+    return !st->record_columns && PQgetisnull(st->result, st->row, column);
+}
+
+static int64_t driver_changes(struct sql *s) { return ((struct postgres *)s)->changes; }
+
+/* ---- transactions ---- */
+
+static int begin(struct postgres *p, bool write, struct err *e)
+{
+    return execute(p, write ? "BEGIN" : "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", e);
+}
+
+static int driver_begin(struct sql *s, bool write, struct err *e)
+{
+    struct postgres *p = (struct postgres *)s;
+    bool fresh = PQstatus(p->conn) != CONNECTION_OK;
+    if (fresh && reconnect(p, e) < 0)
+        return -1;
+    int r = begin(p, write, e);
+    if (r < 0 && !fresh && PQstatus(p->conn) != CONNECTION_OK)
+        r = reconnect(p, e) < 0 ? -1 : begin(p, write, e);
+    return r;
+}
+
+static int driver_commit(struct sql *s, struct err *e)
+{
+    struct postgres *p = (struct postgres *)s;
+    if (PQtransactionStatus(p->conn) ==
+        PQTRANS_INERROR) /* a COMMIT would be taken for a ROLLBACK, and succeed */
+        return err_set(e, ERR_INTERNAL, "%s: commit after an error", s->where);
+    return execute(p, "COMMIT", e);
+}
+
+static void driver_rollback(struct sql *s)
+{
+    struct postgres *p = (struct postgres *)s;
+    for (size_t i = 0; i < BULKS; i++)
+        buf_clear(&p->bulks[i]);
+    if (PQstatus(p->conn) == CONNECTION_OK && PQtransactionStatus(p->conn) != PQTRANS_IDLE)
+        PQclear(PQexec(p->conn, "ROLLBACK"));
+}
+
+/* ---- many at once ---- */
+
+/* PostgreSQL's manual, COPY, "Binary Format". */
+static const char copy_head[] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0";
+#define COPY_HEAD 19
+
+static int copy_rows(struct postgres *p, str rows, struct err *e)
+{
+    if (PQputCopyData(p->conn, copy_head, COPY_HEAD) != 1)
+        return -1;
+    for (; rows.len; rows = str_skip(rows, 1 << 20)) {
+        str part = str_head(rows, 1 << 20);
+        if (PQputCopyData(p->conn, part.ptr, (int)part.len) != 1)
+            return -1;
+    }
+    return PQputCopyData(p->conn, "\xff\xff", 2) == 1 && PQputCopyEnd(p->conn, NULL) == 1 ? 0 : -1;
+}
+
+/* The results of a COPY up to the last; 0 if it went well. */
+static int end_copy(struct postgres *p, struct err *e)
+{
+    int result = 0;
+    for (PGresult *r; (r = PQgetResult(p->conn));) {
+        if (PQresultStatus(r) != PGRES_COMMAND_OK && result == 0) {
+            const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+            p->sql.conflict = state && !strcmp(state, "23505");
+            result = p->sql.conflict ? err_set(e, ERR_FORMAT, "the key comes twice")
+                                     : postgres_error(p, r, "write rows", e);
+        }
+        PQclear(r);
+    }
+    return result;
+}
+
+static int copy(struct postgres *p, enum bulk b, struct err *e)
+{
+    char sql[512];
+    snprintf(sql, sizeof sql, "COPY %s FROM STDIN (FORMAT binary)", postgres_copies[b].table);
+    PGresult *r = PQexec(p->conn, sql);
+    bool ready = PQresultStatus(r) == PGRES_COPY_IN;
+    if (!ready)
+        postgres_error(p, r, "write rows", e);
+    PQclear(r);
+    if (!ready)
+        return -1;
+    bool sent = copy_rows(p, buf_view(&p->bulks[b]), e) == 0;
+    buf_clear(&p->bulks[b]);
+    if (!sent)
+        PQputCopyEnd(p->conn, "not sent");
+    if (end_copy(p, e) < 0)
+        return -1;
+    return sent ? 0 : postgres_error(p, NULL, "write rows", e);
+}
+
+static int driver_bulk_end(struct sql *s, struct err *e)
+{
+    struct postgres *p = (struct postgres *)s;
+    s->conflict = false;
+    for (size_t i = 0; i < BULKS; i++) {
+        if (p->bulks[i].failed)
+            return sql_oom(s, e);
+        if (p->bulks[i].len && copy(p, (enum bulk)i, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+struct fields {
+    str values[POSTGRES_PARAMS]; /* no address: NULL */
+    uint64_t numbers[POSTGRES_PARAMS];
+};
+
+static void take_fields(struct fields *f, const char *types, va_list *ap)
+{
+    for (size_t i = 0; types[i] && i < POSTGRES_PARAMS; i++) {
+        if (types[i] == 'i') {
+            f->numbers[i] = htobe64((uint64_t)va_arg(*ap, int64_t));
+            f->values[i] = str_of(&f->numbers[i], 8);
+        } else if (types[i] == 'n') {
+            f->values[i] = (str){ 0 };
+        } else {
+            str v = va_arg(*ap, str);
+            f->values[i] = v.len ? v : STR("");
+        }
+    }
+}
+
+static void put_row(struct buf *to, const struct postgres_copy *copy, const struct fields *f)
+{
+    put_u16(to, (uint16_t)(strlen(copy->columns) + (copy->record != NULL)));
+    for (const char *c = copy->columns; *c; c++) {
+        str v = f->values[*c - 'a'];
+        if (v.ptr)
+            put_bytes(to, v);
+        else
+            put_u32(to, UINT32_MAX);
+    }
+    if (!copy->record)
+        return;
+    size_t len = 0;
+    for (const char *c = copy->record; *c; c++)
+        len += 4 + f->values[*c - 'a'].len;
+    put_u32(to, (uint32_t)len);
+    for (const char *c = copy->record; *c; c++)
+        put_bytes(to, f->values[*c - 'a']);
+}
+
+static int driver_bulk(struct sql *s, enum bulk b, const char *types, va_list ap, struct err *e)
+{
+    struct postgres *p = (struct postgres *)s;
+    struct fields f;
+    va_list list;
+    va_copy(list, ap);
+    take_fields(&f, types, &list);
+    va_end(list);
+    put_row(&p->bulks[b], &postgres_copies[b], &f);
+    return p->bulks[b].len > COPY_MAX ? driver_bulk_end(s, e) : 0;
+}
+
+/* One array of bytes per column. */
+struct columns {
+    struct buf arrays[9];
+};
+
+static void columns_done(struct columns *c)
+{
+    for (size_t i = 0; i < 9; i++)
+        buf_done(&c->arrays[i]);
+}
+
+static void fill_columns(struct columns *c, const struct package *const *packages, size_t count)
+{
+    for (size_t k = 0; k < 9; k++)
+        put_array(&c->arrays[k], OID_BYTEA, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct package *p = packages[i];
+        struct version_key version, source;
+        const str fields[9] = { p->name,
+                                p->version,
+                                p->arch,
+                                p->kind,
+                                p->source,
+                                p->source_version,
+                                p->module,
+                                installed_key(p->kind, p->version, &version),
+                                installed_key(p->kind, p->source_version, &source) };
+        for (size_t k = 0; k < 9; k++)
+            put_bytes(&c->arrays[k], fields[k]);
+    }
+}
+
+/* NULL on error. */
+static PGresult *with_arrays(struct postgres *p, const char *sql, const struct buf *arrays, int count,
+                             const int64_t *number, struct err *e)
+{
+    struct parameters a = { 0 };
+    uint64_t first = number ? htobe64((uint64_t)*number) : 0;
+    if (number)
+        add(&a, OID_INT8, &first, 8);
+    for (int i = 0; i < count; i++) {
+        if (arrays[i].failed) {
+            sql_oom(&p->sql, e);
+            return NULL;
+        }
+        add(&a, OID_BYTEA_ARRAY, arrays[i].ptr, arrays[i].len);
+    }
+    PGresult *r = PQexecParams(p->conn, sql, a.count, a.types, a.values, a.lengths, a.formats, 1);
+    ExecStatusType status = PQresultStatus(r);
+    if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
+        return r;
+    postgres_error(p, r, "read or write", e);
+    PQclear(r);
+    return NULL;
+}
+
+/* The numbers of the packages that are there; how many there were, or -1. */
+static int find_packages(struct postgres *p, const struct columns *c, size_t count, int64_t *ids,
+                         struct err *e)
+{
+    struct sql_stmt base = { &p->sql };
+    struct postgres_stmt st = { .base = base, .row = -1 };
+    int found = 0;
+    st.result = with_arrays(p, postgres_packages_find, c->arrays, 7, NULL, e);
+    if (!st.result)
+        return -1;
+    while (driver_row(&st.base, e) > 0) {
+        int64_t place = driver_integer(&st.base, 1);
+        if (place < 1 || (size_t)place > count)
+            continue;
+        ids[place - 1] = driver_integer(&st.base, 0);
+        found++;
+    }
+    return found;
+}
+
+/* Sorted, so that two transactions add in the same order and wait for each other at most once. */
+static int driver_package_ids(struct sql *s, const struct package *const *packages, size_t count,
+                              int64_t *ids, struct err *e)
+{
+    struct postgres *p = (struct postgres *)s;
+    CLEANUP(columns_done) struct columns c = { 0 };
+    fill_columns(&c, packages, count);
+    int found = find_packages(p, &c, count, ids, e);
+    if (found < 0 || (size_t)found == count)
+        return found < 0 ? -1 : 0;
+    PGresult *r = with_arrays(p, postgres_packages_add, c.arrays, 9, NULL, e);
+    PQclear(r);
+    if (!r || (found = find_packages(p, &c, count, ids, e)) < 0)
+        return -1;
+    return (size_t)found == count ? 0 : err_set(e, ERR_INTERNAL, "%s: packages vanished", s->where);
+}
+
+static int driver_advisories(struct sql *s, int64_t feed, const str *keys, size_t count,
+                             sql_advisory_found *found, void *ctx, struct err *e)
+{
+    struct postgres *p = (struct postgres *)s;
+    struct postgres_stmt st = { .base = { s }, .row = -1 };
+    CLEANUP(buf_done) struct buf list = { 0 };
+    put_array(&list, OID_BYTEA, count);
+    for (size_t i = 0; i < count; i++)
+        put_bytes(&list, keys[i]);
+    CLEANUP(sql_endp) struct sql *t = sql_begin(s, false, e);
+    if (!t || !(st.result = with_arrays(p, postgres_advisories_find, &list, 1, &feed, e)))
+        return -1;
+    int r = 0;
+    while (r == 0 && driver_row(&st.base, e) > 0) {
+        int64_t place = driver_integer(&st.base, 0);
+        r = found(ctx, (size_t)place - 1, driver_integer(&st.base, 1), driver_integer(&st.base, 2),
+                  driver_bytes(&st.base, 3), e);
+    }
+    clear(&st);
+    return r;
+}
+
+const struct sql_driver postgres_driver = {
+    .bind = driver_bind,
+    .row = driver_row,
+    .reset = driver_reset,
+    .integer = driver_integer,
+    .bytes = driver_bytes,
+    .null = driver_null,
+    .changes = driver_changes,
+    .begin = driver_begin,
+    .commit = driver_commit,
+    .rollback = driver_rollback,
+    .bulk = driver_bulk,
+    .bulk_end = driver_bulk_end,
+    .package_ids = driver_package_ids,
+    .advisories = driver_advisories,
+};
+
+const struct store_engine store_postgres = { .open = postgres_open, .close = postgres_close, SQL_ENGINE };

@@ -1,0 +1,283 @@
+#include "store/sql.h"
+
+#include "base/cleanup.h"
+#include "store/rows.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#define TRIES_MAX 3
+
+/* ---- statements and transactions ---- */
+
+struct sql_stmt *sql_bind(struct sql *s, struct err *e, enum query q, const char *types, ...)
+{
+    va_list ap;
+    va_start(ap, types);
+    struct sql_stmt *st = s->driver->bind(s, q, types, ap, e);
+    va_end(ap);
+    return st;
+}
+
+int sql_row(struct sql *s, struct sql_stmt *st, struct err *e) { return s->driver->row(st, e); }
+
+int sql_run(struct sql *s, struct err *e, enum query q, const char *types, ...)
+{
+    va_list ap;
+    va_start(ap, types);
+    struct sql_stmt *st = s->driver->bind(s, q, types, ap, e);
+    va_end(ap);
+    int r = st ? sql_row(s, st, e) : -1;
+    sql_resetp(&st);
+    return r < 0 ? -1 : 0;
+}
+
+int sql_number(struct sql *s, struct err *e, int64_t *ret, enum query q, const char *types, ...)
+{
+    va_list ap;
+    va_start(ap, types);
+    CLEANUP(sql_resetp) struct sql_stmt *st = s->driver->bind(s, q, types, ap, e);
+    va_end(ap);
+    int r = st ? sql_row(s, st, e) : -1;
+    if (r > 0)
+        *ret = sql_int(st, 0);
+    return r;
+}
+
+void sql_resetp(struct sql_stmt **st)
+{
+    if (*st)
+        (*st)->sql->driver->reset(*st);
+}
+
+int sql_bulk(struct sql *s, struct err *e, enum bulk b, const char *types, ...)
+{
+    va_list ap;
+    va_start(ap, types);
+    int r = s->driver->bulk(s, b, types, ap, e);
+    va_end(ap);
+    return r;
+}
+
+int sql_bulk_end(struct sql *s, struct err *e) { return s->driver->bulk_end(s, e); }
+
+struct sql *sql_begin(struct sql *s, bool write, struct err *e)
+{
+    if (s->viewing)
+        return !write ? s : (err_set(e, ERR_INTERNAL, "%s: a write in a view", s->where), NULL);
+    s->again = false;
+    if (s->driver->begin(s, write, e) < 0)
+        return NULL;
+    s->inside = true;
+    return s;
+}
+
+int sql_commit(struct sql **t, struct err *e)
+{
+    struct sql *s = *t;
+    if (s->viewing) {
+        *t = NULL;
+        return 0;
+    }
+    if (s->driver->commit(s, e) < 0)
+        return -1; /* sql_endp() rolls back */
+    s->inside = false;
+    *t = NULL;
+    return 0;
+}
+
+void sql_endp(struct sql **t)
+{
+    if (!*t || (*t)->viewing)
+        return;
+    if ((*t)->inside)
+        (*t)->driver->rollback(*t);
+    (*t)->inside = false;
+}
+
+int sql_view_begin(struct store *store, struct err *e)
+{
+    struct sql *s = (struct sql *)store;
+    s->viewing = sql_begin(s, false, e) != NULL;
+    return s->viewing ? 0 : -1;
+}
+
+void sql_view_end(struct store *store)
+{
+    struct sql *t = (struct sql *)store;
+    t->viewing = false;
+    sql_endp(&t); /* nothing was written */
+}
+
+bool sql_again(struct sql *s, unsigned *tries) { return s->again && ++*tries < TRIES_MAX; }
+
+int sql_oom(const struct sql *s, struct err *e) { return err_set(e, ERR_OOM, "%s: out of memory", s->where); }
+
+int sql_writable(struct sql *s, struct err *e)
+{
+    return s->scratch ? err_set(e, ERR_READONLY, "%s: opened for reading only", s->where) : 0;
+}
+
+/* ---- small questions ---- */
+
+int sql_generation(struct sql *s, int64_t *ret, struct err *e)
+{
+    int r = sql_number(s, e, ret, Q_GENERATION, "");
+    return r > 0 ? 0 : r < 0 ? -1 : err_set(e, ERR_FORMAT, "%s: no generation", s->where);
+}
+
+int sql_ping(struct store *store, struct err *e)
+{
+    int64_t ignored;
+    return sql_number((struct sql *)store, e, &ignored, Q_PING, "") < 0 ? -1 : 0;
+}
+
+int sql_value_get(struct store *store, str key, struct arena *arena, str *ret, struct err *e)
+{
+    struct sql *s = (struct sql *)store;
+    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_VALUE_GET, "t", key);
+    int r = st ? sql_row(s, st, e) : -1;
+    if (r <= 0)
+        return r;
+    *ret = arena_dup(arena, sql_str(st, 0));
+    return arena_failed(arena) ? sql_oom(s, e) : 1;
+}
+
+int sql_value_set(struct store *store, str key, str value, struct err *e)
+{
+    struct sql *s = (struct sql *)store;
+    if (sql_writable(s, e) < 0)
+        return -1;
+    CLEANUP(sql_endp) struct sql *t = sql_begin(s, true, e);
+    if (!t || sql_run(s, e, Q_VALUE_SET, "tt", key, value) < 0)
+        return -1;
+    return sql_commit(&t, e);
+}
+
+int sql_feeds(struct store *store, struct arena *arena, struct feed_status **ret, size_t *ret_count,
+              struct err *e)
+{
+    struct sql *s = (struct sql *)store;
+    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_FEEDS, "");
+    struct feed_status *list = NULL;
+    size_t n = 0, cap = 0;
+    int r = -1;
+    while (st && (r = sql_row(s, st, e)) > 0) {
+        list = arena_grow(arena, list, n, &cap, sizeof *list);
+        if (!list)
+            break;
+        list[n++] = (struct feed_status){
+            .name = arena_dup(arena, sql_str(st, 0)),
+            .entries = sql_int(st, 1),
+            .last_try = sql_int(st, 2),
+            .last_success = sql_int(st, 3),
+            .error = arena_dup(arena, sql_str(st, 4)),
+            .generation = sql_int(st, 5),
+        };
+    }
+    if (r < 0)
+        return -1;
+    if (arena_failed(arena))
+        return sql_oom(s, e);
+    *ret = list;
+    *ret_count = n;
+    return 0;
+}
+
+int sql_count(struct store *store, struct store_counts *ret, struct err *e)
+{
+    struct sql *s = (struct sql *)store;
+    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_COUNT, "");
+    int r = st ? sql_row(s, st, e) : -1;
+    if (r <= 0)
+        return r < 0 ? -1 : err_set(e, ERR_FORMAT, "%s: no generation", s->where);
+    *ret = (struct store_counts){
+        .layers = sql_int(st, 0),
+        .images = sql_int(st, 1),
+        .packages = sql_int(st, 2),
+        .advisories = sql_int(st, 3),
+        .ranges = sql_int(st, 4),
+        .changes = sql_int(st, 5),
+        .generation = sql_int(st, 6),
+        .schema = SCHEMA_NUMBER,
+    };
+    return 0;
+}
+
+int sql_document(struct store *store, str feed, str name, struct arena *arena, str *ret_validator,
+                 struct err *e)
+{
+    struct sql *s = (struct sql *)store;
+    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_DOCUMENT_VALIDATOR, "tb", feed, name);
+    int r = st ? sql_row(s, st, e) : -1;
+    if (r <= 0)
+        return r;
+    *ret_validator = arena_dup(arena, sql_str(st, 0));
+    return arena_failed(arena) ? sql_oom(s, e) : 1;
+}
+
+int sql_feed_tried(struct store *store, str feed, int64_t now, str error, struct err *e)
+{
+    struct sql *s = (struct sql *)store;
+    if (sql_writable(s, e) < 0)
+        return -1;
+    CLEANUP(sql_endp) struct sql *t = sql_begin(s, true, e);
+    if (!t)
+        return -1;
+    int r = error.len ? sql_run(s, e, Q_FEED_FAILED, "tib", feed, now, error)
+                      : sql_run(s, e, Q_FEED_SUCCEEDED, "ti", feed, now);
+    return r < 0 ? -1 : sql_commit(&t, e);
+}
+
+/* ---- leases ---- */
+
+/* The real time, not ECLAIR_NOW; the database's own where servers on several machines share it. The owner that was seen is named
+ * when it is replaced, so that of two who saw it only one takes its place. */
+int sql_lease_take(struct sql *s, str name, str owner, unsigned seconds, int64_t *until, struct err *e)
+{
+    int64_t now = (int64_t)time(NULL);
+    char seen[STORE_OWNER] = "";
+    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_LEASE_GET, "ti", name, now);
+    int r = st ? sql_row(s, st, e) : -1;
+    if (r < 0)
+        return -1;
+    if (r > 0 && !str_eq(sql_str(st, 0), owner)) {
+        int64_t left = sql_int(st, 1);
+        /* a clock that was set back must not make a lease last */
+        bool gone = lease_owner_dead(sql_str(st, 0)) || str_eq(sql_str(st, 0), str_from(s->lost_lease));
+        if (left > 0 && left <= sql_int(st, 2) && !gone) {
+            *until = now + left;
+            return 0;
+        }
+        snprintf(seen, sizeof seen, STR_FMT, STR_ARG(sql_str(st, 0)));
+    }
+    sql_resetp(&st);
+    if (sql_run(s, e, Q_LEASE_PUT, "ttiit", name, owner, now, (int64_t)seconds, str_from(seen)) < 0)
+        return -1;
+    bool taken = sql_changes(s) > 0;
+    *until = now + (taken ? seconds : 1);
+    return taken;
+}
+
+int sql_lease(struct store *store, str name, str owner, unsigned seconds, int64_t *ret_until, struct err *e)
+{
+    struct sql *s = (struct sql *)store;
+    int64_t until;
+    if (sql_writable(s, e) < 0)
+        return -1;
+    CLEANUP(sql_endp) struct sql *t = sql_begin(s, true, e);
+    int held = t ? sql_lease_take(s, name, owner, seconds, &until, e) : -1;
+    if (held < 0 || sql_commit(&t, e) < 0)
+        return -1;
+    *ret_until = until;
+    return held;
+}
+
+int sql_lease_drop(struct store *store, str name, str owner, struct err *e)
+{
+    struct sql *s = (struct sql *)store;
+    CLEANUP(sql_endp) struct sql *t = sql_begin(s, true, e);
+    if (!t || sql_run(s, e, Q_LEASE_DROP, "tt", name, owner) < 0)
+        return -1;
+    return sql_commit(&t, e);
+}

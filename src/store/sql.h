@@ -1,0 +1,248 @@
+/*
+ * sql.h - what SQLite and PostgreSQL have in common: statements by number, their parameters and rows, transactions by scope. The logic of
+ *         the store (sql_*.c) is written once against it; an engine is a driver, a table of texts, and how it is opened.
+ *
+ * Shape      Each statement has a number and, for each engine, a text. Parameters are given by types: i int64_t, b str as bytes, t str
+ *            as text, I (const int64_t *, size_t) as a list of numbers, n NULL. Bytes from outside are bytes (BLOB, bytea), so that
+ *            no text encoding touches them; text are our own words and the key-values that other programs read.
+ * Rows       Views live until the next row, the next use or the reset of that statement. Several statements may be in use, each once.
+ * Bulk       Rows that are put by the thousand: SQLite inserts them one by one, PostgreSQL gathers them for a COPY. What is wrong
+ *            with one may show only in sql_bulk_end().
+ * Lost       A connection that broke is made anew by the next transaction, or the next statement outside of one.
+ * Scratch    The tables of the index half are temporary ones of the same names, which both engines find first.
+ */
+#pragma once
+#include <stdarg.h>
+
+#include "store/engine.h"
+
+#define SCHEMA_NUMBER 2
+
+enum query {
+    Q_GENERATION,
+    Q_PING,
+    Q_VALUE_GET,
+    Q_VALUE_SET,
+    Q_FEEDS,
+    Q_COUNT,
+    Q_DOCUMENT_VALIDATOR,
+    Q_FEED_SUCCEEDED,
+    Q_FEED_FAILED,
+    Q_PACKAGE_FIND,
+    Q_PACKAGE_ADD,
+    Q_PACKAGES_GET,
+    Q_SET_FIND,
+    Q_SET_ADD,
+    Q_SET_GET,
+    Q_LAYER_FIND,
+    Q_LAYER_DIFF_ID,
+    Q_LAYER_ADD,
+    Q_POSTING_ADD,
+    Q_IMAGE_FIND,
+    Q_IMAGE_BY_ID,
+    Q_IMAGE_PUT,
+    Q_IMAGE_LAYERS_CLEAR,
+    Q_IMAGE_PACKAGES_CLEAR,
+    Q_IMAGE_LAYER_ADD,
+    Q_IMAGE_PACKAGE_ADD,
+    Q_IMAGE_LAYERS,
+    Q_IMAGE_PACKAGES,
+    Q_IMAGE_NAMESPACE,
+    Q_MATCH_FEEDS,
+    Q_MATCH_SOURCE,
+    Q_MATCH_BINARY,
+    Q_ADVISORIES,
+    Q_NEGATIVES_SOURCE,
+    Q_NEGATIVES_BINARY,
+    Q_NAMED_FIND,
+    Q_NAMED_VIEWS,
+    Q_NAMED_ID,
+    Q_NAMED_PARENT,
+    Q_NAMED_ADD,
+    Q_NAMED_REPLACE,
+    Q_NAMED_VIEWS_CLEAR,
+    Q_NAMED_VIEW_ADD,
+    Q_NAMED_DELETE_VIEWS,
+    Q_NAMED_DELETE,
+    Q_NAMED_CHAIN,
+    Q_LEASE_GET,
+    Q_LEASE_PUT,
+    Q_LEASE_RENEW,
+    Q_LEASE_DROP,
+    Q_FEED_ADD,
+    Q_FEED_GET,
+    Q_PENDING_GET,
+    Q_PENDING_ADD,
+    Q_PENDING_DROP,
+    Q_ADVISORY_LAST,
+    Q_ADVISORY_FIND,
+    Q_ADVISORY_ADD,
+    Q_ADVISORY_END,
+    Q_ADVISORY_RANGES,
+    Q_ADVISORY_WALK,
+    Q_AFFECTED_ADD,
+    Q_NEGATIVE_ADD,
+    Q_CHANGE_ADD,
+    Q_NAMESPACE_FIND,
+    Q_NAMESPACE_ADD,
+    Q_NAMESPACE_COUNT,
+    Q_NAMESPACE_KINDS,
+    Q_DOCUMENT_FIND,
+    Q_DOCUMENT_ADD,
+    Q_DOCUMENT_SET,
+    Q_DOCUMENT_DROP,
+    Q_GENERATION_SET,
+    Q_GENERATION_LOG,
+    Q_FEED_CHANGED,
+    Q_SWEEP_STAGED,
+    Q_SWEEP_AFFECTED,
+    Q_SWEEP_NEGATIVE,
+    Q_SWEEP_ADVISORY,
+    Q_SWEEP_ENDED,
+    Q_SWEEP_CHANGES,
+    Q_SWEEP_DOCUMENTS,
+    QUERIES
+};
+
+enum bulk {
+    BULK_ADVISORY,
+    BULK_AFFECTED,
+    BULK_NEGATIVE,
+    BULK_CHANGE,
+    BULK_POSTING,
+    BULK_IMAGE_PACKAGE,
+    BULKS
+};
+
+/* What there has ever been in a namespace, as bits: what was not need not be looked for. */
+enum sql_kinds { KIND_SOURCE = 1, KIND_BINARY = 2, KIND_NOT_SOURCE = 4, KIND_NOT_BINARY = 8 };
+
+struct sql;
+
+struct sql_stmt { /* first in a driver's own */
+    struct sql *sql;
+};
+
+/* An advisory that is there under keys[i]. */
+typedef int sql_advisory_found(void *ctx, size_t i, int64_t id, int64_t document, str hash, struct err *e);
+
+struct sql_driver {
+    struct sql_stmt *(*bind)(struct sql *s, enum query q, const char *types, va_list ap, struct err *e);
+    int (*row)(struct sql_stmt *st, struct err *e);
+    void (*reset)(struct sql_stmt *st);
+    int64_t (*integer)(struct sql_stmt *st, int column);
+    str (*bytes)(struct sql_stmt *st, int column);
+    bool (*null)(struct sql_stmt *st, int column);
+    int64_t (*changes)(struct sql *s); /* rows of the last statement */
+    int (*begin)(struct sql *s, bool write, struct err *e);
+    int (*commit)(struct sql *s, struct err *e);
+    void (*rollback)(struct sql *s);
+    int (*bulk)(struct sql *s, enum bulk b, const char *types, va_list ap, struct err *e);
+    int (*bulk_end)(struct sql *s, struct err *e);
+    /* ids[i] of packages[i], found or added; packages are sorted by package_cmp() and differ */
+    int (*package_ids)(struct sql *s, const struct package *const *packages, size_t count, int64_t *ids,
+                       struct err *e);
+    int (*advisories)(struct sql *s, int64_t feed, const str *keys, size_t count, sql_advisory_found *found,
+                      void *ctx, struct err *e);
+};
+
+struct sql {
+    struct store store; /* first: a struct store * is this */
+    const struct sql_driver *driver;
+    char *where; /* for error texts */
+    bool scratch;
+    char lost_lease[STORE_OWNER]; /* of an update of ours that could not give it back; empty: none */
+    bool inside;                  /* a transaction */
+    bool viewing;                 /* store_view_begin(): transactions for reading are parts of that one */
+    bool conflict;                /* the last error of a bulk: a row of that key is there */
+    bool
+        again; /* the last error came of another transaction, or of a connection that was lost: the whole may be tried again */
+};
+
+static inline int64_t sql_int(struct sql_stmt *st, int column)
+{
+    return st->sql->driver->integer(st, column);
+}
+static inline str sql_str(struct sql_stmt *st, int column) { return st->sql->driver->bytes(st, column); }
+static inline bool sql_null(struct sql_stmt *st, int column) { return st->sql->driver->null(st, column); }
+static inline int64_t sql_changes(struct sql *s) { return s->driver->changes(s); }
+
+/* The statement with its parameters; the views must live until the reset. NULL on error. */
+struct sql_stmt *sql_bind(struct sql *s, struct err *e, enum query q, const char *types, ...);
+int sql_row(struct sql *s, struct sql_stmt *st, struct err *e); /* 1 a row, 0 the end, -1 */
+int sql_run(struct sql *s, struct err *e, enum query q, const char *types,
+            ...); /* for statements without rows */
+/* The first column of the one row; -1 on error, 0 without a row, 1. */
+int sql_number(struct sql *s, struct err *e, int64_t *ret, enum query q, const char *types, ...);
+void sql_resetp(struct sql_stmt **st); /* for CLEANUP(): ends its read; NULL is fine */
+
+int sql_bulk(struct sql *s, struct err *e, enum bulk b, const char *types, ...);
+int sql_bulk_end(struct sql *s, struct err *e);
+
+/* A transaction by scope: what was not committed is rolled back.
+ *   CLEANUP(sql_endp) struct sql *t = sql_begin(s, true, e);
+ *   if (!t) return -1;
+ *   ...
+ *   return sql_commit(&t, e); */
+struct sql *sql_begin(struct sql *s, bool write, struct err *e);
+int sql_commit(struct sql **t, struct err *e);
+void sql_endp(struct sql **t);
+
+/* After a failed call that may be repeated as a whole: should it be? At most three times. */
+bool sql_again(struct sql *s, unsigned *tries);
+
+int sql_oom(const struct sql *s, struct err *e);
+int sql_writable(struct sql *s, struct err *e); /* refuses what a scratch store cannot write */
+
+/* ---- the parts of the logic ---- */
+
+int sql_generation(struct sql *s, int64_t *ret, struct err *e);
+
+/* 1: held, *until set. 0: another's, until *until. Inside a transaction. */
+int sql_lease_take(struct sql *s, str name, str owner, unsigned seconds, int64_t *until, struct err *e);
+
+/* What engine.h asks for: the same functions in every engine's table. */
+#define SQL_ENGINE                                                                                           \
+    .layer_find = sql_layer_find, .layer_put = sql_layer_put, .image_put = sql_image_put,                    \
+    .image_find = sql_image_find, .image_get = sql_image_get, .match = sql_match, .feeds = sql_feeds,        \
+    .count = sql_count, .document = sql_document, .feed_tried = sql_feed_tried, .ping = sql_ping,            \
+    .update_begin = sql_update_begin, .update_document = sql_update_document, .update_put = sql_update_put,  \
+    .update_drop = sql_update_drop, .update_commit = sql_update_commit, .update_free = sql_update_free,      \
+    .value_get = sql_value_get, .value_set = sql_value_set, .named_find = sql_named_find,                    \
+    .named_put = sql_named_put, .named_delete = sql_named_delete, .named_chain = sql_named_chain,            \
+    .lease_take = sql_lease, .lease_drop = sql_lease_drop, .view_begin = sql_view_begin,                     \
+    .view_end = sql_view_end
+
+int sql_layer_find(struct store *s, str digest, unsigned indexer, struct arena *arena,
+                   struct layer_index **ret, struct err *e);
+int sql_layer_put(struct store *s, const struct layer_index *layer, unsigned indexer, struct err *e);
+int sql_image_put(struct store *s, const struct image_index *image, unsigned indexer, int64_t *ret_id,
+                  struct err *e);
+int sql_image_find(struct store *s, str digest, unsigned indexer, struct arena *arena,
+                   struct image_index **ret, int64_t *ret_id, struct err *e);
+int sql_image_get(struct store *s, int64_t id, struct arena *arena, struct image_index **ret, struct err *e);
+int sql_match(struct store *s, int64_t image_id, struct arena *arena, struct match *ret, struct err *e);
+int sql_feeds(struct store *s, struct arena *arena, struct feed_status **ret, size_t *ret_count,
+              struct err *e);
+int sql_count(struct store *s, struct store_counts *ret, struct err *e);
+int sql_document(struct store *s, str feed, str document, struct arena *arena, str *ret_validator,
+                 struct err *e);
+int sql_feed_tried(struct store *s, str feed, int64_t now, str error, struct err *e);
+int sql_ping(struct store *s, struct err *e);
+int sql_view_begin(struct store *s, struct err *e);
+void sql_view_end(struct store *s);
+struct store_update *sql_update_begin(struct store *s, str feed, struct err *e);
+int sql_update_document(struct store_update *u, str document, str validator, struct err *e);
+int sql_update_put(struct store_update *u, const struct advisory *a, struct err *e);
+int sql_update_drop(struct store_update *u, str document, struct err *e);
+int sql_update_commit(struct store_update *u, int64_t now, struct update_counts *ret, struct err *e);
+void sql_update_free(struct store_update *u);
+int sql_value_get(struct store *s, str key, struct arena *arena, str *ret, struct err *e);
+int sql_value_set(struct store *s, str key, str value, struct err *e);
+int sql_named_find(struct store *s, str name, struct arena *arena, struct named_layer **ret, struct err *e);
+int sql_named_put(struct store *s, const struct named_layer *layer, struct err *e);
+int sql_named_delete(struct store *s, str name, struct err *e);
+int sql_named_chain(struct store *s, str name, struct arena *arena, struct named_link **ret,
+                    size_t *ret_count, struct err *e);
+int sql_lease(struct store *s, str name, str owner, unsigned seconds, int64_t *ret_until, struct err *e);
+int sql_lease_drop(struct store *s, str name, str owner, struct err *e);
