@@ -119,7 +119,10 @@ _Noreturn void zygote_main(int control, const struct cage_task *const tasks[],
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
     sigprocmask(SIG_BLOCK, &child, NULL);
-    signal(SIGINT, SIG_IGN); /* a terminal's Ctrl-C is for the parent, whose end ends us */
+    signal(
+        SIGINT,
+        SIG_IGN); /* a terminal's Ctrl-C, a service manager's SIGTERM to all: for the parent, whose end ends us */
+    signal(SIGTERM, SIG_IGN);
     struct zygote *z = calloc(1, sizeof *z);
     if (!z)
         _exit(70);

@@ -16,6 +16,7 @@ struct visit {
     struct buf body;    /* of the frame being made */
     struct buf content; /* of the wanted file being read */
     size_t entries;
+    bool below_rootfs;
 };
 
 static void visit_done(struct visit *w)
@@ -70,7 +71,7 @@ static int read_wanted(struct visit *w, struct tar *tar, const struct tar_member
     str chunk;
     int r;
     if (m->size > DETECT_FILE_MAX)
-        return err_set(e, ERR_LIMIT, "%llu bytes, more than the %u that are read of one file",
+        return err_set(e, ERR_FILE_LIMIT, "%llu bytes, more than the %u that are read of one file",
                        (unsigned long long)m->size, DETECT_FILE_MAX);
     buf_clear(&w->content);
     if (m->size)
@@ -169,26 +170,42 @@ static int member(struct visit *w, struct tar *tar, const struct tar_member *m, 
     return put_entry(w, &x, e);
 }
 
-static int walk_tar(struct stream *plain, struct frame_writer *out, struct err *e)
+/* Names relative to "rootfs/"; false: it lies elsewhere. */
+static bool below_rootfs(struct tar_member *m)
 {
-    CLEANUP(visit_done) struct visit w = { .out = out, .content = { .max = DETECT_FILE_MAX } };
+    static const str root = { "rootfs/", 7 };
+    if (!str_starts(m->path, root))
+        return false;
+    m->path = str_skip(m->path, root.len);
+    if (m->type == TAR_HARDLINK && str_starts(m->link, root))
+        m->link = str_skip(m->link, root.len);
+    return true;
+}
+
+static int walk_tar(struct stream *plain, unsigned flags, struct frame_writer *out, struct err *e)
+{
+    CLEANUP(visit_done)
+    struct visit w = { .out = out,
+                       .content = { .max = DETECT_FILE_MAX },
+                       .below_rootfs = flags & LAYER_BELOW_ROOTFS };
     CLEANUP(tar_freep) struct tar *tar = tar_new(plain, NULL, e);
     if (!tar)
         return -1;
     struct tar_member m;
     int r;
     while ((r = tar_next(tar, &m, e)) > 0)
-        if (member(&w, tar, &m, e) < 0)
+        if ((!w.below_rootfs || below_rootfs(&m)) && member(&w, tar, &m, e) < 0)
             return -1;
     return r;
 }
 
 /* `top` is the innermost of the streams around the stored bytes. *whole: all stored bytes went through the outer one. */
-static int walk_and_drain(struct stream *top, struct stream *outer, struct frame_writer *out, bool *whole,
-                          struct err *e)
+static int walk_and_drain(struct stream *top, struct stream *outer, unsigned flags, struct frame_writer *out,
+                          bool *whole, struct err *e)
 {
     struct err late = { 0 };
-    if (walk_tar(top, out, e) == 0 && stream_drain(top, e) == 0 && (!outer || stream_drain(outer, e) == 0)) {
+    if (walk_tar(top, flags, out, e) == 0 && stream_drain(top, e) == 0 &&
+        (!outer || stream_drain(outer, e) == 0)) {
         *whole = true;
         return 0;
     }
@@ -196,22 +213,22 @@ static int walk_and_drain(struct stream *top, struct stream *outer, struct frame
     return -1;
 }
 
-int layer_walk(struct stream *stored, unsigned hash, struct frame_writer *out, struct layer_sums *ret,
+int layer_walk(struct stream *stored, unsigned flags, struct frame_writer *out, struct layer_sums *ret,
                struct err *e)
 {
     static const struct inflate_limits limits = LAYER_INFLATE_LIMITS;
     *ret = (struct layer_sums){ 0 };
-    CLEANUP(stream_freep) struct stream *outer = hash & HASH_STORED ? stream_sha256(stored, e) : NULL;
-    if ((hash & HASH_STORED) && !outer)
+    CLEANUP(stream_freep) struct stream *outer = flags & HASH_STORED ? stream_sha256(stored, e) : NULL;
+    if ((flags & HASH_STORED) && !outer)
         return -1;
     CLEANUP(stream_freep) struct stream *plain = stream_inflate(outer ? outer : stored, &limits, NULL, e);
     if (!plain)
         return -1;
-    CLEANUP(stream_freep) struct stream *inner = hash & HASH_DIFF ? stream_sha256(plain, e) : NULL;
-    if ((hash & HASH_DIFF) && !inner)
+    CLEANUP(stream_freep) struct stream *inner = flags & HASH_DIFF ? stream_sha256(plain, e) : NULL;
+    if ((flags & HASH_DIFF) && !inner)
         return -1;
     bool whole;
-    int r = walk_and_drain(inner ? inner : plain, outer, out, &whole, e);
+    int r = walk_and_drain(inner ? inner : plain, outer, flags, out, &whole, e);
     if (outer && whole) {
         stream_sha256_hex(outer, ret->stored);
         ret->size = stream_sha256_size(outer);

@@ -27,8 +27,13 @@
 
 #define LAYER_MEMORY_MAX ((size_t)256 << 20) /* of what a worker tells of one layer or archive */
 
-/* Which bytes the layer is named by. */
-enum layer_hash { HASH_STORED = 1, HASH_DIFF = 2 };
+/* Which bytes the layer is named by, and how it is read. */
+enum layer_flag {
+    HASH_STORED = 1,
+    HASH_DIFF = 2,
+    LAYER_BELOW_ROOTFS =
+        4, /* appc: only what lies below "rootfs/" counts, without that (spec/detection.md 1) */
+};
 
 /* Frames of the indexing tasks. */
 enum {
@@ -44,14 +49,14 @@ struct layer_sums {
     uint64_t size;             /* bytes as stored */
 };
 
-/* In the worker. `hash` is a set of enum layer_hash. When the content is malformed the stored bytes are still hashed to their
+/* In the worker. `flags` is a set of enum layer_flag. When the content is malformed the stored bytes are still hashed to their
  * end, so that the caller can tell a damaged blob from a bad image. */
-int layer_walk(struct stream *stored, unsigned hash, struct frame_writer *out, struct layer_sums *ret,
+int layer_walk(struct stream *stored, unsigned flags, struct frame_writer *out, struct layer_sums *ret,
                struct err *e);
 int layer_put_sums(const struct layer_sums *sums, const struct err *failure, struct frame_writer *out,
                    struct err *e);
 
-/* The task that walks one layer; params is one byte: the hash set. It ends with INDEX_LAYER. */
+/* The task that walks one layer; params is one byte: the flags. It ends with INDEX_LAYER. */
 extern const struct cage_task index_layer_task;
 
 /* In the parent: turns frames into a layer_index. Zero-initialise but for the arena. */

@@ -259,7 +259,7 @@ static int open_file(struct rootfs *r, struct place *p, struct err *e)
     if (!S_ISREG(p->st.st_mode))
         return err_set(e, ERR_IO, STR_FMT ": was replaced while it was read", STR_ARG(p->path));
     if (p->st.st_size > DETECT_FILE_MAX)
-        return err_set(e, ERR_LIMIT, STR_FMT ": %llu bytes, more than the %u that are read of one file",
+        return err_set(e, ERR_FILE_LIMIT, STR_FMT ": %llu bytes, more than the %u that are read of one file",
                        STR_ARG(p->path), (unsigned long long)p->st.st_size, DETECT_FILE_MAX);
     r->left = (uint64_t)p->st.st_size;
     r->padding = padding_of(r->left);

@@ -1,0 +1,17 @@
+/*
+ * named.h - the layers of REST v1: each has a name, at most one parent, and the packages that are there at this layer.
+ *
+ * Rules      (spec/detection.md 4, with the fold of fold.h below them)
+ *            Packages: those of the folded chain; none: the parent's, so that a layer which only deletes the package database changes
+ *            nothing. Namespace of the layer: the folded chain's, else the parent's. Namespace of a package: the parent's for a
+ *            feature that the parent has, else the layer's, so that after an upgrade in place unchanged packages keep their old one;
+ *            the layer that added it likewise.
+ * Storing    What results depends on the chain's content alone and is stored once for it; the name is stored last.
+ * Errors     ERR_UNSUPPORTED: packages, or a package database that cannot be read, and no namespace for them.
+ */
+#pragma once
+#include "store/store.h"
+
+/* `content` is stored by this call too. `parent` may be NULL. 1: stored, 0: the name was there meanwhile, -1. */
+int index_named(struct store *s, str name, const struct named_layer *parent,
+                const struct layer_index *content, unsigned engine, struct arena *arena, struct err *e);
