@@ -7,19 +7,19 @@
 #include "net/http.h"
 #include "store/store.h"
 
-struct update_options {
+struct update_command {
     const char *db, *mirror;
     bool quiet;
 };
 
 static const struct option options[] = {
-    { "db", "FILE", OPT_TEXT, offsetof(struct update_options, db), DATABASE_HELP },
-    { "mirror", "DIR_OR_URL", OPT_TEXT, offsetof(struct update_options, mirror),
+    { "db", "WHERE", OPT_TEXT, offsetof(struct update_command, db), DATABASE_HELP },
+    { "mirror", "DIR_OR_URL", OPT_TEXT, offsetof(struct update_command, mirror),
       "take every source from DIR_OR_URL/SOURCE instead of its own place" },
-    { "quiet", NULL, OPT_FLAG, offsetof(struct update_options, quiet), "print nothing but errors" },
+    { "quiet", NULL, OPT_FLAG, offsetof(struct update_command, quiet), "print nothing but errors" },
     { 0 },
 };
-_Static_assert(sizeof(struct update_options) <= OPTIONS_SIZE_MAX, "options");
+_Static_assert(sizeof(struct update_command) <= OPTIONS_SIZE_MAX, "options");
 
 static const struct cage_task *const tasks[] = { &feed_task, NULL };
 
@@ -59,9 +59,10 @@ static int check_names(char **args, int count, struct err *e)
 
 static int run(const void *opts, char **args, int count, struct err *e)
 {
-    const struct update_options *o = opts;
+    const struct update_command *o = opts;
     char place[4096];
     int code = 0;
+    const struct update_options how = { .mirror = o->mirror };
     if (check_names(args, count, e) < 0 || database_place(o->db, place, sizeof place, e) < 0)
         return -1;
     CLEANUP(cage_freep) struct cage *cage = cage_new(tasks, NULL, e);
@@ -75,7 +76,7 @@ static int run(const void *opts, char **args, int count, struct err *e)
         struct err failure = { 0 };
         if (!wanted(feeds[i], args, count))
             continue;
-        if (feed_update(store, cage, feeds[i], o->mirror, &result, &failure) < 0) {
+        if (feed_update(store, cage, feeds[i], &how, &result, &failure) < 0) {
             fprintf(stderr, "eclair: %s\n", failure.text);
             code = err_exit_code(failure.kind);
         } else if (!o->quiet) {

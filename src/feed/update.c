@@ -15,7 +15,7 @@ struct job {
     str name;    /* of the feed */
     char *place; /* where it is read from */
     struct fetch_base *base;
-    bool mirror;
+    const struct update_options *options;
     struct store_update *update;                    /* from the first new document on */
     struct affected_range *ranges;                  /* room for those of one advisory */
     unsigned unchanged, missing, forbidden, loaded; /* forbidden: of the missing */
@@ -32,12 +32,19 @@ static void job_done(struct job *j)
     free(j->place);
 }
 
+static int tick(const struct job *j, struct err *e)
+{
+    return j->options->tick ? j->options->tick(j->options->ctx, e) : 0;
+}
+
 static int on_advisory(void *ctx, unsigned type, str body, struct err *e)
 {
     struct job *j = ctx;
     struct advisory a;
     if (type != FRAME_TASK)
         return err_set(e, ERR_CAGE, "worker sent an unknown frame %u", type);
+    if (tick(j, e) < 0)
+        return -1;
     if (advisory_unpack(body, j->ranges, &a, e) < 0)
         return -1;
     if (store_update_put(j->update, &a, e) == 0)
@@ -157,7 +164,7 @@ static int finish(struct job *j, struct update_result *ret, struct err *e)
         return all_forbidden(j, e);
     if (!j->loaded && !j->unchanged) {
         ret->outcome = UPDATE_NOT_MIRRORED;
-        return j->mirror ? 0 : not_found(j, e);
+        return j->options->mirror ? 0 : not_found(j, e);
     }
     if (j->missing && !j->feed->may_lack)
         return not_found(j, e);
@@ -170,15 +177,19 @@ static int finish(struct job *j, struct update_result *ret, struct err *e)
 static int update_documents(struct job *j, struct update_result *ret, struct err *e)
 {
     str rest = str_from(j->feed->documents), document;
-    while ((document = str_word(&rest)).len)
+    while ((document = str_word(&rest)).len) {
+        if (tick(j, e) < 0)
+            return -1;
         if (update_document(j, document, e) < 0)
             return j->named ? -1 : err_wrap(e, STR_FMT, STR_ARG(document));
+    }
     return finish(j, ret, e);
 }
 
 /* MIRROR/SOURCE (design.md 8), or the source's own place. */
-static int open_base(struct job *j, const char *mirror, struct err *e)
+static int open_base(struct job *j, struct err *e)
 {
+    const char *mirror = j->options->mirror;
     if (mirror && fetch_base_check(mirror, e) < 0)
         return err_wrap(e, "mirror");
     size_t n = mirror ? strlen(mirror) : 0;
@@ -190,18 +201,18 @@ static int open_base(struct job *j, const char *mirror, struct err *e)
         j->place = NULL;
         return err_set(e, ERR_OOM, "out of memory");
     }
-    j->base = fetch_base_new(&fetch_defaults, j->place, j->mirror, e);
+    j->base = fetch_base_new(&fetch_defaults, j->place, mirror, e);
     return j->base ? 0 : -1;
 }
 
-int feed_update(struct store *s, struct cage *c, const struct feed *f, const char *mirror,
+int feed_update(struct store *s, struct cage *c, const struct feed *f, const struct update_options *o,
                 struct update_result *ret, struct err *e)
 {
     CLEANUP(job_done)
-    struct job j = { .store = s, .cage = c, .feed = f, .name = str_from(f->name), .mirror = mirror };
+    struct job j = { .store = s, .cage = c, .feed = f, .name = str_from(f->name), .options = o };
     struct update_result done = { 0 };
     struct err why = { 0 };
-    int r = open_base(&j, mirror, &why);
+    int r = open_base(&j, &why);
     if (r == 0)
         r = update_documents(&j, &done, &why);
     store_update_freep(&j.update); /* before the record of the try, which is a transaction of its own */

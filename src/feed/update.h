@@ -22,7 +22,14 @@ struct update_result {
     uint64_t skipped;   /* affected ranges left out for over-long names or versions */
 };
 
-/* `mirror` NULL: the source's own place. The try is recorded in the store, "not mirrored" as an error, so that
+struct update_options {
+    const char *mirror; /* folder or base URL; NULL: the source's own place */
+    /* Called often while documents are read; -1 with e ends the update (ERR_BUSY: without a word about the feed). NULL: never. */
+    int (*tick)(void *ctx, struct err *e);
+    void *ctx;
+};
+
+/* The try is recorded in the store, "not mirrored" as an error, so that
  * the last success stays what it was; but not ERR_BUSY, for then another update is at work. 0, or -1 with e (the old state stands). */
-int feed_update(struct store *s, struct cage *c, const struct feed *f, const char *mirror,
+int feed_update(struct store *s, struct cage *c, const struct feed *f, const struct update_options *o,
                 struct update_result *ret, struct err *e);

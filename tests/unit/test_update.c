@@ -163,7 +163,8 @@ static int update(struct store *s, const char *feed, struct update_result *ret, 
     buf_clear(&s->log);
     *e = (struct err){ 0 };
     *ret = (struct update_result){ 0 };
-    int r = feed_update(s, cage, feed_by_name(str_from(feed)), dir, ret, e);
+    int r =
+        feed_update(s, cage, feed_by_name(str_from(feed)), &(struct update_options){ .mirror = dir }, ret, e);
     buf_char(&s->log, '\0');
     if (strcmp(s->log.ptr, calls))
         fail_msg("%s: %s\n-- wanted --\n%s\n-- got --\n%s", feed, e->text, calls, s->log.ptr);
@@ -199,7 +200,9 @@ static void test_truncated(void **state)
         struct update_result r;
         struct err e = { 0 };
         write_file(TRACKER, str_of(GOOD, n));
-        assert_int_equal(feed_update(&s, cage, feed_by_name(STR("debian")), dir, &r, &e), -1);
+        assert_int_equal(feed_update(&s, cage, feed_by_name(STR("debian")),
+                                     &(struct update_options){ .mirror = dir }, &r, &e),
+                         -1);
         assert_int_equal(e.kind, ERR_FORMAT);
         assert_int_equal(strncmp(e.text, "debian: tracker/data/json: ", 27), 0);
         assert_non_null(strstr(e.text, "byte "));
@@ -226,7 +229,9 @@ static void test_truncated_trailer(void **state)
     snprintf(path, sizeof path, "%s/" TRACKER ".gz", dir);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(truncate(path, st.st_size - 4), 0);
-    assert_int_equal(feed_update(&s, cage, feed_by_name(STR("debian")), dir, &r, &e), -1);
+    assert_int_equal(
+        feed_update(&s, cage, feed_by_name(STR("debian")), &(struct update_options){ .mirror = dir }, &r, &e),
+        -1);
     assert_int_equal(e.kind, ERR_FORMAT);
     assert_non_null(strstr(e.text, "gzip"));
 }
@@ -299,7 +304,9 @@ static void test_not_mirrored(void **state)
     assert_int_equal(update(&s, "alpine", &r, &e, "tried not mirrored\n"), 0);
     assert_int_equal(r.outcome, UPDATE_NOT_MIRRORED);
 
-    assert_int_equal(feed_update(&s, cage, feed_by_name(STR("debian")), "/nowhere/at/all", &r, &e), -1);
+    assert_int_equal(feed_update(&s, cage, feed_by_name(STR("debian")),
+                                 &(struct update_options){ .mirror = "/nowhere/at/all" }, &r, &e),
+                     -1);
     assert_int_equal(e.kind, ERR_NOT_FOUND);
     assert_string_equal(e.text, "debian: mirror: /nowhere/at/all: No such file or directory");
 }
@@ -317,7 +324,9 @@ static void test_some_documents(void **state)
                      0);
     assert_int_equal(r.documents, 1);
     write_file("alpine/v3.20/community.json", STR("{"));
-    assert_int_equal(feed_update(&s, cage, feed_by_name(STR("alpine")), dir, &r, &e), -1);
+    assert_int_equal(
+        feed_update(&s, cage, feed_by_name(STR("alpine")), &(struct update_options){ .mirror = dir }, &r, &e),
+        -1);
     assert_int_equal(strncmp(e.text, "alpine: v3.20/community.json: ", 30), 0);
 }
 

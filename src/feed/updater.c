@@ -1,0 +1,256 @@
+#include "feed/updater.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define LEASE        STR("updater")
+#define LEASE_S      600
+#define RENEW_MS     (LEASE_S * 1000 / 3)
+#define RETRY_S      60
+#define BUSY_RETRY_S 60
+#define SOURCES_MAX  64
+
+struct updater {
+    struct updater_options options;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake; /* stop, or ended */
+    atomic_bool stop;
+    bool ended;
+    char owner[STORE_OWNER];
+    struct store *store, *leases; /* a lease is renewed while the other is in a transaction */
+    int64_t renew_ms;
+    struct {
+        unsigned failures;
+        int64_t again;      /* seconds since 1970; 0: not before the next cycle */
+    } sources[SOURCES_MAX]; /* as in feeds[] */
+    unsigned troubles;
+};
+
+/* The real time: what ECLAIR_NOW says is for reports. */
+static int64_t now(void) { return (int64_t)time(NULL); }
+
+static void tell(struct updater *u, const struct updater_event *event)
+{
+    u->options.told(u->options.ctx, event);
+}
+
+static int64_t backoff(const struct updater *u, unsigned failures)
+{
+    int64_t wait = RETRY_S;
+    while (--failures && wait < u->options.interval_s)
+        wait *= 2;
+    return wait < u->options.interval_s ? wait : u->options.interval_s;
+}
+
+static bool is_wanted(const struct updater *u, const struct feed *f)
+{
+    for (size_t i = 0; i < u->options.source_count; i++)
+        if (str_eq(u->options.sources[i], str_from(f->name)))
+            return true;
+    return !u->options.sources;
+}
+
+/* Between advisories: is it time to end, or to renew the lease? */
+static int tick(void *ctx, struct err *e)
+{
+    struct updater *u = ctx;
+    int64_t until;
+    if (atomic_load(&u->stop))
+        return err_set(e, ERR_BUSY, "the server stops");
+    if (clock_ms() < u->renew_ms)
+        return 0;
+    int held = store_lease_take(u->leases, LEASE, str_from(u->owner), LEASE_S, &until, e);
+    if (held == 0)
+        return err_set(e, ERR_BUSY, "another server has taken over the update");
+    u->renew_ms = clock_ms() + RENEW_MS;
+    return held < 0 ? -1 : 0;
+}
+
+static void update_one(struct updater *u, size_t i)
+{
+    const struct update_options options = { .mirror = u->options.mirror, .tick = tick, .ctx = u };
+    struct update_result result = { 0 };
+    struct err e = { 0 };
+    if (feed_update(u->store, u->options.cage, feeds[i], &options, &result, &e) == 0) {
+        u->sources[i].failures = 0;
+        u->sources[i].again = 0;
+        tell(u,
+             &(struct updater_event){ .kind = UPDATER_SOURCE, .source = feeds[i]->name, .result = &result });
+        return;
+    }
+    if (atomic_load(&u->stop))
+        return;
+    u->sources[i].again = now() + backoff(u, ++u->sources[i].failures);
+    tell(u, &(struct updater_event){ .kind = UPDATER_FAILED, .source = feeds[i]->name, .err = &e });
+}
+
+static int read_last(struct updater *u, int64_t *ret, struct err *e)
+{
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    str text;
+    uint64_t last = 0;
+    int found = arena ? store_value_get(u->store, STR("updater/last"), arena, &text, e)
+                      : err_set(e, ERR_OOM, "updater");
+    *ret = found > 0 && str_to_u64(text, &last) && last <= INT64_MAX ? (int64_t)last : 0;
+    return found < 0 ? -1 : 0;
+}
+
+static int write_last(struct updater *u, struct err *e)
+{
+    char text[24];
+    int n = snprintf(text, sizeof text, "%lld", (long long)now());
+    return store_value_set(u->store, STR("updater/last"), str_of(text, (size_t)n), e);
+}
+
+/* All wanted sources when the cycle is due, else those that are to be tried again. Under the lease. */
+static int run(struct updater *u, bool cycle, struct err *e)
+{
+    tell(u, &(struct updater_event){ .kind = UPDATER_STARTED });
+    for (size_t i = 0; feeds[i] && i < SOURCES_MAX && !atomic_load(&u->stop); i++) {
+        bool again = u->sources[i].again && u->sources[i].again <= now();
+        if (is_wanted(u, feeds[i]) && (cycle || again))
+            update_one(u, i);
+    }
+    if (atomic_load(&u->stop))
+        return 0;
+    if (cycle && write_last(u, e) < 0)
+        return -1;
+    tell(u, &(struct updater_event){ .kind = UPDATER_FINISHED });
+    return 0;
+}
+
+/* When something is to be done next, and what. */
+static int plan(struct updater *u, int64_t *when, bool *cycle, struct err *e)
+{
+    int64_t last;
+    if (read_last(u, &last, e) < 0)
+        return -1;
+    if (last > now()) /* a clock that was wrong must not put off updates for years */
+        last = 0;
+    *when = last + u->options.interval_s;
+    *cycle = *when <= now();
+    for (size_t i = 0; !*cycle && feeds[i] && i < SOURCES_MAX; i++)
+        if (u->sources[i].again && u->sources[i].again < *when)
+            *when = u->sources[i].again;
+    return 0;
+}
+
+/* One look: does what is due; *next is when to look again. */
+static int look(struct updater *u, int64_t *next, struct err *e)
+{
+    bool cycle;
+    if (!u->store && !(u->store = store_open(u->options.database, STORE_WRITE, e)))
+        return -1;
+    if (!u->leases && !(u->leases = store_open(u->options.database, STORE_WRITE, e)))
+        return -1;
+    if (plan(u, next, &cycle, e) < 0)
+        return -1;
+    if (*next > now())
+        return 0;
+    int64_t until = 0;
+    int held = store_lease_take(u->leases, LEASE, str_from(u->owner), LEASE_S, &until, e);
+    if (held < 0)
+        return -1;
+    if (!held) {
+        *next = until < now() + BUSY_RETRY_S ? until : now() + BUSY_RETRY_S;
+        return 0;
+    }
+    u->renew_ms = clock_ms() + RENEW_MS;
+    int result = plan(u, next, &cycle, e); /* another one may have done it just before */
+    if (result == 0 && *next <= now())
+        result = run(u, cycle, e);
+    struct err ignored;
+    store_lease_drop(u->leases, LEASE, str_from(u->owner), result < 0 ? &ignored : e);
+    return result < 0 ? -1 : plan(u, next, &cycle, e);
+}
+
+static void sleep_until(struct updater *u, int64_t when)
+{
+    struct timespec t = { .tv_sec = when };
+    pthread_mutex_lock(&u->lock);
+    if (!atomic_load(&u->stop))
+        pthread_cond_timedwait(&u->wake, &u->lock, &t);
+    pthread_mutex_unlock(&u->lock);
+}
+
+static void *work(void *ctx)
+{
+    struct updater *u = ctx;
+    while (!atomic_load(&u->stop)) {
+        struct err e = { 0 };
+        int64_t next = 0;
+        if (look(u, &next, &e) < 0) {
+            tell(u, &(struct updater_event){ .kind = UPDATER_TROUBLE, .err = &e });
+            next = now() + (backoff(u, ++u->troubles) + 5) / 6; /* 10 s, 20 s, 40 s ... */
+        } else {
+            u->troubles = 0;
+        }
+        if (next <= now())
+            next = now() + 1;
+        sleep_until(u, next);
+    }
+    store_freep(&u->store);
+    store_freep(&u->leases);
+    pthread_mutex_lock(&u->lock);
+    u->ended = true;
+    pthread_cond_broadcast(&u->wake);
+    pthread_mutex_unlock(&u->lock);
+    return NULL;
+}
+
+static void free_updater(struct updater *u)
+{
+    pthread_mutex_destroy(&u->lock);
+    pthread_cond_destroy(&u->wake);
+    free(u);
+}
+
+struct updater *updater_start(const struct updater_options *o, struct err *e)
+{
+    struct updater *u = calloc(1, sizeof *u);
+    if (!u) {
+        err_set(e, ERR_OOM, "updater");
+        return NULL;
+    }
+    u->options = *o;
+    store_owner(u->owner);
+    pthread_mutex_init(&u->lock, NULL);
+    pthread_cond_init(&u->wake, NULL);
+    if (pthread_create(&u->thread, NULL, work, u) == 0)
+        return u;
+    err_set(e, ERR_OOM, "updater: no thread could be started");
+    free_updater(u);
+    return NULL;
+}
+
+bool updater_stop(struct updater **u, int64_t wait_ms)
+{
+    struct updater *x = *u;
+    struct timespec until;
+    if (!x)
+        return true;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += wait_ms / 1000 + 1;
+    pthread_mutex_lock(&x->lock);
+    atomic_store(&x->stop, true);
+    pthread_cond_broadcast(&x->wake);
+    int late = 0;
+    while (!x->ended && !late)
+        late = pthread_cond_timedwait(&x->wake, &x->lock, &until);
+    bool ended = x->ended;
+    pthread_mutex_unlock(&x->lock);
+    if (!ended)
+        return false;
+    pthread_join(x->thread, NULL);
+    free_updater(x);
+    *u = NULL;
+    return true;
+}
