@@ -1,0 +1,253 @@
+/* config.yaml as both generations of Clair had it, and the YAML below it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "config/config.h"
+
+#include "base/cleanup.h"
+#include "codec/yaml.h"
+#include "config/duration.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define same(a, b) same_at(__LINE__, a, b)
+static void same_at(int line, str a, str b)
+{
+    if (!str_eq(a, b))
+        fail_msg("line %d: '" STR_FMT "' is not '" STR_FMT "'", line, STR_ARG(a), STR_ARG(b));
+}
+
+/* The file of spec/seeds.md, word for word. */
+static const char seed[] =
+    "clair:\n"
+    "  database:\n"
+    "    type: pgsql\n"
+    "    options:\n"
+    "      source: host=postgres port=5432 user=postgres password=password sslmode=disable "
+    "statement_timeout=60000\n"
+    "      cachesize: 16384\n"
+    "      paginationkey:\n"
+    "  api:\n"
+    "    addr: \"0.0.0.0:6060\"\n"
+    "    healthaddr: \"0.0.0.0:6061\"\n"
+    "    timeout: 900s\n"
+    "    servername:\n"
+    "    cafile:\n"
+    "    keyfile:\n"
+    "    certfile:\n"
+    "  updater:\n"
+    "    interval: 2h\n"
+    "    enabledupdaters:\n"
+    "      - rhel\n"
+    "      - alpine\n"
+    "  notifier:\n"
+    "    attempts: 3\n"
+    "    renotifyinterval: 2h\n"
+    "    http:\n"
+    "      endpoint:\n"
+    "      servername:\n"
+    "      cafile:\n"
+    "      keyfile:\n"
+    "      certfile:\n"
+    "      proxy:\n";
+
+static void test_seed(void **state)
+{
+    struct err e = { 0 };
+    struct config c;
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    assert_int_equal(config_read(str_from(seed), "config.yaml", arena, &c, &e), 0);
+    same(c.database_type, STR("pgsql"));
+    same(c.database_source, STR("host=postgres port=5432 user=postgres password=password sslmode=disable "
+                                "statement_timeout=60000"));
+    same(c.addr, STR("0.0.0.0:6060"));
+    same(c.healthaddr, STR("0.0.0.0:6061"));
+    assert_int_equal(c.timeout_ms, 900000);
+    assert_true(c.updater);
+    assert_int_equal(c.updater_interval_s, 7200);
+    assert_int_equal(c.updater_count, 2);
+    same(c.updaters[0], STR("rhel"));
+    same(c.updaters[1], STR("alpine"));
+    assert_int_equal(c.warning_count, 0);
+}
+
+/* What a file says, and one thing that must follow. */
+static const struct {
+    const char *text; /* below "clair:" */
+    const char *addr;
+    int64_t timeout_ms;
+    bool updater;
+    int64_t interval_s;
+    const char *warning;
+} files[] = {
+    { "  database:\n", ":6060", 900000, true, 7200, NULL },
+    { "  api:\n    port: 7000\n", ":7000", 900000, true, 7200, NULL },
+    { "  api:\n    port: 7000\n    addr: 127.0.0.1:8000\n", "127.0.0.1:8000", 900000, true, 7200, NULL },
+    { "  api:\n", ":6060", 900000, true, 7200, NULL },
+    { "  api:\n    timeout: 900\n", ":6060", 900000, true, 7200,
+      "line 3: clair.api.timeout: a number without a unit is taken for seconds" },
+    { "  api:\n    timeout: 900000000000\n", ":6060", 900000, true, 7200, "taken for nanoseconds" },
+    { "  api:\n    timeout: 1m30s\n", ":6060", 90000, true, 7200, NULL },
+    { "  updater:\n", ":6060", 900000, false, 7200, NULL },
+    { "  updater:\n    interval: 0\n", ":6060", 900000, false, 0, NULL },
+    { "  updater:\n    interval: 0s\n", ":6060", 900000, false, 0, NULL },
+    { "  updater:\n    interval: 1ms\n", ":6060", 900000, true, 1, NULL },
+    { "  updater:\n    enabledupdaters: []\n", ":6060", 900000, false, 7200, NULL },
+    { "  updater:\n    enabledupdaters:\n", ":6060", 900000, true, 7200, NULL },
+    { "  worker:\n    namespace_detectors: [os-release]\n", ":6060", 900000, true, 7200, NULL },
+    { "  api:\n    prot: 1\n", ":6060", 900000, true, 7200, "line 3: unknown key clair.api.prot" },
+    { "  notifier:\n    http:\n      endpoint: http://x/\n", ":6060", 900000, true, 7200, "not sent yet" },
+    { "  notifier: &n\n    attempts: 5\n  other: *n\n", ":6060", 900000, true, 7200,
+      "unknown key clair.other" },
+};
+
+static void test_files(void **state)
+{
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char text[512];
+        struct err e = { 0 };
+        struct config c;
+        CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+        snprintf(text, sizeof text, "clair:\n%s", files[i].text);
+        if (config_read(str_from(text), "c", arena, &c, &e) < 0)
+            fail_msg("%s: %s", text, e.text);
+        same(c.addr, str_from(files[i].addr));
+        assert_int_equal(c.timeout_ms, files[i].timeout_ms);
+        assert_int_equal(c.updater, files[i].updater);
+        assert_int_equal(c.updater_interval_s, files[i].interval_s);
+        if (c.warning_count != (files[i].warning != NULL) ||
+            (c.warning_count && !str_contains(c.warnings[0], str_from(files[i].warning))))
+            fail_msg("%s: %zu warnings: " STR_FMT, text, c.warning_count,
+                     STR_ARG(c.warning_count ? c.warnings[0] : STR("")));
+    }
+}
+
+static const struct {
+    const char *text, *error;
+} wrong[] = {
+    { "", "c: line 1: no section 'clair'" },
+    { "- a\n", "c: line 1: no section 'clair'" },
+    { "clair: 5\n", "no section 'clair'" },
+    { "clair:\n  api:\n    timeout: abc\n",
+      "c: line 3: clair.api.timeout: 'abc' is no duration (900s, 2h, 1h30m)" },
+    { "clair:\n  api:\n    timeout: -5s\n", "line 3: clair.api.timeout: '-5s' is no duration" },
+    { "clair:\n  api:\n    port: 70000\n", "c: line 3: clair.api.port: '70000' is no port" },
+    { "clair:\n  api:\n    addr: [1, 2]\n",
+      "c: line 3: clair.api.addr: a list or map where one value is wanted" },
+    { "clair:\n  updater:\n    enabledupdaters: alpine\n",
+      "line 3: clair.updater.enabledupdaters: 'alpine' is no list" },
+    { "clair:\n  database:\n    type: mysql\n", "unknown Driver \"mysql\"" },
+    { "clair:\n  database:\n    type: pgsql\n", "pgsql: no database connection string specified" },
+    { "clair:\n  api:\n    certfile: a\n    keyfile: b\n", "TLS is not built in yet" },
+    { "clair:\n  api:\n   - x\n  y", "c: line " },
+    { "clair: *nothing\n", "c: line 1: unknown anchor 'nothing'" },
+    { "clair:\n\tapi:\n", "c: line 2: found character that cannot start any token" },
+    { "clair: {? [a] : b}\n", "c: line 1: a key that is no text" },
+};
+
+static void test_wrong(void **state)
+{
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct err e = { 0 };
+        struct config c;
+        CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+        if (config_read(str_from(wrong[i].text), "c", arena, &c, &e) == 0 || !strstr(e.text, wrong[i].error))
+            fail_msg("'%s': '%s', not '%s'", wrong[i].text, e.text, wrong[i].error);
+    }
+}
+
+static void test_load(void **state)
+{
+    struct err e = { 0 };
+    struct config c;
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    char folder[] = "/tmp/eclair-config-XXXXXX", path[64];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/c.yaml", folder);
+    FILE *f = fopen(path, "w");
+    fputs(seed, f);
+    fclose(f);
+    setenv("ECLAIR_TEST_FOLDER", folder, 1);
+    assert_int_equal(config_load("${ECLAIR_TEST_FOLDER}/c.yaml", arena, &c, &e), 0);
+    assert_int_equal(config_load("$ECLAIR_TEST_FOLDER/c.yaml", arena, &c, &e), 0);
+    assert_int_equal(config_load("/nowhere/$ECLAIR_TEST_NOTHING/c.yaml", arena, &c, &e), -1);
+    assert_string_equal(e.text, "open /nowhere//c.yaml: No such file or directory");
+    assert_int_equal(config_load(folder, arena, &c, &e), -1);
+    unlink(path);
+    rmdir(folder);
+}
+
+static const struct {
+    const char *text;
+    int64_t ns; /* -1: none */
+} durations[] = {
+    { "900s", 900000000000 },
+    { "2h", 7200000000000 },
+    { "1h30m", 5400000000000 },
+    { "1.5h", 5400000000000 },
+    { "250ms", 250000000 },
+    { ".5s", 500000000 },
+    { "1us", 1000 },
+    { "\302\265s", -1 },
+    { "3\302\265s", 3000 },
+    { "0", 0 },
+    { "", -1 },
+    { "5", -1 },
+    { "s", -1 },
+    { ".s", -1 },
+    { "5x", -1 },
+    { "-1s", -1 },
+    { "9999999999999h", -1 },
+    { "1s ", -1 },
+    { "1h1h", 7200000000000 },
+};
+
+static void test_durations(void **state)
+{
+    for (size_t i = 0; i < sizeof durations / sizeof *durations; i++) {
+        int64_t ns = -1;
+        bool good = duration_parse(str_from(durations[i].text), &ns);
+        if (good != (durations[i].ns >= 0) || (good && ns != durations[i].ns))
+            fail_msg("'%s': %lld", durations[i].text, (long long)ns);
+    }
+}
+
+static void test_yaml(void **state)
+{
+    struct err e = { 0 };
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    const struct yaml *y =
+        yaml_read(STR("a: 1\nb: 'null'\nc: ~\nd: [x, {k: v}]\na: 2\ne: &A {f: g}\nh: *A\n"), arena, &e);
+    assert_non_null(y);
+    same(yaml_get(y, STR("a"))->text, STR("2"));
+    same(yaml_get(y, STR("b"))->text, STR("null"));
+    assert_int_equal(yaml_get(y, STR("b"))->type, YAML_SCALAR);
+    assert_int_equal(yaml_get(y, STR("c"))->type, YAML_NULL);
+    assert_int_equal(yaml_get(y, STR("d"))->count, 2);
+    same(yaml_get(yaml_get(y, STR("d"))->pairs[1].value, STR("k"))->text, STR("v"));
+    assert_ptr_equal(yaml_get(y, STR("e")), yaml_get(y, STR("h")));
+    assert_int_equal(yaml_get(y, STR("h"))->line, 6);
+    assert_null(yaml_get(y, STR("z")));
+
+    char deep[200];
+    memset(deep, '[', sizeof deep);
+    assert_null(yaml_read(str_of(deep, sizeof deep), arena, &e));
+    assert_int_equal(e.kind, ERR_LIMIT);
+    assert_null(yaml_read(STR("a: &a [*a]\n"), arena, &e)); /* inside itself */
+    assert_int_equal(e.kind, ERR_FORMAT);
+    assert_null(yaml_read(STR("\xff\xfe\x00\xd8"), arena, &e));
+    assert_int_equal(yaml_read(STR(""), arena, &e)->type, YAML_NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_seed), cmocka_unit_test(test_files),     cmocka_unit_test(test_wrong),
+        cmocka_unit_test(test_load), cmocka_unit_test(test_durations), cmocka_unit_test(test_yaml),
+    };
+    return cmocka_run_group_tests_name("config", tests, NULL, NULL);
+}
