@@ -1,0 +1,61 @@
+#include "api/internal.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct api *api_new(const struct api_options *o, struct err *e)
+{
+    struct api *a = calloc(1, sizeof *a);
+    if (!a) {
+        err_set(e, ERR_OOM, "api");
+        return NULL;
+    }
+    a->options = *o;
+    a->flights = flights_new();
+    a->stores = stores_new(o->database, e);
+    if (a->stores && a->flights)
+        return a;
+    if (a->stores)
+        err_set(e, ERR_OOM, "api");
+    api_freep(&a);
+    return NULL;
+}
+
+void api_freep(struct api **a)
+{
+    if (!*a)
+        return;
+    flights_freep(&(*a)->flights);
+    stores_freep(&(*a)->stores);
+    free(*a);
+    *a = NULL;
+}
+
+/* The body of golden-v1/65: without a newline, and no "Server". */
+static void timed_out(void *ctx, const struct request *r, struct response *ret)
+{
+    (void)ctx, (void)r;
+    ret->status = 503;
+    response_header(ret, "Content-Type", STR("text/plain; charset=utf-8"));
+    buf_str(&ret->body, STR("{\"Error\":{\"Message\":\"Clair failed to respond within the configured timeout "
+                            "window.\",\"Type\":\"Timeout\"}}"));
+}
+
+static void answered(void *ctx, const struct request *r, unsigned status, int64_t elapsed_ns)
+{
+    char text[16];
+    (void)ctx;
+    snprintf(text, sizeof text, "%u", status);
+    log_info("Handled HTTP request", LOG_NUM("elapsed time", elapsed_ns), LOG_TEXT("method", r->method),
+             LOG_TEXT("remote addr", str_from(r->peer)), LOG_TEXT("request uri", r->target),
+             LOG_TEXT("status", str_from(text)));
+}
+
+struct server_handler api_handler(struct api *a)
+{
+    return (struct server_handler){
+        .ctx = a, .route = routes_find, .handle = routes_handle, .timed_out = timed_out, .answered = answered
+    };
+}

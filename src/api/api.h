@@ -1,0 +1,29 @@
+/*
+ * api.h - what clients see: REST v1 on the main port, health on the other. Requests in, answers out; nothing of HTTP is below this,
+ *         nothing of SQL above it.
+ *
+ * Shape      struct api is shared by both ports. Routes are rows of one table (routes.c).
+ * Threads    handlers run on the server's pools; each takes a store handle of its own for as long as it needs one.
+ * Source     spec/api-v1.md, spec/server.md 6.
+ */
+#pragma once
+#include "base/err.h"
+#include "net/server.h"
+
+struct cage;
+
+struct api_options {
+    const char *database; /* for store_open() */
+    struct cage *cage;    /* with index_tasks */
+    const str *
+        localpaths; /* folders below which the Path of a layer may lie; NULL: any regular file, for clients on this machine */
+    size_t localpath_count;
+    bool insecure_tls; /* believe any certificate of a layer's URL */
+};
+
+struct api;
+struct api *api_new(const struct api_options *o, struct err *e); /* borrows what the options point to */
+void api_freep(struct api **a);                                  /* after both servers have stopped */
+
+struct server_handler api_handler(struct api *a);        /* of the main port */
+struct server_handler api_health_handler(struct api *a); /* of the health port */

@@ -1,0 +1,10 @@
+/* path.h - paths of URLs (RFC 3986), as Clair's router took them. */
+#pragma once
+#include "base/arena.h"
+
+/* %XX decoded once; false: a bad escape, or a byte 0. */
+bool path_decode(str part, struct arena *arena, str *ret);
+/* Without empty, "." and ".." parts and without "/" at the end; "/" when nothing is left. */
+str path_clean(str path, struct arena *arena);
+/* Is there a query parameter of that name, with a value or without? */
+bool query_has(str query, str name);

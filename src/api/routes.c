@@ -1,0 +1,116 @@
+/* routes.c - which request means what. */
+#include "api/internal.h"
+
+#include "api/path.h"
+
+struct route {
+    const char *method;
+    const char *pattern; /* "{}" stands for one part, decoded into call.parameters */
+    enum service service;
+    void (*handle)(struct call *c);
+};
+
+static const struct route routes[] = {
+    { "POST", "/v1/layers", SERVE_LONG, v1_post_layer },
+    { "GET", "/v1/layers/{}", SERVE_READ, v1_get_layer },
+    { "DELETE", "/v1/layers/{}", SERVE_READ, v1_delete_layer },
+};
+#define ROUTES (sizeof routes / sizeof *routes)
+
+/* Part by part; `raw` gets what stands in place of "{}". */
+static bool fits(const char *pattern, str path, str raw[2])
+{
+    str p = str_from(pattern);
+    for (size_t n = 0; p.len || path.len;) {
+        if (!p.len || !path.len)
+            return false;
+        str want = str_cut(&p, '/'), have = str_cut(&path, '/');
+        if (str_eq(want, STR("{}")) && have.len)
+            raw[n++] = have;
+        else if (!str_eq(want, have))
+            return false;
+    }
+    return true;
+}
+
+static bool is_method(const struct route *r, str method)
+{
+    return str_eq(method, str_from(r->method)) ||
+           (str_eq(method, STR("HEAD")) && str_eq(str_from(r->method), STR("GET")));
+}
+
+/* "/v1/layers/" is "/v1/layers" and "" to str_cut(), so a trailing "/" must be told apart here. */
+static const struct route *find(str method, str path, bool *other_method)
+{
+    str raw[2];
+    *other_method = false;
+    for (size_t i = 0; i < ROUTES; i++) {
+        if ((path.len > 1 && str_ends(path, STR("/"))) || !fits(routes[i].pattern, path, raw))
+            continue;
+        if (is_method(&routes[i], method))
+            return &routes[i];
+        *other_method = true;
+    }
+    return NULL;
+}
+
+/* The version test looks at the first three characters (spec/api-v1.md 1). */
+static bool is_v1(str path) { return str_starts(path, STR("/v1")); }
+
+enum service routes_find(void *api, struct request *r)
+{
+    bool other;
+    (void)api;
+    const struct route *found = is_v1(r->path) ? find(r->method, r->path, &other) : NULL;
+    r->route = found;
+    return found ? found->service : SERVE_NOW;
+}
+
+/* A near miss: GET /v1//layers/x or /v1/layers/. The old server forgot the /v1 in Location. */
+static void redirect(struct request *r, str to, struct response *ret)
+{
+    bool get = str_eq(r->method, STR("GET"));
+    ret->status = get ? 301 : 307;
+    response_header(ret, "Location", to);
+    if (!get)
+        return;
+    response_header(ret, "Content-Type", STR("text/html; charset=utf-8"));
+    buf_printf(&ret->body, "<a href=\"" STR_FMT "\">Moved Permanently</a>.\n\n", STR_ARG(to));
+}
+
+static void no_route(struct request *r, struct response *ret)
+{
+    bool other = false;
+    if (is_v1(r->path)) {
+        str clean = path_clean(r->path, r->arena);
+        find(r->method, r->path, &other);
+        bool ignored;
+        if (!other && !str_eq(clean, r->path) && str_find(clean, '"') < 0 &&
+            find(r->method, clean, &ignored)) {
+            redirect(r, clean, ret);
+            return;
+        }
+    }
+    if (other)
+        plain_text(ret, 405, "Method Not Allowed\n");
+    else
+        plain_text(ret, 404, "404 page not found\n");
+}
+
+void routes_handle(void *api, struct request *r, struct response *ret)
+{
+    struct call c = { .api = api, .request = r, .response = ret };
+    const struct route *route = r->route;
+    str raw[2] = { { 0 } };
+    if (!route) {
+        no_route(r, ret);
+        return;
+    }
+    fits(route->pattern, r->path, raw);
+    for (size_t i = 0; i < 2 && raw[i].len; i++)
+        if (!path_decode(raw[i], r->arena, &c.parameters[i]) || str_find(c.parameters[i], '/') >= 0) {
+            plain_text(ret, 404, "404 page not found\n"); /* such a name cannot be addressed */
+            return;
+        }
+    route->handle(&c);
+}

@@ -1,0 +1,158 @@
+#include "api/source.h"
+
+#include "api/api.h"
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+/* ---- a file ---- */
+
+/* Where the open file really is: links and ".." are gone, and it cannot be another one by now. */
+static bool real_path(int fd, char ret[PATH_MAX])
+{
+    char name[40];
+    snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(name, ret, PATH_MAX - 1);
+    if (n > 0)
+        ret[n] = '\0';
+    return n > 0;
+}
+
+static bool lies_in(const char *path, str folder)
+{
+    char real[PATH_MAX], given[PATH_MAX];
+    snprintf(given, sizeof given, STR_FMT, STR_ARG(folder));
+    str f = str_from(realpath(given, real) ? real : given), p = str_from(path);
+    while (f.len > 1 && f.ptr[f.len - 1] == '/')
+        f.len--;
+    return str_starts(p, f) && (f.len == 1 || p.len == f.len || p.ptr[f.len] == '/');
+}
+
+/* Whoever may read what this server can read: without a list of folders only those who are on this machine anyway. */
+static bool is_allowed(const struct api_options *o, const struct request *r, int fd)
+{
+    char path[PATH_MAX];
+    if (!o->localpaths)
+        return r->loopback && !request_header(r, "X-Forwarded-For").len;
+    if (!real_path(fd, path))
+        return false;
+    for (size_t i = 0; i < o->localpath_count; i++)
+        if (lies_in(path, o->localpaths[i]))
+            return true;
+    return false;
+}
+
+static int open_file(const struct api_options *o, const struct request *r, str path, struct source *ret,
+                     struct err *e)
+{
+    struct stat st;
+    const char *name = arena_cstr(r->arena, path);
+    if (name && strlen(name) == path.len)
+        ret->fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (ret->fd < 0 || fstat(ret->fd, &st) < 0)
+        return err_set(e, ERR_NOT_FOUND, "%s: %s", name ? name : "", strerror(errno));
+    if (!is_allowed(o, r, ret->fd))
+        return err_set(e, ERR_NOT_FOUND, "%s: not below a folder of api.localpaths", name);
+    if (S_ISDIR(st.st_mode))
+        return err_set(e, ERR_FORMAT, "%s: a folder", name);
+    if (!S_ISREG(st.st_mode))
+        return err_set(e, ERR_NOT_FOUND, "%s: not a regular file", name);
+    ret->input = (struct cage_input){ .fd = ret->fd, .size = (uint64_t)st.st_size };
+    return 0;
+}
+
+/* ---- a URL ---- */
+
+static int read_http(void *ctx, str *ret, struct err *e)
+{
+    struct source *s = ctx;
+    int more = http_read(s->http, ret, e);
+    s->got += more > 0 ? ret->len : 0;
+    if (s->got > STORED_MAX)
+        return err_set(e, ERR_LIMIT, "more than %llu GiB", (unsigned long long)(STORED_MAX >> 30));
+    return more;
+}
+
+/* RFC 9110 5.6.2 and 5.5: what is none would become another line of the request. */
+static bool is_header(const struct v1_header *h)
+{
+    for (size_t i = 0; i < h->key.len; i++)
+        if ((unsigned char)h->key.ptr[i] <= ' ' || (unsigned char)h->key.ptr[i] > '~' ||
+            memchr("()<>@,;:\\\"/[]?={}", h->key.ptr[i], 17))
+            return false;
+    for (size_t i = 0; i < h->value.len; i++)
+        if ((unsigned char)h->value.ptr[i] < ' ' && h->value.ptr[i] != '\t')
+            return false;
+    return h->key.len;
+}
+
+/* "Name: value", without Host, which Go's client ignores there too; NULL on error. */
+static const char *const *header_lines(const struct v1_layer *l, struct arena *arena, struct err *e)
+{
+    const char **lines = arena_array(arena, const char *, l->header_count + 1);
+    size_t n = 0;
+    for (size_t i = 0; lines && i < l->header_count; i++) {
+        const struct v1_header *h = &l->headers[i];
+        if (!is_header(h)) {
+            err_set(e, ERR_NOT_FOUND, "Headers: '" STR_FMT "' is no header", STR_ARG(h->key));
+            return NULL;
+        }
+        if (h->key.len == 4 && !strncasecmp(h->key.ptr, "Host", 4))
+            continue;
+        str line = arena_printf(arena, STR_FMT ": " STR_FMT, STR_ARG(h->key), STR_ARG(h->value));
+        lines[n++] = arena_cstr(arena, line);
+    }
+    if (arena_failed(arena)) {
+        err_set(e, ERR_OOM, "headers");
+        return NULL;
+    }
+    return lines;
+}
+
+static int open_url(const struct api_options *o, const struct request *r, const struct v1_layer *l,
+                    struct source *ret, struct err *e)
+{
+    const struct http_options options = { .no_link_local = true,
+                                          .insecure = o->insecure_tls,
+                                          .max_redirects = 10 };
+    const char *url = arena_cstr(r->arena, l->path);
+    const char *const *headers = header_lines(l, r->arena, e);
+    if (!url || !headers)
+        return url ? -1 : err_set(e, ERR_OOM, "url");
+    if (!(ret->pool = http_pool_new(e)))
+        return -1;
+    ret->http = http_open(ret->pool, url, headers, &options, NULL, e);
+    if (!ret->http) {
+        if (e->kind != ERR_OOM)
+            e->kind = ERR_NOT_FOUND;
+        return -1;
+    }
+    unsigned status = http_head(ret->http)->status;
+    if (status / 100 != 2) {
+        char place[HTTP_PLACE];
+        http_place(url, place);
+        return err_set(e, ERR_NOT_FOUND, "%s: answered %u", place, status);
+    }
+    ret->input = (struct cage_input){ .fd = -1, .read = read_http, .ctx = ret };
+    return 0;
+}
+
+int source_open(const struct api_options *o, const struct request *r, const struct v1_layer *l,
+                struct source *ret, struct err *e)
+{
+    *ret = (struct source){ .fd = -1 };
+    bool url = str_starts(l->path, STR("http://")) || str_starts(l->path, STR("https://"));
+    return url ? open_url(o, r, l, ret, e) : open_file(o, r, l->path, ret, e);
+}
+
+void source_done(struct source *s)
+{
+    http_freep(&s->http);
+    http_pool_freep(&s->pool);
+    close_fdp(&s->fd);
+}

@@ -1,0 +1,29 @@
+/*
+ * source.h - where the bytes of a posted layer come from: a URL that the server fetches, or a file on the server (spec/api-v1.md 4).
+ *
+ * Errors     of source_open(): ERR_NOT_FOUND: there is nothing to be read, or it may not be; ERR_FORMAT: a folder. Errors of the transfer
+ *            come from the input.
+ * Limits     STORED_MAX bytes; a minute without a byte ends the transfer; 10 redirects; link-local addresses are refused; of files
+ *            only regular ones, and only where api.localpaths allows.
+ */
+#pragma once
+#include "api/v1_layer.h"
+#include "cage/cage.h"
+#include "net/http.h"
+
+#define STORED_MAX ((uint64_t)32 << 30)
+
+struct api_options;
+
+struct source {
+    struct cage_input input;
+    int fd;
+    struct http_pool *pool;
+    struct http *http;
+    uint64_t got;
+};
+
+/* *ret must not move until source_done(). */
+int source_open(const struct api_options *o, const struct request *r, const struct v1_layer *l,
+                struct source *ret, struct err *e);
+void source_done(struct source *s);

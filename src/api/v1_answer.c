@@ -1,0 +1,49 @@
+/* v1_answer.c - the envelopes and headers of REST v1, and which failure is which status. */
+#include "api/internal.h"
+
+#include "base/log.h"
+#include "codec/json.h"
+
+void plain_text(struct response *r, unsigned status, const char *text)
+{
+    r->status = status;
+    response_header(r, "Content-Type", STR("text/plain; charset=utf-8"));
+    response_header(r, "X-Content-Type-Options", STR("nosniff"));
+    buf_str(&r->body, str_from(text));
+}
+
+void v1_headers(struct call *c, unsigned status)
+{
+    struct response *r = c->response;
+    r->status = status;
+    /* the word anywhere, even "gzip;q=0": as the old server did (golden-v1/23) */
+    r->gzip = str_contains(request_header(c->request, "Accept-Encoding"), STR("gzip"));
+    response_header(r, "Content-Type", STR("application/json;charset=utf-8"));
+    response_header(r, "Server", STR("clair"));
+}
+
+void v1_error(struct call *c, unsigned status, str message)
+{
+    struct json_writer w = { .out = &c->response->body, .go = true };
+    buf_clear(&c->response->body);
+    json_w_object(&w);
+    json_w_key(&w, "Error");
+    json_w_object(&w);
+    json_w_key(&w, "Message");
+    json_w_str(&w, message);
+    json_w_object_end(&w);
+    json_w_object_end(&w);
+    buf_char(&c->response->body, '\n');
+    v1_headers(c, status);
+}
+
+/* What clients may compare (spec/api-v1.md 2); what really happened goes to the log. */
+void v1_failure(struct call *c, const struct err *e)
+{
+    log_error("request failed", LOG_TEXT("error", str_from(e->text)),
+              LOG_TEXT("request uri", c->request->target));
+    if (e->kind == ERR_NETWORK && str_contains(str_from(e->text), STR(": connect: ")))
+        v1_error(c, 500, arena_printf(c->request->arena, "dial tcp %s", e->text));
+    else
+        v1_error(c, 500, STR("database: an error occured when querying the backend"));
+}

@@ -1,0 +1,264 @@
+/* v1_get.c - GET and DELETE /v1/layers/{name}: what is at a layer, and what is wrong with it (spec/api-v1.md 4). */
+#include "api/internal.h"
+
+#include "api/path.h"
+#include "base/cleanup.h"
+#include "codec/json.h"
+
+#include <stdlib.h>
+
+#define REPORT_MEMORY_MAX ((size_t)1 << 30)
+
+struct feature {
+    str name, version, namespace;
+    const struct image_package *package;
+    const struct finding **findings; /* by id */
+    size_t finding_count;
+};
+
+struct reading {
+    struct call *call;
+    struct store *store;
+    struct arena *arena;
+    struct named_layer *layer;
+    struct named_link *chain;
+    size_t chain_count;
+    bool vulnerabilities;
+    struct feature *features;
+    size_t feature_count, feature_cap;
+};
+
+static int oom(struct err *e) { return err_set(e, ERR_OOM, "report: out of memory"); }
+
+static int by_feature(const void *pa, const void *pb)
+{
+    const struct feature *a = pa, *b = pb;
+    int r = str_cmp(a->name, b->name);
+    r = r ? r : str_cmp(a->version, b->version);
+    return r ? r : (a->package > b->package) - (a->package < b->package);
+}
+
+static bool same_feature(const struct feature *a, const struct feature *b)
+{
+    return str_eq(a->name, b->name) && str_eq(a->version, b->version);
+}
+
+static int by_id(const void *pa, const void *pb)
+{
+    const struct finding *const *a = pa, *const *b = pb;
+    return str_cmp((*a)->id, (*b)->id);
+}
+
+/* The findings of packages lie together, by package: where those of each begin. */
+static const size_t *starts(const struct image_index *view, const struct match *m, struct arena *arena)
+{
+    size_t *at = arena_array(arena, size_t, view->package_count + 1);
+    for (size_t i = 0, k = 0; at && i <= view->package_count; i++) {
+        while (k < m->finding_count && m->findings[k].package < i)
+            k++;
+        at[i] = k;
+    }
+    return at;
+}
+
+/* Several binary packages of one source are one feature: each vulnerability once. */
+static int add_findings(struct reading *r, struct feature *f, const struct match *m, size_t from, size_t to)
+{
+    if (from == to)
+        return 0;
+    const struct finding **more =
+        arena_array(r->arena, const struct finding *, f->finding_count + to - from + 1);
+    size_t n = f->finding_count, kept = 0;
+    if (!more)
+        return -1;
+    if (n)
+        memcpy(more, f->findings, n * sizeof *more);
+    for (size_t i = from; i < to; i++)
+        if (!str_starts(m->findings[i].id, STR("TEMP-"))) /* design.md 9, Debian: hidden here */
+            more[n++] = &m->findings[i];
+    if (f->finding_count)
+        qsort(more, n, sizeof *more, by_id);
+    for (size_t i = 0; i < n; i++)
+        if (!kept || !str_eq(more[kept - 1]->id, more[i]->id))
+            more[kept++] = more[i];
+    f->findings = more;
+    f->finding_count = kept;
+    return 0;
+}
+
+static int read_view(struct reading *r, int64_t id, struct err *e)
+{
+    struct image_index *view;
+    struct match m = { 0 };
+    int found = store_image_get(r->store, id, r->arena, &view, e);
+    if (found <= 0)
+        return found < 0 ? -1 : err_set(e, ERR_INTERNAL, "a view vanished from the store");
+    if (r->vulnerabilities && store_match(r->store, id, r->arena, &m, e) < 0)
+        return -1;
+    struct feature *all = arena_array(r->arena, struct feature, view->package_count + 1);
+    const size_t *at = starts(view, &m, r->arena);
+    if (!all || !at)
+        return oom(e);
+    for (size_t i = 0; i < view->package_count; i++) {
+        all[i] = (struct feature){ .namespace = view->distribution.namespace, .package = &view->packages[i] };
+        package_feature(&view->packages[i].package, &all[i].name, &all[i].version);
+    }
+    if (view->package_count)
+        qsort(all, view->package_count, sizeof *all, by_feature);
+    for (size_t i = 0; i < view->package_count; i++) {
+        size_t number = (size_t)(all[i].package - view->packages);
+        if (!i || !same_feature(&all[i], &all[i - 1])) {
+            struct feature *more =
+                arena_grow(r->arena, r->features, r->feature_count, &r->feature_cap, sizeof *more);
+            if (!more)
+                return oom(e);
+            r->features = more;
+            more[r->feature_count++] = all[i];
+        }
+        if (add_findings(r, &r->features[r->feature_count - 1], &m, at[number], at[number + 1]) < 0)
+            return oom(e);
+    }
+    return 0;
+}
+
+static int read_features(struct reading *r, struct err *e)
+{
+    if (store_named_chain(r->store, r->layer->name, r->arena, &r->chain, &r->chain_count, e) < 0)
+        return -1;
+    for (size_t i = 0; i < r->layer->view_count; i++)
+        if (read_view(r, r->layer->views[i], e) < 0)
+            return -1;
+    if (r->layer->view_count > 1)
+        qsort(r->features, r->feature_count, sizeof *r->features, by_feature);
+    return arena_failed(r->arena) ? oom(e) : 0;
+}
+
+/* ---- writing ---- */
+
+static void text(struct json_writer *w, const char *key, str value)
+{
+    if (!value.len)
+        return;
+    json_w_key(w, key);
+    json_w_str(w, value);
+}
+
+/* RHEL was CentOS to the old server, and its clients know no other (design.md 9, Namespaces). */
+static void put_namespace(struct json_writer *w, str namespace, struct arena *arena)
+{
+    if (str_starts(namespace, STR("rhel:")))
+    namespace = arena_printf(arena, "centos" STR_FMT, STR_ARG(str_skip(namespace, 4)));
+    text(w, "NamespaceName", namespace);
+}
+
+static void put_vulnerability(struct json_writer *w, const struct finding *f, struct arena *arena)
+{
+    json_w_object(w);
+    text(w, "Name", f->id);
+    put_namespace(w, f->namespace, arena);
+    text(w, "Description", f->description.len ? f->description : f->title);
+    text(w, "Link", f->link);
+    text(w, "Severity", str_from(severity_name(f->severity)));
+    text(w, "FixedBy", f->fixed_version);
+    json_w_object_end(w);
+}
+
+static void put_feature(struct json_writer *w, const struct reading *r, const struct feature *f)
+{
+    bool rpm = str_eq(f->package->package.kind, STR("rpm"));
+    json_w_object(w);
+    text(w, "Name", f->name);
+    put_namespace(w, f->namespace, r->arena);
+    text(w, "VersionFormat", rpm ? STR("rpm") : STR("dpkg")); /* of apk too, on the wire */
+    text(w, "Version", f->version);
+    if (f->finding_count) {
+        json_w_key(w, "Vulnerabilities");
+        json_w_array(w);
+        for (size_t i = 0; i < f->finding_count; i++)
+            put_vulnerability(w, f->findings[i], r->arena);
+        json_w_array_end(w);
+    }
+    if (f->package->layer < r->chain_count)
+        text(w, "AddedBy", r->chain[f->package->layer].name);
+    json_w_object_end(w);
+}
+
+/* Room for the whole answer at once, as a rule: growing copies. */
+static size_t guess_size(const struct reading *r)
+{
+    size_t n = 1024;
+    for (size_t i = 0; i < r->feature_count; i++) {
+        n += 160;
+        for (size_t k = 0; k < r->features[i].finding_count; k++)
+            n += 200 + r->features[i].findings[k]->description.len + r->features[i].findings[k]->link.len;
+    }
+    return n;
+}
+
+static void write_layer(const struct reading *r, struct buf *out)
+{
+    struct json_writer w = { .out = out, .go = true };
+    buf_reserve(out, guess_size(r));
+    json_w_object(&w);
+    json_w_key(&w, "Layer");
+    json_w_object(&w);
+    text(&w, "Name", r->layer->name);
+    put_namespace(&w, r->layer->namespace, r->arena);
+    text(&w, "ParentName", r->layer->parent);
+    json_w_key(&w, "IndexedByVersion");
+    json_w_int(&w, r->layer->engine);
+    if (r->feature_count) {
+        json_w_key(&w, "Features");
+        json_w_array(&w);
+        for (size_t i = 0; i < r->feature_count; i++)
+            put_feature(&w, r, &r->features[i]);
+        json_w_array_end(&w);
+    }
+    json_w_object_end(&w);
+    json_w_object_end(&w);
+    buf_char(out, '\n');
+}
+
+static int read_layer(struct reading *r, struct err *e)
+{
+    str query = r->call->request->query;
+    r->vulnerabilities = query_has(query, STR("vulnerabilities"));
+    if (store_view_begin(r->store, e) < 0)
+        return -1;
+    int found = store_named_find(r->store, r->call->parameters[0], r->arena, &r->layer, e);
+    if (found > 0 && (r->vulnerabilities || query_has(query, STR("features"))))
+        found = read_features(r, e) < 0 ? -1 : 1;
+    store_view_end(r->store);
+    return found;
+}
+
+void v1_get_layer(struct call *c)
+{
+    struct err e = { 0 };
+    CLEANUP(arena_freep) struct arena *arena = arena_new(REPORT_MEMORY_MAX);
+    struct reading r = { .call = c, .arena = arena, .store = arena ? stores_take(c->api->stores, &e) : NULL };
+    int found = r.store ? read_layer(&r, &e) : -1;
+    stores_give(c->api->stores, r.store);
+    if (found < 0) {
+        v1_failure(c, &e);
+    } else if (!found) {
+        v1_error(c, 404, STR("the resource cannot be found"));
+    } else {
+        write_layer(&r, &c->response->body);
+        v1_headers(c, 200);
+    }
+}
+
+void v1_delete_layer(struct call *c)
+{
+    struct err e = { 0 };
+    struct store *s = stores_take(c->api->stores, &e);
+    int found = s ? store_named_delete(s, c->parameters[0], &e) : -1;
+    stores_give(c->api->stores, s);
+    if (found < 0)
+        v1_failure(c, &e);
+    else if (!found)
+        v1_error(c, 404, STR("the resource cannot be found"));
+    else
+        c->response->status = 200; /* empty, without Server */
+}

@@ -1,0 +1,289 @@
+/* v1_post.c - POST /v1/layers: a layer is read, put on its parent and stored under its name (spec/api-v1.md 4, detection.md 4). */
+#include "api/internal.h"
+
+#include "api/source.h"
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "index/blob.h"
+#include "index/index.h"
+#include "index/layer.h"
+#include "index/named.h"
+
+#include <strings.h>
+
+#define NAME_MAX_BYTES 1024
+
+/* ---- one name at a time ---- */
+
+/* Posts of a layer that is being indexed wait for it; one with the very same body takes its answer. */
+struct flight {
+    struct flight *next;
+    str name, body; /* of the first request's arena, which outlives the flight */
+    unsigned waiting;
+    bool ended;
+    unsigned status; /* of a failure; 0: it went well */
+    char message[512];
+};
+
+struct flights {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    struct flight *first;
+};
+
+struct flights *flights_new(void)
+{
+    struct flights *f = calloc(1, sizeof *f);
+    if (f) {
+        pthread_mutex_init(&f->lock, NULL);
+        pthread_cond_init(&f->wake, NULL);
+    }
+    return f;
+}
+
+void flights_freep(struct flights **f)
+{
+    if (*f) {
+        pthread_mutex_destroy(&(*f)->lock);
+        pthread_cond_destroy(&(*f)->wake);
+    }
+    free(*f);
+    *f = NULL;
+}
+
+static struct flight *flight_by_name(struct flights *all, str name)
+{
+    struct flight *f = all->first;
+    while (f && (f->ended || !str_eq(f->name, name)))
+        f = f->next;
+    return f;
+}
+
+/* 1: `mine` is in the air. 0: there was one of this name, it has landed; *ret_status and the message are its answer if it was the
+ * same request and failed. */
+static int flight_begin(struct flights *all, struct flight *mine, unsigned *ret_status, char message[512])
+{
+    int result = 1;
+    *ret_status = 0;
+    pthread_mutex_lock(&all->lock);
+    struct flight *other = flight_by_name(all, mine->name);
+    if (other) {
+        result = 0;
+        other->waiting++;
+        while (!other->ended)
+            pthread_cond_wait(&all->wake, &all->lock);
+        if (other->status && str_eq(other->body, mine->body)) {
+            *ret_status = other->status;
+            memcpy(message, other->message, sizeof other->message);
+        }
+        other->waiting--;
+        pthread_cond_broadcast(&all->wake);
+    } else {
+        mine->next = all->first;
+        all->first = mine;
+    }
+    pthread_mutex_unlock(&all->lock);
+    return result;
+}
+
+static void flight_end(struct flights *all, struct flight *mine)
+{
+    pthread_mutex_lock(&all->lock);
+    mine->ended = true;
+    pthread_cond_broadcast(&all->wake);
+    while (mine->waiting)
+        pthread_cond_wait(&all->wake, &all->lock);
+    for (struct flight **p = &all->first; *p; p = &(*p)->next)
+        if (*p == mine) {
+            *p = mine->next;
+            break;
+        }
+    pthread_mutex_unlock(&all->lock);
+}
+
+/* ---- the work ---- */
+
+enum step { STEP_LOOK, STEP_PARENT, STEP_SOURCE, STEP_FORMAT, STEP_READ, STEP_PLACE };
+
+struct posting {
+    struct call *call;
+    struct v1_layer layer;
+    enum step step; /* at which it failed */
+    enum blob_format format;
+};
+
+/* Law 9: the same failure means something else at another step. */
+static const struct {
+    enum step step;
+    enum err_kind kind;
+    unsigned status;
+    const char *message;
+} answers[] = {
+    { STEP_PARENT, ERR_NOT_FOUND, 400, "worker: parent layer is unknown, it must be processed first" },
+    { STEP_SOURCE, ERR_NOT_FOUND, 400, "could not find layer" },
+    { STEP_SOURCE, ERR_FORMAT, 422, "tarutil: could not extract the archive" },
+    { STEP_READ, ERR_FORMAT, 422, "tarutil: could not extract the archive" },
+    { STEP_READ, ERR_LIMIT, 422, "tarutil: could not extract the archive" },
+    { STEP_READ, ERR_OOM, 422, "tarutil: could not extract the archive" },
+    { STEP_READ, ERR_CAGE, 422, "tarutil: could not extract the archive" },
+    { STEP_READ, ERR_NETWORK, 422, "tarutil: could not extract the archive" },
+    { STEP_READ, ERR_IO, 422, "tarutil: could not extract the archive" },
+    { STEP_READ, ERR_UNSUPPORTED, 422, "tarutil: could not extract the archive" },
+    { STEP_READ, ERR_FILE_LIMIT, 422,
+      "tarutil: could not extract one or more files from the archive: file too big" },
+    { STEP_READ, ERR_DIGEST, 422, NULL }, /* no old text says that: ours */
+    { STEP_PLACE, ERR_UNSUPPORTED, 422, "worker: OS and/or package manager are not supported" },
+    { STEP_PLACE, ERR_LIMIT, 422, "tarutil: could not extract the archive" },
+};
+
+static void fail(const struct posting *p, const struct err *e)
+{
+    const struct v1_layer *l = &p->layer;
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++)
+        if (answers[i].step == p->step && answers[i].kind == e->kind) {
+            log_warning("could not process layer", LOG_TEXT("error", str_from(e->text)),
+                        LOG_TEXT("layer", l->name), LOG_TEXT("path", l->path));
+            v1_error(p->call, answers[i].status, str_from(answers[i].message ? answers[i].message : e->text));
+            return;
+        }
+    v1_failure(p->call, e);
+}
+
+/* 1: it is stored, in a state of which this program makes no better. */
+static int is_stored(struct store *s, const struct posting *p, struct err *e)
+{
+    struct named_layer *known;
+    int found = store_named_find(s, p->layer.name, p->call->request->arena, &known, e);
+    return found <= 0 ? found : known->engine >= V1_ENGINE && known->indexer == indexer_version();
+}
+
+static int look(struct posting *p, bool *stored, struct named_layer **parent, struct err *e)
+{
+    struct api *a = p->call->api;
+    struct store *s = stores_take(a->stores, e);
+    int found = s ? is_stored(s, p, e) : -1;
+    *stored = found > 0;
+    if (found == 0 && p->layer.parent.len) {
+        p->step = STEP_PARENT;
+        found = store_named_find(s, p->layer.parent, p->call->request->arena, parent, e);
+        if (found == 0)
+            found = err_set(e, ERR_NOT_FOUND, "parent " STR_FMT " is unknown", STR_ARG(p->layer.parent));
+    }
+    stores_give(a->stores, s);
+    return found < 0 ? -1 : 0;
+}
+
+static bool find_format(struct posting *p)
+{
+    str f = p->layer.format;
+    bool docker = f.len == 6 && !strncasecmp(f.ptr, "docker", 6),
+         aci = f.len == 3 && !strncasecmp(f.ptr, "aci", 3);
+    p->format = aci ? BLOB_ACI : BLOB_DOCKER;
+    return docker || aci;
+}
+
+static int place(struct posting *p, const struct named_layer *parent, const struct layer_index *content,
+                 struct err *e)
+{
+    struct api *a = p->call->api;
+    CLEANUP(arena_freep) struct arena *arena = arena_new(2 * LAYER_MEMORY_MAX);
+    struct store *s = arena ? stores_take(a->stores, e) : NULL;
+    if (!s)
+        return arena ? -1 : err_set(e, ERR_OOM, "arena");
+    p->step = STEP_PLACE;
+    int result = index_named(s, p->layer.name, parent, content, V1_ENGINE, arena, e);
+    if (result < 0 && arena_failed(arena))
+        layer_memory_error(e);
+    stores_give(a->stores, s);
+    return result;
+}
+
+/* 0; 1: refused with an answer already given; -1. */
+static int read_and_place(struct posting *p, const struct named_layer *parent, struct err *e)
+{
+    struct api *a = p->call->api;
+    CLEANUP(source_done) struct source source = { .fd = -1 };
+    CLEANUP(arena_freep) struct arena *arena = arena_new(LAYER_MEMORY_MAX);
+    struct layer_index *content;
+    p->step = STEP_SOURCE;
+    if (source_open(&a->options, p->call->request, &p->layer, &source, e) < 0)
+        return -1;
+    if (!find_format(p)) { /* only now: as the old server did (golden-v1/11, 12) */
+        v1_error(p->call, 400,
+                 arena_printf(p->call->request->arena, "unsupported image format '" STR_FMT "'",
+                              STR_ARG(p->layer.format)));
+        return 1;
+    }
+    p->step = STEP_READ;
+    if (!arena)
+        return err_set(e, ERR_OOM, "arena");
+    if (index_blob(a->options.cage, &source.input, p->format, p->layer.name, arena, &content, e) < 0)
+        return -1;
+    return place(p, parent, content, e) < 0 ? -1 : 0;
+}
+
+static void created(struct posting *p)
+{
+    v1_layer_write(&p->layer, V1_ENGINE, &p->call->response->body);
+    v1_headers(p->call, 201);
+}
+
+static void process(struct posting *p)
+{
+    struct err e = { 0 };
+    struct named_layer *parent = NULL;
+    bool stored;
+    int result = look(p, &stored, &parent, &e);
+    if (result == 0 && !stored)
+        result = read_and_place(p, parent, &e);
+    if (result < 0)
+        fail(p, &e);
+    else if (result == 0)
+        created(p);
+}
+
+/* The answer of a failure, for those who wait with the same request. */
+static void keep_answer(const struct posting *p, struct flight *mine)
+{
+    str body = buf_view(&p->call->response->body);
+    if (p->call->response->status == 201)
+        return;
+    mine->status = p->call->response->status;
+    snprintf(mine->message, sizeof mine->message, STR_FMT, STR_ARG(body));
+}
+
+static void post(struct posting *p)
+{
+    struct call *c = p->call;
+    struct flight mine = { .name = p->layer.name, .body = c->request->body };
+    unsigned status;
+    char message[512];
+    while (!flight_begin(c->api->flights, &mine, &status, message)) {
+        if (!status)
+            continue; /* it is stored now, or another request failed: look for ourselves */
+        buf_str(&c->response->body, str_from(message));
+        v1_headers(c, status);
+        return;
+    }
+    process(p);
+    keep_answer(p, &mine);
+    flight_end(c->api->flights, &mine);
+}
+
+void v1_post_layer(struct call *c)
+{
+    struct posting p = { .call = c };
+    struct err e = { 0 };
+    if (v1_layer_read(c->request, &p.layer, &e) < 0)
+        v1_error(c, 400, str_from(e.text));
+    else if (!p.layer.name.len)
+        v1_error(c, 400, STR("could not process a layer which does not have a name"));
+    else if (!p.layer.path.len)
+        v1_error(c, 400, STR("could not process a layer which does not have a path"));
+    else if (!p.layer.format.len)
+        v1_error(c, 400, STR("could not process a layer which does not have a format"));
+    else if (p.layer.name.len > NAME_MAX_BYTES)
+        v1_error(c, 400, STR("the name of a layer has at most 1024 bytes"));
+    else
+        post(&p);
+}
