@@ -7,21 +7,26 @@
 #include "base/err.h"
 #include "base/str.h"
 
+#include <stdio.h>
+
 enum option_type {
-    OPT_FLAG,   /* bool */
+    OPT_FLAG, /* bool: without a value */
+    OPT_BOOL, /* int: 0 not given, 1 "--x" or "--x=true", -1 "--x=false" (the words of Go's strconv.ParseBool) */
     OPT_TEXT,   /* const char * */
     OPT_NUMBER, /* int, 0 to 255 */
 };
 
+/* Two rows with the same field are two names of one option; the later one on the command line wins. */
 struct option {
     const char *name;  /* without the dashes */
     const char *value; /* what stands for it in help: "FILE"; NULL for flags */
     enum option_type type;
-    size_t field; /* offset in the command's option struct */
-    const char *help;
+    size_t field;     /* offset in the command's option struct */
+    const char *help; /* NULL: not in the help, for an alias that only old scripts know */
+    char letter;      /* the short form: "-c VALUE", "-cVALUE", "-c=VALUE", folded "-qc VALUE"; 0 for none */
 };
 
-#define OPTIONS_SIZE_MAX 256
+#define OPTIONS_SIZE_MAX 512
 
 struct command {
     const char *name;
@@ -30,22 +35,35 @@ struct command {
     const char *details;          /* more for --help; may be NULL */
     const struct option *options; /* ends with a NULL name */
     int args_min, args_max;
+    /* As Go's flag package: "-name" is "--name", options end at the first argument, arguments beyond args_max are ignored, help and
+     * usage errors show the usage on standard error and exit with 2. */
+    bool go_flags;
     int (*run)(const void *options, char **args, int count, struct err *e); /* the exit code, or -1 with e */
 };
 
 extern const struct command *const commands[]; /* ends with NULL */
-extern const struct command command_scan, command_update, command_db, command_version_compare, command_help;
+extern const struct command command_scan, command_update, command_db, command_version_compare, command_push,
+    command_serve, command_help;
+
+/* Under which name we were called: options must then come before the arguments, as the old programs want it, and help and usage
+ * errors go where theirs went. */
+struct program {
+    const char *name; /* the base name of argv[0] */
+    const struct command *command;
+};
 
 /* Fills `ret` (OPTIONS_SIZE_MAX zeroed bytes) and moves the arguments to the front of argv: their number, -2 when help was asked
- * for, -1 with e. */
-int options_parse(const struct command *c, int argc, char **argv, void *ret, struct err *e);
+ * for, -1 with e. `program`: NULL for "eclair COMMAND". */
+int options_parse(const struct command *c, const struct program *program, int argc, char **argv, void *ret,
+                  struct err *e);
 void help_overview(void);
-void help_command(const struct command *c);
+void help_command(const struct command *c, const struct program *program, FILE *to);
 const struct command *command_by_name(const char *name);
 
 void warn(const char *fmt, ...) PRINTF(1, 2); /* one line on stderr: "eclair: warning: ..." */
 
-#define DATABASE_HELP "the database [$XDG_CACHE_HOME or ~/.cache, then eclair/eclair.db]"
+#define DATABASE_HELP                                                                                        \
+    "the database: a file [$XDG_CACHE_HOME or ~/.cache, then eclair/eclair.db], or postgresql://..."
 
 /* Where the database is: `db` if given, else $XDG_CACHE_HOME/eclair/eclair.db, ~/.cache/eclair/eclair.db, for root without a HOME
  * /var/lib/eclair/eclair.db (design.md 9, Store place). */

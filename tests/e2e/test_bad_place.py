@@ -3,6 +3,7 @@ import os
 import random
 import resource
 import shutil
+import socket
 import sqlite3
 import subprocess
 import tempfile
@@ -69,8 +70,13 @@ def test_database_folder_is_missing(tmp_path, small_mirror):
     assert (tmp_path / "file").read_bytes() == b"x"
 
 
-def test_postgresql_is_not_there_yet(small_image):
-    assert_refused(scan("postgresql://localhost/eclair", small_image), "PostgreSQL")
+def test_no_server_there(small_image):
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        port = s.getsockname()[1]
+    for place in (f"postgresql://eclair:hunter2@127.0.0.1:{port}/eclair", f"host=127.0.0.1 port={port} user=eclair password=hunter2"):
+        r = scan(place, small_image)
+        assert_refused(r, f"127.0.0.1:{port}: connect: connection refused")
+        assert b"hunter2" not in r.err
 
 
 # ---- a place that cannot be written ----

@@ -119,7 +119,7 @@ def test_busy_is_no_failure_of_the_feed(db, tmp_path):
     feed["zlib"] = {"CVE-2025-1": helpers.entry("open")}
     mirror = helpers.write_mirror(tmp_path / "mirror", feed)
     with contextlib.closing(sqlite3.connect(db)) as c:
-        c.execute("INSERT INTO lease VALUES ('update', 'elsewhere 1 2 3', strftime('%s', 'now') + 250)")
+        c.execute("INSERT INTO lease VALUES ('update', 'elsewhere 1 2 3', strftime('%s', 'now') + 250, 300)")
         c.commit()
     helpers.assert_refused(update(db, mirror, "debian", check=False), "debian", "another update is running")
     assert feed_error(db, "debian") is None

@@ -1,0 +1,260 @@
+#include "image/daemon.h"
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "codec/json.h"
+#include "net/http.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#define DEFAULT_HOST "unix:///var/run/docker.sock"
+#define ANSWER_MAX   ((size_t)64 << 10) /* of /version and of error texts */
+#define IDLE_MS      (30u * 60 * 1000)  /* a daemon may gather the whole image before its first byte */
+
+struct daemon {
+    struct arena *arena;
+    struct http_pool *pool;
+    struct http_options options;
+    const char *host; /* as given */
+    const char *base; /* "http://host:port" */
+    const char *api_version;
+};
+
+static bool is_set(const char *text) { return text && *text; }
+
+struct daemon_options daemon_options_from_environment(void)
+{
+    struct daemon_options o = {
+        .host = getenv("DOCKER_HOST"),
+        .certificates = getenv("DOCKER_CERT_PATH"),
+        .verify = is_set(getenv("DOCKER_TLS_VERIFY")),
+        .api_version = getenv("DOCKER_API_VERSION"),
+    };
+    return o;
+}
+
+/* ---- where it is ---- */
+
+static const char *joined(struct daemon *d, const char *a, const char *b)
+{
+    return arena_printf(d->arena, "%s%s", a, b).ptr;
+}
+
+static void use_certificates(struct daemon *d, const struct daemon_options *o)
+{
+    d->options.cert = joined(d, o->certificates, "/cert.pem");
+    d->options.key = joined(d, o->certificates, "/key.pem");
+    d->options.insecure = !o->verify;
+    if (o->verify)
+        d->options.ca = joined(d, o->certificates, "/ca.pem");
+}
+
+static int find_place(struct daemon *d, const struct daemon_options *o, struct err *e)
+{
+    str rest = str_from(d->host);
+    const char *address = strstr(d->host, "://");
+    if (!address)
+        return err_set(e, ERR_USAGE, "unable to parse docker host `%s`", d->host);
+    str scheme = str_head(rest, (size_t)(address - d->host));
+    address += 3;
+    bool tls = is_set(o->certificates);
+    if (str_eq(scheme, STR("unix"))) {
+        d->options.unix_socket = address;
+        d->base = "http://docker";
+        return 0;
+    }
+    if (!str_eq(scheme, STR("tcp")) && !str_eq(scheme, STR("http")) && !str_eq(scheme, STR("https")))
+        return err_set(e, ERR_UNSUPPORTED, "protocol not available in docker host `%s`", d->host);
+    if (tls)
+        use_certificates(d, o);
+    d->base = joined(d, tls || str_eq(scheme, STR("https")) ? "https://" : "http://", address);
+    return 0;
+}
+
+static bool is_version(str s)
+{
+    size_t digits = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        bool digit = s.ptr[i] >= '0' && s.ptr[i] <= '9';
+        digits += digit;
+        if (!digit && s.ptr[i] != '.')
+            return false;
+    }
+    return digits && s.len <= 16;
+}
+
+struct daemon *daemon_new(const struct daemon_options *o, struct err *e)
+{
+    CLEANUP(daemon_freep) struct daemon *d = calloc(1, sizeof *d);
+    if (!d || !(d->arena = arena_new(0))) {
+        err_set(e, ERR_OOM, "docker client");
+        return NULL;
+    }
+    d->host = is_set(o->host) ? o->host : DEFAULT_HOST;
+    d->api_version = is_set(o->api_version) ? o->api_version : NULL;
+    d->pool = http_pool_new(e);
+    if (!d->pool || find_place(d, o, e) < 0)
+        return NULL;
+    if (d->api_version && !is_version(str_from(d->api_version))) {
+        err_set(e, ERR_USAGE, "DOCKER_API_VERSION: '%s' is no version", d->api_version);
+        return NULL;
+    }
+    if (arena_failed(d->arena)) {
+        err_set(e, ERR_OOM, "docker client");
+        return NULL;
+    }
+    struct daemon *ret = d;
+    d = NULL;
+    return ret;
+}
+
+void daemon_freep(struct daemon **d)
+{
+    if (!*d)
+        return;
+    http_pool_freep(&(*d)->pool);
+    arena_freep(&(*d)->arena);
+    free(*d);
+    *d = NULL;
+}
+
+/* ---- requests ---- */
+
+/* No answer at all: in the words of Docker's client, with the reason where it is none that they tell. */
+static int no_daemon(const struct daemon *d, struct err *e)
+{
+    struct err reason = *e;
+    const char *socket = d->options.unix_socket;
+    if (reason.kind != ERR_NETWORK)
+        return -1;
+    if (socket && access(socket, R_OK | W_OK) < 0 && errno == EACCES)
+        return err_set(e, ERR_NETWORK,
+                       "permission denied while trying to connect to the Docker daemon socket at %s",
+                       d->host);
+    bool tls = !strncmp(d->base, "https", 5);
+    return err_set(e, ERR_NETWORK,
+                   "Cannot connect to the Docker daemon at %s. Is the docker daemon running?%s%s%s", d->host,
+                   tls ? " (" : "", tls ? reason.text : "", tls ? ")" : "");
+}
+
+static struct http *request(struct daemon *d, const char *path, struct err *e)
+{
+    static const struct http_limits limits = { .idle_ms = IDLE_MS };
+    str url = arena_printf(d->arena, "%s%s", d->base, path);
+    if (!url.ptr) {
+        err_set(e, ERR_OOM, "docker client");
+        return NULL;
+    }
+    struct http *h = http_open(d->pool, url.ptr, NULL, &d->options, &limits, e);
+    if (!h)
+        no_daemon(d, e);
+    return h;
+}
+
+static int read_answer(struct http *h, struct buf *ret, struct err *e)
+{
+    str chunk;
+    int more;
+    while ((more = http_read(h, &chunk, e)) > 0 && ret->len < ANSWER_MAX)
+        buf_str(ret, str_head(chunk, ANSWER_MAX - ret->len));
+    return more < 0 ? -1 : ret->failed ? err_set(e, ERR_OOM, "docker client") : 0;
+}
+
+/* The string member of that name of a JSON object, at its top; empty if there is none or it is no JSON. */
+static str member(struct daemon *d, str json, const char *name)
+{
+    struct err ignored = { 0 };
+    str key, value = { 0 };
+    CLEANUP(stream_freep) struct stream *in = stream_from_mem(json, &ignored);
+    CLEANUP(json_freep) struct json *j = in ? json_new(in, NULL, &ignored) : NULL;
+    if (!j || json_enter(j, JSON_OBJECT, &ignored) < 0)
+        return value;
+    while (json_key(j, &key, &ignored) > 0) {
+        if (str_eq(key, str_from(name)))
+            return json_string(j, &value, &ignored) < 0 ? (str){ 0 } : arena_dup(d->arena, value);
+        if (json_skip(j, &ignored) < 0)
+            break;
+    }
+    return value;
+}
+
+static int find_version(struct daemon *d, struct err *e)
+{
+    if (d->api_version)
+        return 0;
+    CLEANUP(http_freep) struct http *h = request(d, "/version", e);
+    CLEANUP(buf_done) struct buf answer = { 0 };
+    if (!h || read_answer(h, &answer, e) < 0)
+        return -1;
+    str version = http_head(h)->status == 200 ? member(d, buf_view(&answer), "ApiVersion") : (str){ 0 };
+    if (!is_version(version))
+        return err_set(e, ERR_NETWORK, "%s is no Docker daemon: its /version (status %u) names no ApiVersion",
+                       d->host, http_head(h)->status);
+    d->api_version = arena_cstr(d->arena, version);
+    return d->api_version ? 0 : err_set(e, ERR_OOM, "docker client");
+}
+
+static int refused(struct daemon *d, struct http *h, struct err *e)
+{
+    CLEANUP(buf_done) struct buf answer = { 0 };
+    if (read_answer(h, &answer, e) < 0)
+        return -1;
+    str message = member(d, buf_view(&answer), "message");
+    if (!message.len)
+        message = str_trim(buf_view(&answer));
+    if (!message.len)
+        return err_set(e, ERR_NETWORK, "Error response from daemon: status %u", http_head(h)->status);
+    return err_set(e, ERR_NETWORK, "Error response from daemon: " STR_FMT, STR_ARG(message));
+}
+
+static int write_all(int fd, str bytes, struct err *e)
+{
+    while (bytes.len) {
+        ssize_t n = write(fd, bytes.ptr, bytes.len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return err_errno(e, "write the temporary file");
+        bytes = str_skip(bytes, (size_t)n);
+    }
+    return 0;
+}
+
+/* As Go's url.QueryEscape, which the daemons were written for. */
+static void put_escaped(struct buf *b, const char *text)
+{
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        bool plain =
+            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("-_.~", c);
+        if (plain)
+            buf_char(b, (char)c);
+        else
+            buf_printf(b, "%%%02X", c);
+    }
+}
+
+int daemon_save(struct daemon *d, const char *image, int fd, struct err *e)
+{
+    CLEANUP(buf_done) struct buf path = { 0 };
+    if (find_version(d, e) < 0)
+        return -1;
+    buf_printf(&path, "/v%s/images/get?names=", d->api_version);
+    put_escaped(&path, image);
+    buf_char(&path, '\0');
+    if (path.failed)
+        return err_set(e, ERR_OOM, "docker client");
+    CLEANUP(http_freep) struct http *h = request(d, path.ptr, e);
+    if (!h)
+        return -1;
+    if (http_head(h)->status != 200)
+        return refused(d, h, e);
+    str chunk;
+    int more;
+    while ((more = http_read(h, &chunk, e)) > 0)
+        if (write_all(fd, chunk, e) < 0)
+            return -1;
+    return more;
+}
