@@ -9,7 +9,14 @@
 #include <unistd.h>
 
 const struct command *const commands[] = {
-    &command_scan, &command_update, &command_db, &command_version_compare, &command_help, NULL,
+    &command_scan, &command_serve,           &command_push, &command_update,
+    &command_db,   &command_version_compare, &command_help, NULL,
+};
+
+/* Under the names of the old programs we are those programs. */
+static const struct program programs[] = {
+    { "clair", &command_serve },
+    { "clair-scanner", &command_push },
 };
 
 const struct command *command_by_name(const char *name)
@@ -31,14 +38,30 @@ void warn(const char *fmt, ...)
     fprintf(stderr, "eclair: warning: %s\n", clean);
 }
 
-static int run(const struct command *c, int argc, char **argv, struct err *e)
+/* The old programs show their usage on standard error. */
+static int show_usage(const struct command *c, const struct program *program, const char *why)
+{
+    if (program && !c->go_flags)
+        fputs("Error: incorrect usage\n", stderr);
+    fprintf(stderr, "%s: %s\n\n", program ? program->name : "eclair", why);
+    help_command(c, program, stderr);
+    return err_exit_code(ERR_USAGE);
+}
+
+static int show_help(const struct command *c, const struct program *program)
+{
+    help_command(c, program, program || c->go_flags ? stderr : stdout);
+    return c->go_flags ? err_exit_code(ERR_USAGE) : 0;
+}
+
+static int run(const struct command *c, const struct program *program, int argc, char **argv, struct err *e)
 {
     _Alignas(max_align_t) char options[OPTIONS_SIZE_MAX] = { 0 };
-    int args = options_parse(c, argc, argv, options, e);
-    if (args == -2) {
-        help_command(c);
-        return 0;
-    }
+    int args = options_parse(c, program, argc, argv, options, e);
+    if (args == -2)
+        return show_help(c, program);
+    if (args < 0 && (program || c->go_flags))
+        return show_usage(c, program, e->text);
     return args < 0 ? -1 : c->run(options, argv, args, e);
 }
 
@@ -57,7 +80,16 @@ static int dispatch(int argc, char **argv, struct err *e)
     const struct command *c = command_by_name(argv[1]);
     if (!c)
         return err_set(e, ERR_USAGE, "unknown command '%s' (eclair help lists them)", argv[1]);
-    return run(c, argc - 2, argv + 2, e);
+    return run(c, NULL, argc - 2, argv + 2, e);
+}
+
+static int call(int argc, char **argv, struct err *e)
+{
+    const char *path = argc ? argv[0] : "", *slash = strrchr(path, '/');
+    for (size_t i = 0; i < sizeof programs / sizeof *programs; i++)
+        if (!strcmp(slash ? slash + 1 : path, programs[i].name))
+            return run(programs[i].command, &programs[i], argc - 1, argv + 1, e);
+    return dispatch(argc, argv, e);
 }
 
 /* A closed standard descriptor would be given to the next file or socket. These refuse what the real ones would do. */
@@ -73,7 +105,7 @@ int main(int argc, char **argv)
     reserve_standard_descriptors();
     struct err e = { 0 };
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error like a full disk, not a death */
-    int code = dispatch(argc, argv, &e);
+    int code = call(argc, argv, &e);
     if (code >= 0 && (fflush(stdout) != 0 || ferror(stdout)))
         code = err_errno(&e, "write to standard output");
     if (code < 0) {

@@ -11,7 +11,7 @@
 
 #define HOPS_MAX 40 /* as Linux (path_resolution(7)) */
 
-static int write_all(int fd, str bytes)
+int output_all(int fd, str bytes)
 {
     while (bytes.len) {
         ssize_t n = write(fd, bytes.ptr, bytes.len);
@@ -112,7 +112,7 @@ int output_check(const char *path, struct err *e)
 static int write_special(const char *path, str bytes)
 {
     CLEANUP(close_fdp) int fd = open(path, O_WRONLY | O_APPEND | O_NOCTTY | O_CLOEXEC);
-    return fd < 0 ? -1 : write_all(fd, bytes);
+    return fd < 0 ? -1 : output_all(fd, bytes);
 }
 
 static int write_file(const struct place *p, str bytes)
@@ -124,7 +124,7 @@ static int write_file(const struct place *p, str bytes)
         return -1;
     mode_t mask = umask(0);
     umask(mask);
-    if (write_all(fd, bytes) == 0 && fchmod(fd, 0666 & ~mask) == 0 && fsync(fd) == 0 &&
+    if (output_all(fd, bytes) == 0 && fchmod(fd, 0666 & ~mask) == 0 && fsync(fd) == 0 &&
         rename(temp, p->path) == 0)
         return 0;
     int code = errno;
@@ -137,7 +137,7 @@ int output_write(const char *path, str bytes, struct err *e)
 {
     struct place p;
     if (is_standard(path))
-        return write_all(STDOUT_FILENO, bytes) < 0 ? err_errno(e, "write to standard output") : 0;
+        return output_all(STDOUT_FILENO, bytes) < 0 ? err_errno(e, "write to standard output") : 0;
     if (find_place(path, &p, e) < 0)
         return -1;
     if ((p.special ? write_special(p.path, bytes) : write_file(&p, bytes)) < 0)

@@ -11,3 +11,4 @@
 int output_check(const char *path,
                  struct err *e); /* before long work: could it be written there? Makes nothing */
 int output_write(const char *path, str bytes, struct err *e);
+int output_all(int fd, str bytes); /* -1 with errno */

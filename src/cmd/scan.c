@@ -23,7 +23,7 @@ struct scan_options {
 };
 
 static const struct option options[] = {
-    { "db", "FILE", OPT_TEXT, offsetof(struct scan_options, db), DATABASE_HELP },
+    { "db", "WHERE", OPT_TEXT, offsetof(struct scan_options, db), DATABASE_HELP },
     { "format", "NAME", OPT_TEXT, offsetof(struct scan_options, format), "table (default) or json" },
     { "output", "FILE", OPT_TEXT, offsetof(struct scan_options, output),
       "write the report there, whole or not at all" },
