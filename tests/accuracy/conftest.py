@@ -2,8 +2,8 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+TESTS = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTS / "accuracy"), str(TESTS / "e2e"), str(TESTS / "server"), str(TESTS)]
 
 import helpers  # noqa: E402
 import pytest  # noqa: E402

@@ -1,0 +1,89 @@
+"""Recorded exchanges with the real Clair 2.0.7 (spec/golden-v1): read, sent again, compared."""
+import gzip
+import json
+import re
+from dataclasses import dataclass, field
+
+from serving import Answer, exchange
+
+BIG = re.compile(r"^(.*?)a+… \((\d+) bytes in all\)$")
+
+
+@dataclass
+class Exchange:
+    file: str
+    number: int  # in its file, from 1
+    request: bytes
+    answer: Answer
+    notes: list = field(default_factory=list)
+
+
+def split_body(lines):
+    """Head and body; a newline that a body really has is written as \\n and a line break."""
+    at = lines.index("") if "" in lines else len(lines)
+    body = lines[at + 1:]
+    while body and body[-1] == "":
+        body.pop()
+    text = "".join(line[:-2] + "\n" if line.endswith("\\n") else line for line in body)
+    return lines[:at], text
+
+
+def read(folder, number, port):
+    """The exchanges of one file; 127.0.0.1:16098, where layers were fetched from, becomes our port."""
+    path = next(folder.glob(f"{number:02}-*.txt"))
+    text = path.read_text().replace("127.0.0.1:16098", f"127.0.0.1:{port}")
+    found = []
+    for i, part in enumerate(text.split(">>> request\n")[1:], 1):
+        sent, received = part.split("<<< response\n")
+        head, body = split_body(sent.split("\n"))
+        if (big := BIG.match(body)):
+            end = '"}}}'
+            body = big[1] + "a" * (int(big[2]) - len(big[1]) - len(end)) + end
+        head = [re.sub(r"^Content-Length: .*", f"Content-Length: {len(body.encode())}", line) for line in head]
+        status_line, *lines = received.split("\n")
+        version, status, reason = status_line.split(" ", 2)
+        headers, content = split_body(lines)
+        notes = [h for h in headers if h.startswith("(")]
+        headers = [tuple(h.split(": ", 1)) for h in headers if not h.startswith("(")]
+        content = "" if content == "(empty body)" else content
+        if not any("un-gzipped" in note for note in notes):  # our port may have other digits
+            headers = [(k, str(len(content.encode())) if k == "Content-Length" and content else v) for k, v in headers]
+        answer = Answer(int(status), reason, headers, content.encode(), version)
+        found.append(Exchange(path.name, i, ("\r\n".join(head) + "\r\n\r\n" + body).encode(), answer, notes))
+    assert found, path
+    return found
+
+
+def send(x, server):
+    port = server.health_port if x.file.startswith(("01", "02")) else server.port
+    return exchange(port, x.request)
+
+
+def headers_of(a, gzipped):
+    """As a set, as the specification says; dates differ, and so may the size of what another gzip packed."""
+    return sorted((k, v) for k, v in a.headers if k != "Date" and not (gzipped and k == "Content-Length"))
+
+
+def content(a):
+    body = gzip.decompress(a.body) if a.header("Content-Encoding") == "gzip" and a.body[:2] == b"\x1f\x8b" else a.body
+    if not body.startswith(b'{"Layer"') or b'"Features"' not in body:
+        return body
+    value = json.loads(body)  # the old server's order of features was random
+    value["Layer"]["Features"].sort(key=lambda f: (f["Name"], f["Version"]))
+    assert body.endswith(b"}\n")
+    return value
+
+
+def compare(x, got, without=lambda value: value):
+    """What differs, as a list of words; empty when nothing does."""
+    want, gzipped = x.answer, any("un-gzipped" in note for note in x.notes)
+    differs = []
+    if got.status != want.status:  # 422 has another reason phrase since RFC 9110; clients read the number
+        differs.append(f"status {got.status}, not {want.status}")
+    want_content = content(want)
+    changed = without(want_content) != want_content
+    if headers_of(got, gzipped or changed) != headers_of(want, gzipped or changed):
+        differs.append(f"headers {headers_of(got, gzipped)}, not {headers_of(want, gzipped)}")
+    if content(got) != without(want_content):
+        differs.append(f"body {content(got)!r}, not {without(want_content)!r}")
+    return differs
