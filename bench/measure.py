@@ -18,16 +18,20 @@ MIB = 1 << 20
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h: processes that lost their parent come to us, so their time is counted
 
 
+def children():
+    return {int(pid) for task in os.listdir("/proc/self/task")
+            for pid in Path(f"/proc/self/task/{task}/children").read_text().split()}
+
+
 def run(command, ok=(0,), **options):
+    others = children()  # servers that a bench has started
     p = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                        check=False, **options)
     if p.returncode not in ok:
         sys.exit(f"{' '.join(map(str, command))}: exit code {p.returncode}: {p.stderr.decode().strip()}")
-    while True:  # wait for what was left behind
-        try:
-            os.waitpid(-1, 0)
-        except ChildProcessError:
-            return p
+    while (left := children() - others):  # wait for what was left behind
+        os.waitpid(left.pop(), 0)
+    return p
 
 
 def timed(command, ok=(0,)):
@@ -128,20 +132,23 @@ def remove_database(path):
 
 
 def show(value, unit):
-    return {"s": f"{value:.3f} s", "ms": f"{value:.2f} ms", "MiB": f"{value / MIB:.1f} MiB", "B": f"{value:.0f} B"}[unit]
+    return {"/s": f"{value:.0f} /s", "s": f"{value:.3f} s", "ms": f"{value:.2f} ms", "MiB": f"{value / MIB:.1f} MiB", "B": f"{value:.0f} B"}[unit]
 
 
 class Table:
-    """measure, value, reference, ratio, goal, ok or over. A goal is on the ratio where there is a reference."""
+    """measure, value, reference, ratio, goal, ok or over. A goal is on the ratio where there is a reference, or `at_least` on the
+    value."""
 
     def __init__(self, title):
         self.over = 0
         print(f"{title}\n{'measure':<44}{'value':>12}{'reference':>12}{'ratio':>8}{'goal':>12}  ")
 
-    def row(self, measure, value, unit, goal=None, reference=None):
+    def row(self, measure, value, unit, goal=None, reference=None, at_least=None):
         ratio = value / reference if reference else None
         bad = goal is not None and (value if ratio is None else ratio) > goal
         text = "" if goal is None else f"<= {goal:.2f}" if ratio is not None else f"<= {show(goal, unit)}"
+        if at_least is not None:
+            goal, bad, text = at_least, value < at_least, f">= {show(at_least, unit)}"
         self.over += bad
         print(f"{measure:<44}{show(value, unit):>12}{show(reference, unit) if reference else '':>12}"
               f"{f'{ratio:.2f}' if reference else '':>8}{text:>12}  {'' if goal is None else 'over' if bad else 'ok'}", flush=True)

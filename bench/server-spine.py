@@ -1,0 +1,217 @@
+#!/usr/bin/python3
+"""What the server costs beside the same work without it: layer posts, health checks, reports, start, idle memory.
+
+Posts: CPU time of all the server's processes against `eclair scan` of the same blobs in the same run. Rates: wrk on the same two
+cores, with Python's http.server under the same load for scale.
+"""
+import http.server
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import measure
+from index import make_image
+from measure import MIB, ROOT, WORK
+from report import PACKAGES, make_image as make_package_image
+from update import make_mirror
+
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/e2e"), str(ROOT / "tests/server")]
+import pg  # noqa: E402
+from serving import Server  # noqa: E402
+
+TICK = os.sysconf("SC_CLK_TCK")
+
+FILE_SERVER = """
+import http.server, os, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        with open(sys.argv[1] + self.path, "rb") as f:
+            size = os.fstat(f.fileno()).st_size
+            self.send_response(200)
+            self.send_header("Content-Length", str(size))
+            self.end_headers()
+            self.wfile.flush()
+            at = 0
+            while at < size:
+                at += os.sendfile(self.connection.fileno(), f.fileno(), at, size - at)
+    def log_message(self, *args):
+        pass
+s = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+print(s.server_address[1], flush=True)
+s.serve_forever()
+"""
+
+
+def cpu(pid):
+    """User and system seconds of a process tree, with the children that it has waited for."""
+    total = 0
+    for p in measure.tree(pid):
+        try:
+            fields = Path(f"/proc/{p}/stat").read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        total += sum(map(int, fields[11:15]))
+    return total / TICK
+
+
+def new_server(name, database, **options):
+    folder = WORK / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return Server(folder, database, **options)
+
+
+def blobs_of(image):
+    def blob(descriptor):
+        return image / "blobs" / descriptor["digest"].replace(":", "/")
+
+    manifest = json.loads((image / "index.json").read_text())["manifests"][0]
+    return [blob(layer) for layer in json.loads(blob(manifest).read_text())["layers"]]
+
+
+def posts(table):
+    """Several posts of each layer under new names, so that ticks of 10 ms do not matter."""
+    files = subprocess.Popen([sys.executable, "-c", FILE_SERVER, "/"], stdout=subprocess.PIPE, text=True)
+    url = f"http://127.0.0.1:{files.stdout.readline().strip()}"
+    db = WORK / "posts.db"
+    for count in (1, 4):
+        image = WORK / f"usr-{count}"
+        make_image(image, count)
+        scan = [measure.ECLAIR, "scan", image, "--db", db, "--format", "json"]
+        _, reference = measure.median(scan, 5, ok=(0, 3), before=lambda: measure.remove_database(db))
+        measure.remove_database(db)
+        server = new_server("posts", db).start()
+        rounds = 5
+        before, began = cpu(server.process.pid), time.perf_counter()
+        for i in range(rounds):
+            names = [f"{i}-{k}" for k in range(count)]
+            server.post_chain(names, [f"{url}{blob.resolve()}" for blob in blobs_of(image)])
+        used, wall = cpu(server.process.pid) - before, time.perf_counter() - began
+        server.stop()
+        measure.remove_database(db)
+        size = int((image / "size.json").read_text()) / 1e6
+        table.row(f"CPU of posts, {size:.0f} MB, {count} layer{'s' * (count > 1)}", used / rounds, "s", 1.1, reference)
+        table.row("   wall", wall / rounds, "s")
+    files.kill()
+    files.wait()
+
+
+def wrk(url, seconds=4, connections=32, threads=1):
+    out = subprocess.run(["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}", "--timeout", "20", url],
+                         stdout=subprocess.PIPE, text=True, check=True).stdout
+    assert "Non-2xx" not in out and "Socket errors" not in out, out
+    return float(re.search(r"Requests/sec:\s*([\d.]+)", out)[1])
+
+
+class Nothing(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *args):
+        pass
+
+
+class Listener(http.server.ThreadingHTTPServer):
+    def handle_error(self, *args):
+        pass  # wrk hangs up when its time is over
+
+
+def python_rate():
+    s = Listener(("127.0.0.1", 0), Nothing)
+    threading.Thread(target=s.serve_forever, daemon=True).start()
+    rate = wrk(f"http://127.0.0.1:{s.server_address[1]}/", 3)
+    s.shutdown()
+    return rate
+
+
+def reports(table, name, database, image):
+    """`image` is one layer with PACKAGES packages."""
+    measure.run([measure.ECLAIR, "update", "debian", "--mirror", WORK / "mirror", "--db", database])
+    server = new_server(name, database).start()
+    server.post_chain(["packages"], [image])
+    layer = server.layer("packages")
+    assert len(layer["Features"]) == PACKAGES
+    found = sum(len(f.get("Vulnerabilities", [])) for f in layer["Features"])
+    url = f"http://127.0.0.1:{server.port}/v1/layers/packages?vulnerabilities"
+    wrk(url, 1, 4)
+    rate = wrk(url, 5, 4)
+    table.row(f"reports, {PACKAGES} packages, {found} findings, {name}", rate, "/s", at_least=300)
+    server.stop()
+
+
+def layer_of(image):
+    import expected
+    path = WORK / "packages.layer.tar"
+    path.write_bytes(expected.image_layers(image)[0])
+    return path
+
+
+def first_answer(table):
+    """From fork() to the first answer on both ports, with a database that is there."""
+    db, times = WORK / "start.db", []
+    measure.remove_database(db)
+    new_server("start", db).start().stop()
+    for _ in range(9):
+        server = new_server("start", db)
+        server.config()
+        began = time.perf_counter()
+        server.start()
+        health, answer = server.health().status, server.get("/v1/layers/x").status
+        times.append(time.perf_counter() - began)
+        assert (health, answer) == (200, 404)
+        server.stop()
+    wall, _ = measure.median([measure.ECLAIR, "--version"], 9)
+    table.row("start to the first answers, SQLite, median of 9", sorted(times)[4] * 1000, "ms", 25)
+    table.row("   for scale: eclair --version", wall * 1000, "ms")
+    measure.remove_database(db)
+
+
+def idle(table, name, database):
+    server = new_server(f"idle-{name}", database).start()
+    assert server.health().status == 200 and server.get("/v1/layers/x").status == 404
+    time.sleep(1)
+    known = str(database) if name == "SQLite" else None
+    total = sum(measure.pss(p, known) for p in measure.tree(server.process.pid))
+    table.row(f"idle memory of all processes (PSS), {name}", total, "MiB", 16 * MIB)
+    server.stop()
+
+
+def main():
+    measure.prepare()
+    sys.path.insert(0, str(ROOT / "tests/accuracy"))
+    table = measure.Table("server-spine: posts against eclair scan; rates by wrk on the same two cores")
+    measure.remove_database(WORK / "health.db")  # of an earlier run
+    measure.remove_database(WORK / "reports.db")
+    server = new_server("health", WORK / "health.db").start()
+    rate = wrk(f"http://127.0.0.1:{server.health_port}/health")
+    server.stop()
+    table.row("/health, 32 connections", rate, "/s", at_least=20000, reference=python_rate())
+    first_answer(table)
+    (WORK / "postgres").mkdir(exist_ok=True)
+    postgres = pg.start(WORK / "postgres")
+    try:
+        idle(table, "SQLite", WORK / "health.db")
+        idle(table, "PostgreSQL", postgres.new_database())
+        image = layer_of(make_package_image(make_mirror()))
+        for name, database in (("SQLite", WORK / "reports.db"), ("PostgreSQL", postgres.new_database())):
+            measure.remove_database(WORK / "reports.db")
+            reports(table, name, database, image)
+        measure.remove_database(WORK / "reports.db")
+        measure.remove_database(WORK / "health.db")
+        posts(table)
+    finally:
+        postgres.remove()
+    table.exit()
+
+
+if __name__ == "__main__":
+    main()
