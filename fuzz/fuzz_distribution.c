@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CLEANUP(arena_freep) struct arena *arena = arena_new(64 << 20);
     struct detected out = { .arena = arena };
     struct err e = { 0 };
-    int r = d->scan(path, content, &out, &e);
+    int r = d->scan(&(struct detect_file){ .path = path, .content = content }, &out, &e);
 
     if ((r < 0) != (e.kind != ERR_NONE) || out.package_count)
         abort();

@@ -8,7 +8,7 @@ static inline void fuzz_packages(str path, str kind, str content)
     CLEANUP(arena_freep) struct arena *arena = arena_new(64 << 20);
     struct detected out = { .arena = arena };
     struct err e = { 0 };
-    int r = detector_for(path)->scan(path, content, &out, &e);
+    int r = detector_for(path)->scan(&(struct detect_file){ .path = path, .content = content }, &out, &e);
 
     if ((r < 0) != (e.kind != ERR_NONE) || out.package_count > content.len)
         abort();

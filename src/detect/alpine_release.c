@@ -2,8 +2,9 @@
 #include "detect/detector.h"
 #include "detect/distro.h"
 
-static int alpine_release_scan(str path, str content, struct detected *out, struct err *e)
+static int alpine_release_scan(const struct detect_file *file, struct detected *out, struct err *e)
 {
+    str content = file->content;
     while (content.len && !out->distribution.id.len) {
         str line = str_trim(str_line(&content)), none = { 0 };
         struct distribution d = line.len ? distribution_from(out->arena, STR("alpine"), line, none, none)

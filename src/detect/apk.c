@@ -51,8 +51,9 @@ static bool is_field(str line)
     return (key >= 'A' && key <= 'Z') || (key >= 'a' && key <= 'z');
 }
 
-static int apk_scan(str path, str content, struct detected *out, struct err *e)
+static int apk_scan(const struct detect_file *file, struct detected *out, struct err *e)
 {
+    str content = file->content;
     struct entry entry = { 0 };
     size_t number = 0, seen = 0, odd = 0, packages = 0; /* line numbers; seen: the first that is not blank */
     bool ok = true;

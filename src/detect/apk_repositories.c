@@ -11,8 +11,9 @@ static str enabled(str line)
     return url.len && url.ptr[0] != '#' && url.ptr[0] != '@' ? url : (str){ 0 };
 }
 
-static int apk_repositories_scan(str path, str content, struct detected *out, struct err *e)
+static int apk_repositories_scan(const struct detect_file *file, struct detected *out, struct err *e)
 {
+    str content = file->content;
     bool edge = false;
     while (content.len) {
         str url = enabled(str_line(&content));

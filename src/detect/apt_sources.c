@@ -91,8 +91,9 @@ static bool deb822_line(struct detected *out, struct stanza *s, str line)
     return false;
 }
 
-static int apt_sources_scan(str path, str content, struct detected *out, struct err *e)
+static int apt_sources_scan(const struct detect_file *file, struct detected *out, struct err *e)
 {
+    str path = file->path, content = file->content;
     bool deb822 = str_ends(path, STR(".sources")), found = false;
     struct stanza stanza = { 0 };
     while (content.len && !found) {

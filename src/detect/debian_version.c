@@ -3,8 +3,9 @@
 #include "detect/detector.h"
 #include "detect/distro.h"
 
-static int debian_version_scan(str path, str content, struct detected *out, struct err *e)
+static int debian_version_scan(const struct detect_file *file, struct detected *out, struct err *e)
 {
+    str content = file->content;
     str line = str_trim(str_line(&content)), none = { 0 }, codename = line;
     codename = str_cut(&codename, '/');
     struct distribution d = distribution_from(out->arena, STR("debian"), codename, none, none);

@@ -11,8 +11,7 @@
 #pragma once
 #include "base/arena.h"
 #include "base/err.h"
-#include "model/distribution.h"
-#include "model/package.h"
+#include "model/layer.h"
 
 #define DETECT_FILE_MAX (256u << 20)
 
@@ -21,11 +20,21 @@ struct detected {
     struct package *packages;
     size_t package_count, package_cap;
     struct distribution distribution; /* id empty when the file does not tell */
-    str note;                         /* last odd thing a person should know; empty = none */
+    struct fact *facts;               /* what else the file tells of the layer it is in */
+    size_t fact_count, fact_cap;
+    str note; /* last odd thing a person should know; empty = none */
+};
+
+struct detect_file {
+    str path;    /* in the image */
+    str content; /* all of it; the bytes stay the caller's */
+    str beside;  /* content of the file named path + detector->beside in the same layer; empty: none there */
 };
 
 /* Appends (fields are copied into the arena); false when memory ran out. Skips and notes over-long names. */
 bool detected_add(struct detected *d, const struct package *p);
+/* Appends a fact (copied into the arena); false when memory ran out. Over-long ones are skipped with a note. */
+bool detected_fact(struct detected *d, str name, str value);
 void detected_note(struct detected *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 struct detector {
@@ -34,7 +43,10 @@ struct detector {
         version; /* raise it when the same bytes would now yield something else: re-keys the layer cache */
     const char *
         paths; /* blank-separated patterns of the only files it is given; at most one "*", which does not cross "/" and matches at least one byte */
-    int (*scan)(str path, str content, struct detected *out, struct err *e); /* 0, or -1 with e set */
+    int (*scan)(const struct detect_file *file, struct detected *out,
+                struct err *e); /* 0, or -1 with e set */
+    /* What is added to a path for the name of a second file that belongs to it ("-wal"): it is given with the first. NULL: none. */
+    const char *beside;
 
     /* For distribution files only: who speaks first when they disagree (lower wins); 0 for package detectors. */
     unsigned priority;

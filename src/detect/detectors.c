@@ -130,6 +130,21 @@ bool detected_add(struct detected *d, const struct package *p)
     return true;
 }
 
+bool detected_fact(struct detected *d, str name, str value)
+{
+    if (name.len > PACKAGE_TEXT_MAX || value.len > PACKAGE_TEXT_MAX) {
+        detected_note(d, "a " STR_FMT " longer than %d bytes was skipped", STR_ARG(str_head(name, 40)),
+                      PACKAGE_TEXT_MAX);
+        return true;
+    }
+    struct fact *all = arena_grow(d->arena, d->facts, d->fact_count, &d->fact_cap, sizeof *d->facts);
+    if (!all)
+        return false;
+    d->facts = all;
+    all[d->fact_count++] = (struct fact){ arena_dup(d->arena, name), arena_dup(d->arena, value) };
+    return !arena_failed(d->arena);
+}
+
 #define NOTE_MAX 256
 
 void detected_note(struct detected *d, const char *fmt, ...)

@@ -123,8 +123,9 @@ static bool split(str line, str *name, str *value)
  * database. */
 static bool may_be_other(str path) { return str_starts(path, STR("var/lib/dpkg/status.d/")); }
 
-static int dpkg_scan(str path, str content, struct detected *out, struct err *e)
+static int dpkg_scan(const struct detect_file *file, struct detected *out, struct err *e)
 {
+    str path = file->path, content = file->content;
     if (may_be_other(path) && str_ends(path, STR(".md5sums")))
         return 0;
 

@@ -4,8 +4,9 @@
 
 #include <strings.h>
 
-static int lsb_release_scan(str path, str content, struct detected *out, struct err *e)
+static int lsb_release_scan(const struct detect_file *file, struct detected *out, struct err *e)
 {
+    str content = file->content;
     str id = { 0 }, version = { 0 }, codename = { 0 }, pretty = { 0 };
     while (content.len) {
         str line = str_trim(str_line(&content)), name, value;

@@ -13,8 +13,9 @@ static str pretty_codename(str pretty)
     return str_cut(&last, '/');
 }
 
-static int os_release_scan(str path, str content, struct detected *out, struct err *e)
+static int os_release_scan(const struct detect_file *file, struct detected *out, struct err *e)
 {
+    str content = file->content;
     str id = { 0 }, version = { 0 }, codename = { 0 }, pretty = { 0 };
     const struct {
         str name;

@@ -30,8 +30,9 @@ static bool split(str line, str *product, str *version)
     return product->len && version->len && version->ptr[0] >= '0' && version->ptr[0] <= '9';
 }
 
-static int redhat_release_scan(str path, str content, struct detected *out, struct err *e)
+static int redhat_release_scan(const struct detect_file *file, struct detected *out, struct err *e)
 {
+    str content = file->content;
     while (content.len && !out->distribution.id.len) {
         str line = str_trim(str_line(&content)), product, version, none = { 0 };
         if (line.len > 4096 || !split(line, &product, &version))

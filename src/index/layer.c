@@ -103,8 +103,10 @@ static int wanted_file(struct visit *w, struct tar *tar, const struct tar_member
     x.path.ptr = path;
     if (!path)
         return err_set(e, ERR_OOM, "path");
-    if (!d->unreadable &&
-        (read_wanted(w, tar, m, e) < 0 || d->scan(x.path, buf_view(&w->content), &found, e) < 0))
+    struct detect_file file = { .path = x.path };
+    int read = d->unreadable ? 0 : read_wanted(w, tar, m, e);
+    file.content = buf_view(&w->content);
+    if (read < 0 || (!d->unreadable && d->scan(&file, &found, e) < 0))
         return err_wrap(e, STR_FMT, STR_ARG(x.path));
     if (arena_failed(arena))
         return err_set(e, ERR_OOM, STR_FMT, STR_ARG(x.path));

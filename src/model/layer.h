@@ -24,6 +24,12 @@ enum entry_kind {
         6, /* a non-folder that is no wanted file stands at path or at one of a wanted path's parents: hides what was below */
 };
 
+/* Something that a file tells of its layer beside packages: "content-set", "rhel-9-for-x86_64-baseos-rpms". The names are listed in
+ * the detectors that give them. */
+struct fact {
+    str name, value;
+};
+
 struct layer_entry {
     enum entry_kind kind;
     str path;     /* relative, no leading "/" or "./" */
@@ -31,6 +37,8 @@ struct layer_entry {
     str detector; /* of ENTRY_FILE: "dpkg", "os-release", ... */
     struct package *packages;
     size_t package_count;
+    struct fact *facts;
+    size_t fact_count;
     struct distribution distribution; /* of a distribution file; id empty otherwise */
     str note;                         /* something a person should know about this file; empty otherwise */
 };

@@ -38,7 +38,9 @@ static void check_scans(const struct scan_case *cases, size_t count)
         struct err e = { 0 };
         const struct detector *d = detector_for(str_from(cases[i].path));
         assert_non_null(d);
-        if (d->scan(str_from(cases[i].path), str_from(cases[i].content), &out, &e) < 0)
+        if (d->scan(&(struct detect_file){ .path = str_from(cases[i].path),
+                                           .content = str_from(cases[i].content) },
+                    &out, &e) < 0)
             buf_printf(&got, "error: %s", e.text);
         else
             render(&got, &out);
@@ -266,7 +268,10 @@ static struct distribution scan_text(struct arena *arena, const char *path, str 
     struct detected out = { .arena = arena };
     struct err e = { 0 };
     assert_non_null(detector_for(str_from(path)));
-    assert_int_equal(detector_for(str_from(path))->scan(str_from(path), content, &out, &e), 0);
+    assert_int_equal(
+        detector_for(str_from(path))
+            ->scan(&(struct detect_file){ .path = str_from(path), .content = content }, &out, &e),
+        0);
     return out.distribution;
 }
 
@@ -570,7 +575,9 @@ static void test_database_fixtures(void **state)
             arena_cstr(arena, arena_printf(arena, "tar -xOf \"$DATA\"/feeds/samples/%s-fixtures.tar.zst '%s'",
                                            cases[i].archive, cases[i].file)));
         assert_int_equal(detector_for(str_from(cases[i].path))
-                             ->scan(str_from(cases[i].path), buf_view(&content), &out, &e),
+                             ->scan(&(struct detect_file){ .path = str_from(cases[i].path),
+                                                           .content = buf_view(&content) },
+                                    &out, &e),
                          0);
         if (out.package_count != cases[i].packages)
             fail_msg("%s: want %zu packages, got %zu", cases[i].file, cases[i].packages, out.package_count);
@@ -614,7 +621,10 @@ static void test_against_dpkg_query(void **state)
             "dpkg-query --admindir=$ADMIN -W -f='${db:Status-Status} ${Package} ${Version} ${Architecture} "
             "${source:Package} ${source:Version}\\n' | sed -nE "
             "'s/^(installed|unpacked|half-configured|triggers-[a-z]+) //p' | LC_ALL=C sort");
-        assert_int_equal(detector_for(STR(STATUS))->scan(STR(STATUS), buf_view(&content), &out, &e), 0);
+        assert_int_equal(
+            detector_for(STR(STATUS))
+                ->scan(&(struct detect_file){ .path = STR(STATUS), .content = buf_view(&content) }, &out, &e),
+            0);
         CLEANUP(fclosep) FILE *f = popen("LC_ALL=C sort > $ADMIN/got", "w");
         render(&got, &out);
         fwrite(got.ptr, 1, got.len, f);
