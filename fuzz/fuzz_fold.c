@@ -27,6 +27,12 @@ static void check(const struct image_index *image)
         if (p->layer >= image->layer_count || !brings(image->layers[p->layer], &p->package))
             abort();
     }
+    for (size_t i = 0; i < image->removed_count; i++) {
+        const struct image_package *p = &image->removed[i];
+        if (p->layer >= p->removed || p->removed >= image->layer_count ||
+            !brings(image->layers[p->layer], &p->package))
+            abort();
+    }
 }
 
 /* No "", "." or ".." in it: image/tar.h promises that, so other paths are only asked not to crash. */
@@ -69,7 +75,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void check_same(const struct image_index *a, const struct image_index *b)
 {
     if (a->package_count != b->package_count || a->unreadable != b->unreadable ||
-        a->note_count != b->note_count || !str_eq(a->distribution.namespace, b->distribution.namespace))
+        a->note_count != b->note_count || a->removed_count != b->removed_count ||
+        a->unread_count != b->unread_count || !str_eq(a->distribution.namespace, b->distribution.namespace))
         abort();
     for (size_t i = 0; i < a->package_count; i++)
         if (package_cmp(&a->packages[i].package, &b->packages[i].package) ||

@@ -56,7 +56,9 @@ struct detector {
 
 extern const struct detector *const detectors[]; /* ends with NULL; this order is the order of reports */
 
-const struct detector *detector_for(str path);     /* the one that wants this path, NULL if none does */
+const struct detector *detector_for(str path); /* the one that wants this path, NULL if none does */
+const struct detector *
+detector_beside(str path); /* the one that wants this path beside another, NULL if none does */
 const struct detector *detector_by_name(str name); /* NULL if there is none */
 bool detector_wants_below(str path); /* could a wanted path lie below this folder (or be it)? For whiteouts */
 unsigned

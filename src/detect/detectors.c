@@ -68,6 +68,16 @@ const struct detector *detector_for(str path)
     return NULL;
 }
 
+const struct detector *detector_beside(str path)
+{
+    for (const struct detector *const *d = detectors; *d; d++) {
+        str end = str_from((*d)->beside);
+        if (end.len && str_ends(path, end) && detector_for(str_head(path, path.len - end.len)) == *d)
+            return *d;
+    }
+    return NULL;
+}
+
 const struct detector *detector_by_name(str name)
 {
     for (const struct detector *const *d = detectors; *d; d++)

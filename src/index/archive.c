@@ -122,7 +122,8 @@ static bool begins_json(str head)
 }
 
 /* What does not begin like JSON may be a layer. */
-static int stream_file(struct tar *tar, const struct tar_member *m, struct frame_writer *out, struct err *e)
+static int stream_file(struct tar *tar, const struct tar_member *m, str aliases, struct frame_writer *out,
+                       struct err *e)
 {
     uint64_t size = m->size;
     str head = { 0 };
@@ -135,7 +136,7 @@ static int stream_file(struct tar *tar, const struct tar_member *m, struct frame
         return put_content(in, out, e);
     struct layer_sums sums = { 0 };
     if (!failure.kind)
-        layer_walk(in, HASH_STORED | HASH_DIFF, out, &sums, &failure);
+        layer_walk(in, HASH_STORED | HASH_DIFF, aliases, out, &sums, &failure);
     /* when the archive itself is broken, the next step over it says so */
     return layer_put_sums(&sums, &failure, out, e);
 }
@@ -145,7 +146,7 @@ static int run_stream(str params, struct stream *in, struct frame_writer *out, s
 {
     static const struct inflate_limits limits = LAYER_INFLATE_LIMITS;
     static const struct tar_limits members = { .max_members = MEMBERS_MAX };
-    (void)params, (void)summary;
+    (void)summary;
     CLEANUP(stream_freep) struct stream *plain = stream_inflate(in, &limits, NULL, e);
     CLEANUP(tar_freep) struct tar *tar = plain ? tar_new(plain, &members, e) : NULL;
     if (!tar)
@@ -153,7 +154,7 @@ static int run_stream(str params, struct stream *in, struct frame_writer *out, s
     struct tar_member m;
     int r;
     while ((r = tar_next(tar, &m, e)) > 0)
-        if (put_member(&m, out, e) < 0 || (m.type == TAR_FILE && stream_file(tar, &m, out, e) < 0))
+        if (put_member(&m, out, e) < 0 || (m.type == TAR_FILE && stream_file(tar, &m, params, out, e) < 0))
             return -1;
     return r < 0 ? -1 : stream_drain(plain, e);
 }

@@ -5,6 +5,7 @@
  *         the tar. params: packed size of the file.
  * stream  a tar that can only be read from front to end (compressed, or a pipe): INDEX_MEMBER for each member, then for a file either
  *         INDEX_CONTENT (small JSON) or a whole layer's frames ending with INDEX_LAYER. What is no layer fails by itself only.
+ *         params: aliases (layer.h).
  * Limits  100,000 members; a small file is at most IMAGE_FILE_MAX.
  */
 #pragma once

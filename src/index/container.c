@@ -28,6 +28,7 @@ struct container {
     uint64_t start, size;  /* of the archive in its file; of a pipe: how much of it was read */
     struct strmap members; /* path -> struct member */
     bool sparse;           /* a member is */
+    bool seekable;         /* STREAM: it can be read again */
     struct member *current;
     size_t content;
     struct rootfs *rootfs;
@@ -128,13 +129,14 @@ static int list_archive(struct container *c, struct cage *cage, struct err *e)
     return cage_run(cage, &index_list_task, buf_view(&params), &in, on_frame, c, NULL, e);
 }
 
-static int stream_archive(struct container *c, struct cage *cage, bool seekable, struct err *e)
+static int stream_archive(struct container *c, struct cage *cage, bool seekable, str aliases, struct err *e)
 {
     c->kind = CONTAINER_STREAM;
+    c->seekable = seekable;
     struct cage_input in = { .fd = c->fd, .offset = c->start, .size = c->size };
     if (!seekable)
         in = (struct cage_input){ .fd = -1, .read = read_fd, .ctx = c, .wait = true, .wait_fd = c->fd };
-    return cage_run(cage, &index_stream_task, STR(""), &in, on_frame, c, NULL, e);
+    return cage_run(cage, &index_stream_task, aliases, &in, on_frame, c, NULL, e);
 }
 
 /* Standard input may already have been read in part: a file begins where its descriptor stands. */
@@ -152,7 +154,7 @@ static int open_archive(struct container *c, struct cage *cage, const struct sta
     if (plain && list_archive(c, cage, e) < 0)
         return -1;
     /* Sparse members are not in the file as they are; the stream gives every member again. */
-    if ((!plain || c->sparse) && stream_archive(c, cage, seekable, e) < 0)
+    if ((!plain || c->sparse) && stream_archive(c, cage, seekable, STR(""), e) < 0)
         return -1;
     return c->size ? 0 : err_set(e, ERR_FORMAT, "is empty");
 }
@@ -313,11 +315,8 @@ struct container *container_open(struct cage *cage, const char *path, struct err
     return c;
 }
 
-void container_freep(struct container **cp)
+static void forget_members(struct container *c)
 {
-    struct container *c = *cp;
-    if (!c)
-        return;
     for (size_t i = 0; i < c->members.cap; i++) {
         struct member *x = c->members.slots[i].value;
         if (x && x->layer)
@@ -326,6 +325,17 @@ void container_freep(struct container **cp)
             buf_done(&x->content);
     }
     strmap_done(&c->members);
+    c->members = (struct strmap){ 0 };
+    c->current = NULL;
+    c->content = 0;
+}
+
+void container_freep(struct container **cp)
+{
+    struct container *c = *cp;
+    if (!c)
+        return;
+    forget_members(c);
     if (c->rootfs)
         rootfs_close(c->rootfs);
     close_fdp(&c->fd);
@@ -362,6 +372,14 @@ const struct layer_builder *container_read_layer(const struct container *c, str 
     CLEANUP(arena_freep) struct arena *arena = arena_new(0);
     struct member *x = arena ? find(c, path, arena) : NULL;
     return x ? x->layer : NULL;
+}
+
+int container_look_again(struct container *c, struct cage *cage, str aliases, struct err *e)
+{
+    if (c->kind != CONTAINER_STREAM || !c->seekable)
+        return 0;
+    forget_members(c);
+    return stream_archive(c, cage, true, aliases, e) < 0 ? -1 : 1;
 }
 
 int container_rootfs(struct container *c, struct cage_input *ret, struct err *e)

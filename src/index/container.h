@@ -27,5 +27,8 @@ int container_layer(const struct container *c, str path, int *fd, uint64_t *offs
                     struct err *e);
 /* STREAM: what was already read of it; NULL if there is no such member. */
 const struct layer_builder *container_read_layer(const struct container *c, str path);
+/* STREAM: reads it all once more, with aliases (layer.h): 1, 0 it can be read only once, -1. What container_read_layer() gave before
+ * still lives. */
+int container_look_again(struct container *c, struct cage *cage, str aliases, struct err *e);
 /* ROOTFS: the wanted files of the folder as one tar: fits cage_input. Each call begins anew. */
 int container_rootfs(struct container *c, struct cage_input *ret, struct err *e);

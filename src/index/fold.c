@@ -7,12 +7,15 @@
 #include "index/pick.h"
 #include "index/walk.h"
 
-#define NOTES_MAX 64
+#define NOTES_MAX  64
+#define FACTS_MAX  10000
+#define UNREAD_MAX 32
 
-/* A package (by package_same()) of some layer: how many visible files have it, and since which layer. */
+/* A package (by package_same()) of some layer: how many visible files have it, since which layer, and which one took it away. */
 struct seen {
+    const struct package *package;
     size_t files;
-    uint32_t since;
+    uint32_t since, gone;
 };
 
 /* One wanted file. Hard links share it, and so do layers that come again: it is read once. Visible while a node names it. */
@@ -44,7 +47,9 @@ struct fold {
     struct content *changed, **changed_end; /* by the layer that is being applied, in its order */
     const struct node **nodes;              /* the visible ones, by path: at the end */
     size_t node_count, node_cap;
-    struct lost *lost; /* by the place of the detector in detectors[] */
+    struct strmap reached; /* where visible links lead */
+    struct strmap looked;  /* where layers have looked because of links */
+    struct lost *lost;     /* by the place of the detector in detectors[] */
     size_t note_cap;
     bool oom;
 };
@@ -54,6 +59,8 @@ static void fold_done(struct fold *f)
     paths_done(&f->paths);
     strmap_done(&f->contents);
     strmap_done(&f->seen);
+    strmap_done(&f->reached);
+    strmap_done(&f->looked);
     buf_done(&f->key);
 }
 
@@ -289,6 +296,8 @@ static struct seen *seen_for(struct fold *f, const struct package *p)
         return s;
     s = take(f, 1, sizeof *s);
     key = arena_dup(f->arena, key);
+    if (s)
+        s->package = p;
     return s && key.len ? put(f, &f->seen, key, s) : NULL;
 }
 
@@ -315,11 +324,12 @@ static void count_packages(struct fold *f, struct content *c, uint32_t layer)
             c->seen[i]->since = layer;
 }
 
-static void uncount_packages(struct content *c)
+static void uncount_packages(struct content *c, uint32_t layer)
 {
     c->counted = false;
     for (size_t i = 0; i < c->entry->package_count; i++)
-        c->seen[i]->files--;
+        if (--c->seen[i]->files == 0)
+            c->seen[i]->gone = layer;
 }
 
 static bool is_database(const struct content *c)
@@ -353,7 +363,7 @@ static void count_changes(struct fold *f, uint32_t layer)
         c->changed = false;
         if (c->names || !c->counted)
             continue;
-        uncount_packages(c);
+        uncount_packages(c, layer);
         if (is_database(c))
             lose(f, c, layer);
     }
@@ -405,6 +415,37 @@ static int list_visible(struct fold *f, struct err *e)
     return 0;
 }
 
+/* Is this a place where files are wanted, or does a link that is still there lead to it? Of the latter there may have been more. */
+static bool is_reached(struct fold *f, str path)
+{
+    if (detector_for(path) || detector_beside(path))
+        return true;
+    for (; path.len && f->reached.count; path = path_parent(path))
+        if (strmap_get(&f->reached, path))
+            return true;
+    return false;
+}
+
+static int drop_unreached(struct fold *f, struct err *e)
+{
+    struct walk w;
+    for (size_t i = 0; i < f->node_count && !failed(f); i++) {
+        if (f->nodes[i]->entry->kind != ENTRY_LINK || !paths_walk(&f->paths, f->nodes[i]->path, true, &w))
+            continue;
+        str real = arena_dup(f->arena, (str){ w.done, w.len });
+        if (real.len)
+            put(f, &f->reached, real, f);
+    }
+    if (failed(f))
+        return failure(f, e);
+    size_t kept = 0;
+    for (size_t i = 0; i < f->node_count; i++)
+        if (!f->nodes[i]->content || is_reached(f, f->nodes[i]->path))
+            f->nodes[kept++] = f->nodes[i];
+    f->node_count = kept;
+    return 0;
+}
+
 static int by_package(const void *a, const void *b)
 {
     const struct image_package *x = a, *y = b;
@@ -450,6 +491,61 @@ static int join_packages(struct fold *f, struct err *e)
     return 0;
 }
 
+static int list_removed(struct fold *f, struct err *e)
+{
+    struct image_index *image = f->image;
+    size_t count = 0;
+    for (size_t i = 0; i < f->seen.cap; i++)
+        count += f->seen.slots[i].key.ptr && !((struct seen *)f->seen.slots[i].value)->files;
+    image->removed = arena_array(f->arena, struct image_package, count + 1);
+    if (!image->removed)
+        return err_set(e, ERR_OOM, "no memory for %zu packages", count);
+    for (size_t i = 0; i < f->seen.cap; i++) {
+        const struct seen *s = f->seen.slots[i].value;
+        if (f->seen.slots[i].key.ptr && !s->files)
+            image->removed[image->removed_count++] =
+                (struct image_package){ *s->package, .layer = s->since, .removed = s->gone };
+    }
+    if (image->removed_count)
+        qsort(image->removed, image->removed_count, sizeof *image->removed, by_package);
+    return 0;
+}
+
+static int by_fact_layer(const void *a, const void *b)
+{
+    const struct image_fact *x = a, *y = b;
+    int names = str_cmp(x->fact.name, y->fact.name);
+    if (x->layer != y->layer)
+        return x->layer < y->layer ? -1 : 1;
+    return names ? names : str_cmp(x->fact.value, y->fact.value);
+}
+
+static int join_facts(struct fold *f, struct err *e)
+{
+    struct image_index *image = f->image;
+    size_t cap = 0, kept = 0;
+    for (size_t i = 0; i < f->node_count; i++) {
+        const struct content *c = f->nodes[i]->content;
+        for (size_t k = 0; c && k < c->entry->fact_count; k++) {
+            if (image->fact_count >= FACTS_MAX)
+                return err_set(e, ERR_LIMIT, "more than %d facts of one image", FACTS_MAX);
+            struct image_fact *all =
+                arena_grow(f->arena, image->facts, image->fact_count, &cap, sizeof *image->facts);
+            if (!all)
+                return err_set(e, ERR_OOM, "no memory for the image's facts");
+            image->facts = all;
+            all[image->fact_count++] = (struct image_fact){ c->entry->facts[k], c->layer };
+        }
+    }
+    if (image->fact_count)
+        qsort(image->facts, image->fact_count, sizeof *image->facts, by_fact_layer);
+    for (size_t i = 0; i < image->fact_count; i++)
+        if (!kept || by_fact_layer(&image->facts[kept - 1], &image->facts[i]))
+            image->facts[kept++] = image->facts[i];
+    image->fact_count = kept;
+    return 0;
+}
+
 static int find_distribution(struct fold *f, struct err *e)
 {
     size_t n = 0;
@@ -477,24 +573,56 @@ static bool holds_database(str path)
 }
 
 /* A link to where nobody looked may hide a package database: then the image is not covered (design.md 9). */
-static bool leads_to_read(struct fold *f, const struct node *n)
+enum leads { LEADS_TO_READ, LEADS_TO_FOUND, LEADS_TO_UNREAD, LEADS_NOWHERE };
+
+/* A hard link with a content is none of these: it is a file. */
+static bool walk_from(struct fold *f, const struct node *n, struct walk *w)
 {
-    struct walk w;
-    if (n->entry->kind != ENTRY_LINK || !paths_walk(&f->paths, n->path, true, &w))
-        return false;
-    str real = { w.done, w.len };
-    if (!detector_for(n->path))
-        return detector_wants_below(real);
+    return n->entry->kind == ENTRY_LINK       ? paths_walk(&f->paths, n->path, true, w)
+           : n->entry->kind == ENTRY_HARDLINK ? paths_walk(&f->paths, n->entry->target, false, w)
+                                              : false;
+}
+
+static enum leads leads_to(struct fold *f, const struct node *n, struct walk *w)
+{
+    if (!walk_from(f, n, w) || !w->len)
+        return LEADS_NOWHERE;
+    str real = { w->done, w->len };
     const struct node *target = paths_get(&f->paths, real);
-    return target && target->content;
+    bool file = detector_for(n->path), looked = strmap_get(&f->looked, real);
+    if (!file && (looked || detector_wants_below(real)))
+        return LEADS_TO_READ;
+    if (!file)
+        return target && target->child ? LEADS_TO_FOUND : LEADS_TO_UNREAD;
+    if (target && target->content)
+        return looked || detector_for(real) ? LEADS_TO_READ : LEADS_TO_FOUND;
+    if (looked || detector_for(real)) /* nothing there, or no file */
+        return looked && !(target && target->entry) ? LEADS_TO_READ : LEADS_NOWHERE;
+    return LEADS_TO_UNREAD;
+}
+
+static void add_unread(struct fold *f, const struct node *n, const struct walk *w, size_t *cap)
+{
+    struct image_index *image = f->image;
+    struct alias *all = arena_grow(f->arena, image->unread, image->unread_count, cap, sizeof *all);
+    if (!all)
+        return;
+    image->unread = all;
+    all[image->unread_count++] = (struct alias){ arena_dup(f->arena, (str){ w->done, w->len }), n->path };
 }
 
 /* Something stands where a file or one of its parent folders was wanted, and nothing could be read there. */
-static void check_unread(struct fold *f, const struct node *n)
+static void check_unread(struct fold *f, const struct node *n, size_t *cap)
 {
-    bool link = n->entry->kind == ENTRY_LINK || n->entry->kind == ENTRY_HARDLINK;
-    if (link && leads_to_read(f, n))
+    struct walk w;
+    enum leads leads = leads_to(f, n, &w);
+    if (leads == LEADS_TO_READ)
         return;
+    if (leads != LEADS_NOWHERE && f->image->unread_count < UNREAD_MAX)
+        add_unread(f, n, &w, cap);
+    if (leads == LEADS_TO_FOUND)
+        return;
+    bool link = n->entry->kind == ENTRY_LINK || n->entry->kind == ENTRY_HARDLINK;
     bool database = holds_database(n->path);
     const char *missing = database ? ": packages may be missing" : "";
     f->image->unreadable = f->image->unreadable || database;
@@ -536,17 +664,29 @@ static void check_lost(struct fold *f, size_t place)
 
 static int finish(struct fold *f, struct err *e)
 {
-    if (list_visible(f, e) < 0 || find_distribution(f, e) < 0 || join_packages(f, e) < 0)
+    size_t cap = 0;
+    if (list_visible(f, e) < 0 || drop_unreached(f, e) < 0 || find_distribution(f, e) < 0 ||
+        join_packages(f, e) < 0 || list_removed(f, e) < 0 || join_facts(f, e) < 0)
         return -1;
     for (size_t i = 0; i < f->node_count; i++) {
         if (f->nodes[i]->content)
             check_content(f, f->nodes[i]);
         else
-            check_unread(f, f->nodes[i]);
+            check_unread(f, f->nodes[i], &cap);
     }
     for (size_t i = 0; detectors[i]; i++)
         check_lost(f, i);
     return failed(f) || arena_failed(f->arena) ? failure(f, e) : 0;
+}
+
+/* All layers were looked at in the same places, or none was. */
+static void list_looked(struct fold *f, const struct layer_index *const *layers, size_t count)
+{
+    for (size_t i = 1; i < count; i++)
+        if (layers[i]->looked != layers[0]->looked)
+            return;
+    for (size_t i = 0; count && i < layers[0]->looked_count; i++)
+        put(f, &f->looked, layers[0]->looked[i].real, f);
 }
 
 int image_fold(const struct layer_index *const *layers, size_t count, struct arena *arena,
@@ -560,6 +700,7 @@ int image_fold(const struct layer_index *const *layers, size_t count, struct are
     if (!f.lost || !image.layers)
         return err_set(e, ERR_OOM, "no memory for %zu layers", count);
 
+    list_looked(&f, layers, count);
     for (size_t i = 0; i < count; i++) {
         image.layers[i] = layers[i];
         if (layers[i]->entry_count && apply(&f, layers[i], (uint32_t)i, e) < 0)

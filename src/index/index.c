@@ -9,8 +9,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define INDEXER_VERSION 1u /* raise it when the walk or the fold would now give something else */
+#define INDEXER_VERSION 2u /* raise it when the walk or the fold would now give something else */
 #define WORKERS_MAX     4
+#define LOOKS_MAX       4 /* at layers because of links: what a link leads to may be a link */
+#define KEPT_MAX        ((size_t)1 << 30)
 
 const struct cage_task *const index_tasks[] = { &index_layer_task, &index_list_task, &index_stream_task,
                                                 NULL };
@@ -41,6 +43,13 @@ struct indexing {
     pthread_cond_t wake;
     size_t next, unknown, finished;
     atomic_bool stop; /* a layer failed: the others need not go on */
+
+    /* Another look at all layers, because links lead to where nobody looked: it is of this image, and not stored for its layers. */
+    bool again;
+    struct buf aliases; /* packed */
+    const struct alias *looked;
+    size_t looked_count;
+    size_t kept; /* bytes of what was found */
 };
 
 static int on_frame(void *ctx, unsigned type, str body, struct err *e)
@@ -100,8 +109,12 @@ static int read_layer(struct indexing *x, struct layer_job *j, struct err *e)
     j->builder.arena = j->arena = arena_new(LAYER_MEMORY_MAX);
     if (!j->arena)
         return err_set(e, ERR_OOM, "arena");
-    unsigned char params = hashes_of(j->ref);
-    if (cage_run(x->cage, &index_layer_task, str_of(&params, 1), &in, on_frame, j, NULL, e) < 0)
+    CLEANUP(buf_done) struct buf params = { 0 };
+    buf_char(&params, (char)hashes_of(j->ref));
+    buf_str(&params, buf_view(&x->aliases));
+    if (params.failed)
+        return err_set(e, ERR_OOM, "layer");
+    if (cage_run(x->cage, &index_layer_task, buf_view(&params), &in, on_frame, j, NULL, e) < 0)
         return -1;
     return check_layer(&j->builder, j->ref, e);
 }
@@ -133,6 +146,27 @@ static void job_done(struct layer_job *j)
 {
     layer_builder_done(&j->builder);
     arena_freep(&j->arena);
+}
+
+/* What another look found lives as long as the job. */
+static int keep_layer(struct indexing *x, struct layer_job *j, struct err *e)
+{
+    x->kept += arena_used(j->arena);
+    if (x->kept > KEPT_MAX)
+        return err_set(e, ERR_LIMIT, "its layers need more than %zu MiB", KEPT_MAX >> 20);
+    j->layer = &j->builder.layer;
+    j->layer->looked = x->looked;
+    j->layer->looked_count = x->looked_count;
+    return 0;
+}
+
+static int take_layer(struct indexing *x, struct layer_job *j, struct err *e)
+{
+    if (x->again)
+        return keep_layer(x, j, e);
+    int result = store_layer_put(x->store, &j->builder.layer, indexer_version(), e);
+    job_done(j);
+    return result;
 }
 
 static struct layer_job *ready_job(struct indexing *x)
@@ -171,8 +205,9 @@ static int collect(struct indexing *x, size_t threads, struct err *e)
         if (j->err.kind && is_worse(j, failed))
             failed = j;
         if (!j->err.kind && result == 0)
-            result = store_layer_put(x->store, &j->builder.layer, indexer_version(), e);
-        job_done(j);
+            result = take_layer(x, j, e);
+        else
+            job_done(j);
         if (x->progress)
             x->progress->layer(x->progress, ++stored, x->unknown);
         pthread_mutex_lock(&x->lock);
@@ -216,6 +251,22 @@ static int store_read_layer(struct indexing *x, const struct image_layer *ref, s
     if (check_layer(&b, ref, e) < 0)
         return -1;
     return store_layer_put(x->store, &b.layer, indexer_version(), e);
+}
+
+/* The same of another look, not stored. */
+static int find_read_layer(struct indexing *x, struct layer_job *j, struct arena *arena, struct err *e)
+{
+    const struct layer_builder *read = container_read_layer(x->container, j->ref->path);
+    struct layer_builder *b = arena_alloc(arena, 1, sizeof *b);
+    if (!read || !b)
+        return read ? err_set(e, ERR_OOM, "layer") : err_set(e, ERR_NOT_FOUND, "not in the archive");
+    *b = *read;
+    if (check_layer(b, j->ref, e) < 0)
+        return -1;
+    b->layer.looked = x->looked;
+    b->layer.looked_count = x->looked_count;
+    j->layer = &b->layer;
+    return 0;
 }
 
 /* index + 1 of the first layer that is the very same file as layer i; 0 when it is i itself. Names alone do not make twins: the
@@ -269,23 +320,101 @@ static int index_layers(struct indexing *x, const struct image_manifest *m, stru
     return 0;
 }
 
-static int fold_and_store(struct indexing *x, const struct image_manifest *m, struct arena *arena,
-                          struct image_index *ret, int64_t *ret_id, struct err *e)
+static int fold(struct indexing *x, size_t count, struct arena *arena, struct image_index *ret, struct err *e)
 {
-    const struct layer_index **layers = arena_array(arena, const struct layer_index *, m->layer_count + 1);
+    const struct layer_index **layers = arena_array(arena, const struct layer_index *, count + 1);
     if (!layers)
         return err_set(e, ERR_OOM, "layers");
-    for (size_t i = 0; i < m->layer_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         struct layer_job *j = &x->jobs[i];
-        int found = j->twin || j->known ? 1 : find_layer(x, j, arena, e);
+        int found = j->twin || j->layer ? 1 : find_layer(x, j, arena, e);
         if (found <= 0)
             return found < 0 ? -1 : err_set(e, ERR_INTERNAL, "layer %zu vanished from the store", i + 1);
         layers[i] = j->twin ? layers[j->twin - 1] : j->layer;
     }
-    if (image_fold(layers, m->layer_count, arena, ret, e) < 0)
+    return image_fold(layers, count, arena, ret, e);
+}
+
+/* What a link leads to may itself be a link to somewhere else: that counts as the first one. */
+static str first_wanted(const struct alias *known, size_t count, str wanted, struct arena *arena)
+{
+    for (size_t i = 0; i < count; i++) {
+        str rest = str_skip(wanted, known[i].real.len);
+        if (str_starts(wanted, known[i].real) && (!rest.len || rest.ptr[0] == '/'))
+            return arena_printf(arena, STR_FMT STR_FMT, STR_ARG(known[i].wanted), STR_ARG(rest));
+    }
+    return wanted;
+}
+
+static int add_looks(struct indexing *x, const struct image_index *image, struct arena *arena, struct err *e)
+{
+    size_t count = x->looked_count + image->unread_count;
+    struct alias *all = arena_array(arena, struct alias, count);
+    if (!all)
+        return err_set(e, ERR_OOM, "links");
+    for (size_t i = 0; i < count; i++) {
+        if (i < x->looked_count)
+            all[i] = x->looked[i];
+        else
+            all[i] = image->unread[i - x->looked_count];
+        all[i].wanted = first_wanted(x->looked, x->looked_count, all[i].wanted, arena);
+    }
+    x->looked = all;
+    x->looked_count = count;
+    buf_clear(&x->aliases);
+    for (size_t i = 0; i < count; i++)
+        alias_pack(&x->aliases, &all[i]);
+    return x->aliases.failed || arena_failed(arena) ? err_set(e, ERR_OOM, "links") : 0;
+}
+
+/* 1: the layers were looked at again; 0: they cannot be; -1. */
+static int look_again(struct indexing *x, struct arena *arena, struct err *e)
+{
+    bool stream = container_kind(x->container) == CONTAINER_STREAM;
+    if (container_kind(x->container) == CONTAINER_ROOTFS)
+        return 0; /* the kernel followed its links */
+    int r = stream ? container_look_again(x->container, x->cage, buf_view(&x->aliases), e) : 1;
+    if (r <= 0)
+        return r;
+    x->again = true;
+    x->stop = false;
+    x->next = x->finished = x->unknown = x->kept = 0;
+    for (size_t i = 0; i < x->count; i++) {
+        struct layer_job *j = &x->jobs[i];
+        job_done(j);
+        *j = (struct layer_job){ .indexing = x, .ref = j->ref, .twin = j->twin };
+        x->unknown += !j->twin;
+    }
+    if (!stream)
+        return read_layers(x, e) < 0 ? -1 : 1;
+    for (size_t i = 0; i < x->count; i++)
+        if (!x->jobs[i].twin && find_read_layer(x, &x->jobs[i], arena, e) < 0)
+            return err_wrap(e, "layer %zu (" STR_FMT ")", i + 1, STR_ARG(x->jobs[i].ref->path));
+    return 1;
+}
+
+static int fold_and_store(struct indexing *x, const struct image_manifest *m, struct arena *arena,
+                          struct image_index **ret, int64_t *ret_id, struct err *e)
+{
+    struct image_index *image = *ret;
+    if (fold(x, m->layer_count, arena, image, e) < 0)
         return -1;
-    ret->digest = m->digest;
-    return store_image_put(x->store, ret, indexer_version(), ret_id, e);
+    for (unsigned looks = 0; image->unread_count && looks < LOOKS_MAX; looks++) {
+        int again = add_looks(x, image, arena, e) < 0 ? -1 : look_again(x, arena, e);
+        if (again == 0)
+            break;
+        *image = (struct image_index){ 0 };
+        if (again < 0 || fold(x, m->layer_count, arena, image, e) < 0)
+            return -1;
+    }
+    image->digest = m->digest;
+    if (store_image_put(x->store, image, indexer_version(), ret_id, e) < 0)
+        return -1;
+    if (!x->again)
+        return 0;
+    /* its texts are the jobs', which end now */
+    int found = store_image_get(x->store, *ret_id, arena, ret, e);
+    return found > 0 ? 0 : found < 0 ? -1 : err_set(e, ERR_INTERNAL, "the image vanished from the store");
 }
 
 /* A root file system folder is an image of one layer that gets its name from what it holds. */
@@ -343,7 +472,14 @@ static int index_manifest(struct indexing *x, const struct image_manifest *m, st
         return err_set(e, ERR_OOM, "image");
     if (find_jobs(x, m, arena, e) < 0 || index_layers(x, m, e) < 0)
         return -1;
-    return fold_and_store(x, m, arena, *ret, ret_id, e);
+    return fold_and_store(x, m, arena, ret, ret_id, e);
+}
+
+static void indexing_done(struct indexing *x)
+{
+    for (size_t i = 0; i < x->count; i++)
+        job_done(&x->jobs[i]);
+    buf_done(&x->aliases);
 }
 
 static int index_container(struct indexing *x, struct arena *arena, struct image_index **ret, int64_t *ret_id,
@@ -363,6 +499,7 @@ int index_image(struct store *s, struct cage *c, struct container *container, co
                 struct index_progress *progress, struct arena *arena, struct image_index **ret,
                 int64_t *ret_id, struct err *e)
 {
+    CLEANUP(indexing_done)
     struct indexing x = { .store = s, .cage = c, .container = container, .progress = progress };
     if (index_container(&x, arena, ret, ret_id, e) < 0)
         return err_wrap(e, "%s", path);

@@ -142,7 +142,7 @@ static int put_view(struct naming *n, str namespace, str digest, bool *done, int
     view.distribution.namespace = namespace;
     view.layers = n->layers;
     view.layer_count = n->layer_count;
-    view.package_count = 0;
+    view.package_count = view.removed_count = 0;
     view.packages = arena_array(n->arena, struct image_package, n->image.package_count);
     if (!view.packages)
         return oom(e);

@@ -164,6 +164,19 @@ static int add_folder(struct rootfs *r, str pattern, struct err *e)
     return result;
 }
 
+static int add_wanted(struct rootfs *r, const struct detector *d, struct err *e)
+{
+    str rest = str_from(d->paths);
+    for (str pattern; (pattern = str_word(&rest)).len;) {
+        if (str_find(pattern, '*') >= 0 ? add_folder(r, pattern, e) < 0 : add(r, pattern, e) < 0)
+            return -1;
+        str beside = d->beside ? arena_printf(r->arena, STR_FMT "%s", STR_ARG(pattern), d->beside) : STR("");
+        if (beside.len && add(r, beside, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 struct rootfs *rootfs_open(int folder, struct arena *arena, struct err *e)
 {
     struct rootfs *r = arena_alloc(arena, 1, sizeof *r);
@@ -177,12 +190,9 @@ struct rootfs *rootfs_open(int folder, struct arena *arena, struct err *e)
         err_errno(e, "openat2 (Linux 5.6 and later), without which no folder can be read safely");
         return NULL;
     }
-    for (size_t i = 0; detectors[i]; i++) {
-        str rest = str_from(detectors[i]->paths);
-        for (str pattern; (pattern = str_word(&rest)).len;)
-            if ((str_find(pattern, '*') < 0 ? add(r, pattern, e) : add_folder(r, pattern, e)) < 0)
-                return NULL;
-    }
+    for (size_t i = 0; detectors[i]; i++)
+        if (add_wanted(r, detectors[i], e) < 0)
+            return NULL;
     return r;
 }
 
@@ -251,6 +261,7 @@ static str headers(struct rootfs *r, const struct place *p)
 static int open_file(struct rootfs *r, struct place *p, struct err *e)
 {
     const struct detector *d = detector_for(p->path);
+    d = d ? d : detector_beside(p->path);
     if (!d || d->unreadable)
         return 0; /* that it is there is all that counts */
     r->fd = open_inside(r, p->path, O_RDONLY | O_NONBLOCK | O_NOCTTY);

@@ -19,6 +19,29 @@ str path_parent(str path)
     return str_head(path, cut < 0 ? 0 : (size_t)cut);
 }
 
+str path_join(str folder, str target, char to[PATH_MAX])
+{
+    size_t n = 0;
+    const str parts[] = { str_starts(target, STR("/")) ? STR("") : folder, target };
+    for (size_t i = 0; i < 2; i++)
+        for (str rest = parts[i], name; rest.len;) {
+            name = str_cut(&rest, '/');
+            if (!name.len || str_eq(name, STR(".")))
+                continue;
+            if (str_eq(name, STR(".."))) {
+                n = path_parent(str_of(to, n)).len;
+                continue;
+            }
+            if (n + 1 + name.len > PATH_MAX)
+                return STR("");
+            if (n)
+                to[n++] = '/';
+            memcpy(to + n, name.ptr, name.len);
+            n += name.len;
+        }
+    return str_of(to, n);
+}
+
 /* ---- the tree ---- */
 
 struct node *paths_get(struct paths *p, str path)

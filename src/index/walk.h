@@ -16,7 +16,6 @@
 #include <limits.h>
 
 /* Two seconds at most; 700,000 ordinary files fit. */
-/* Two seconds at most; 700,000 ordinary files fit. */
 #define PATHS_WORK_MAX ((size_t)256 << 20)
 
 struct node {
@@ -39,6 +38,8 @@ struct paths {
 void paths_done(struct paths *p);
 bool paths_spent(const struct paths *p);
 str path_parent(str path);
+/* Where a link to `target` in `folder` leads, by its text alone, without ever leaving the root; empty when that is too long. */
+str path_join(str folder, str target, char to[PATH_MAX]);
 
 struct node *paths_get(struct paths *p, str path); /* NULL when it was never made */
 struct node *paths_make(struct paths *p,

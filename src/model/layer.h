@@ -43,17 +43,30 @@ struct layer_entry {
     str note;                         /* something a person should know about this file; empty otherwise */
 };
 
+/* A link in an image at `wanted` leads to `real`, where nobody would have looked. */
+struct alias {
+    str real, wanted;
+};
+
 struct layer_index {
     str digest;    /* "sha256:<hex>" of the bytes as referenced: the identity */
     str diff_id;   /* "sha256:<hex>" of the uncompressed tar if it was computed; may be empty */
     uint64_t size; /* bytes as referenced */
     struct layer_entry *entries;
     size_t entry_count;
+    const struct alias *looked; /* where else this read has looked */
+    size_t looked_count;
 };
 
 struct image_package {
     struct package package;
-    uint32_t layer; /* index into image_index.layers: the layer that brought it */
+    uint32_t layer;   /* index into image_index.layers: the layer that brought it */
+    uint32_t removed; /* of image_index.removed: the layer that took it away */
+};
+
+struct image_fact {
+    struct fact fact;
+    uint32_t layer;
 };
 
 struct image_index {
@@ -64,7 +77,14 @@ struct image_index {
     struct distribution distribution;
     struct image_package *packages; /* sorted by package_cmp() */
     size_t package_count;
+    struct image_package
+        *removed; /* packages that a layer took away, as they were there last; sorted alike */
+    size_t removed_count;
+    struct image_fact *facts; /* of visible files, by layer and path */
+    size_t fact_count;
     str *notes;
     size_t note_count;
+    struct alias *unread; /* visible links that lead to where no layer was looked at */
+    size_t unread_count;
     bool unreadable; /* a package database is there that we cannot read (yet): the image is not covered */
 };

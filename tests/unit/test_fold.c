@@ -249,6 +249,91 @@ static void test_table(void **state)
     }
 }
 
+/* What is gone, since which layer it was there and which one took it; and links that want another look. */
+static void test_removed_and_unread(void **state)
+{
+    static const struct {
+        const char *what, *layers, *want;
+    } table[] = {
+        { "an upgrade", "file var/lib/dpkg/status a=1 b=1\nlayer\nfile var/lib/dpkg/status a=2 b=1",
+          "a=1@0>1" },
+        { "removed and back again",
+          "file var/lib/dpkg/status a=1 b=1\nlayer\nfile var/lib/dpkg/status b=1\nlayer\nfile "
+          "var/lib/dpkg/status "
+          "a=1 b=1",
+          "" },
+        { "removed twice: the last time counts",
+          "file var/lib/dpkg/status a=1\nlayer\nfile var/lib/dpkg/status b=1\nlayer\nfile "
+          "var/lib/dpkg/status "
+          "a=1\nlayer\nfile var/lib/dpkg/status b=1",
+          "a=1@2>3" },
+        { "a database is moved",
+          "file var/lib/dpkg/status a=1\nlayer\ngone var/lib/dpkg/status\nfile "
+          "var/lib/dpkg/status.d/a a=1",
+          "" },
+        { "one of two files that have it",
+          "file var/lib/dpkg/status.d/a a=1\nfile var/lib/dpkg/status.d/b "
+          "a=1\nlayer\ngone var/lib/dpkg/status.d/a",
+          "" },
+        { "the whole database", "file var/lib/dpkg/status a=1 b=2\nlayer\ngone var", "a=1@0>1 b=2@0>1" },
+        { "link to elsewhere", "link var/lib/dpkg ../../data", "data<var/lib/dpkg" },
+        { "link to elsewhere, of a file", "link etc/os-release /opt/os", "opt/os<etc/os-release" },
+        { "hard link to elsewhere", "hard etc/os-release opt/os", "opt/os<etc/os-release" },
+        { "link that is gone", "link etc/os-release /opt/os\nlayer\ngone etc/os-release", "" },
+        { "link to where all look", "link etc/os-release ../usr/lib/os-release", "" },
+        { "link into a ring", "link etc/os-release os-release", "" },
+        { "found behind a link, but another look may know more",
+          "link var/lib/dpkg ../../data\nfile data/status a=1", "data<var/lib/dpkg" },
+        { "found behind a link that is gone",
+          "link var/lib/dpkg ../../data\nfile data/status a=1\nlayer\ngone "
+          "var/lib/dpkg",
+          "" },
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+        CLEANUP(buf_done) struct buf got = { 0 };
+        struct fold_text text = { .arena = arena };
+        struct image_index image = { 0 };
+        struct err e = { 0 };
+        fold_text_read(&text, str_from(table[i].layers));
+        assert_int_equal(image_fold(text.pointers, text.row_count, arena, &image, &e), 0);
+        for (size_t k = 0; k < image.removed_count; k++)
+            buf_printf(&got, "%s" STR_FMT "=" STR_FMT "@%u>%u", got.len ? " " : "",
+                       STR_ARG(image.removed[k].package.name), STR_ARG(image.removed[k].package.version),
+                       image.removed[k].layer, image.removed[k].removed);
+        for (size_t k = 0; k < image.unread_count; k++)
+            buf_printf(&got, "%s" STR_FMT "<" STR_FMT, got.len ? " " : "", STR_ARG(image.unread[k].real),
+                       STR_ARG(image.unread[k].wanted));
+        if (!str_eq(buf_view(&got), str_from(table[i].want)))
+            fail_msg("%s: want \"%s\", got \"" STR_FMT "\"", table[i].what, table[i].want, STR_ARG(got));
+    }
+}
+
+/* After another look nothing is left to doubt: what a link leads to was found, or is not there. */
+static void test_looked(void **state)
+{
+    static const struct {
+        const char *layers, *want;
+    } table[] = {
+        { "link var/lib/dpkg ../../data\nfile data/status a=1", "a=1@0" },
+        { "link var/lib/dpkg ../../data", "" },
+        { "link var/lib/dpkg ../../data\nother data", "|layer 1: data is not a folder" },
+        { "file data/status a=1\nlayer\nlink var/lib/dpkg ../../data\nlayer\ngone data/status",
+          "|package database data/status of layer 1 was removed by layer 3" },
+    };
+    static const struct alias looked[] = { { { "data", 4 }, { "var/lib/dpkg", 12 } } };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+        struct fold_text text = { .arena = arena };
+        fold_text_read(&text, str_from(table[i].layers));
+        for (size_t k = 0; k < text.count; k++) {
+            text.layers[k].looked = looked;
+            text.layers[k].looked_count = 1;
+        }
+        check_case(table[i].layers, text.pointers, text.row_count, table[i].want);
+    }
+}
+
 /* Debian testing and unstable have the same os-release: a version, but no namespace (os_release.c). */
 static void test_debian_without_version(void **state)
 {
@@ -455,10 +540,16 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table),           cmocka_unit_test(test_debian_without_version),
-        cmocka_unit_test(test_shared_content),  cmocka_unit_test(test_row_of_hard_links),
-        cmocka_unit_test(test_long_walks),      cmocka_unit_test(test_memory_of_many_layers),
-        cmocka_unit_test(test_memory_of_notes), cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_removed_and_unread),
+        cmocka_unit_test(test_looked),
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_debian_without_version),
+        cmocka_unit_test(test_shared_content),
+        cmocka_unit_test(test_row_of_hard_links),
+        cmocka_unit_test(test_long_walks),
+        cmocka_unit_test(test_memory_of_many_layers),
+        cmocka_unit_test(test_memory_of_notes),
+        cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
