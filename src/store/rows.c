@@ -68,6 +68,12 @@ str installed_key(str kind, str version, struct version_key *buffer)
                                                                             : STR("");
 }
 
+static void pack_fact(struct buf *ret, const struct fact *f)
+{
+    pack_str(ret, f->name);
+    pack_str(ret, f->value);
+}
+
 void layer_pack(const struct layer_index *layer, const int64_t *sets, struct buf *ret)
 {
     pack_u64(ret, layer->entry_count);
@@ -84,9 +90,37 @@ void layer_pack(const struct layer_index *layer, const int64_t *sets, struct buf
         pack_str(ret, n->distribution.namespace);
         pack_u64(ret, (uint64_t)sets[i]);
     }
+    for (size_t i = 0; i < layer->entry_count; i++)
+        for (size_t k = 0; k < layer->entries[i].fact_count; k++) {
+            pack_u64(ret, i);
+            pack_fact(ret, &layer->entries[i].facts[k]);
+        }
 }
 
 static str take(struct unpack *u, struct arena *arena) { return arena_dup(arena, unpack_str(u)); }
+
+static struct fact take_fact(struct unpack *u, struct arena *arena)
+{
+    return (struct fact){ .name = take(u, arena), .value = take(u, arena) };
+}
+
+/* Behind the entries, in their order; blobs of before have none. */
+static void take_facts(struct unpack *u, struct arena *arena, struct layer_index *ret)
+{
+    size_t cap = 0;
+    for (uint64_t last = 0, i; u->rest.len && !u->failed; last = i) {
+        i = unpack_u64(u);
+        u->failed |= i < last || i >= ret->entry_count;
+        if (u->failed)
+            return;
+        struct layer_entry *n = &ret->entries[i];
+        cap = n->fact_count ? cap : 0;
+        n->facts = arena_grow(arena, n->facts, n->fact_count, &cap, sizeof *n->facts);
+        if (!n->facts)
+            return;
+        n->facts[n->fact_count++] = take_fact(u, arena);
+    }
+}
 
 int layer_unpack(str blob, struct arena *arena, struct layer_index *ret, int64_t **ret_sets, struct err *e)
 {
@@ -111,31 +145,84 @@ int layer_unpack(str blob, struct arena *arena, struct layer_index *ret, int64_t
         n->distribution.namespace = take(&u, arena);
         sets[i] = (int64_t)unpack_u64(&u);
     }
+    ret->entry_count = u.failed ? 0 : count;
+    take_facts(&u, arena, ret);
+    if (arena_failed(arena))
+        return err_set(e, ERR_OOM, "a layer of %llu entries: out of memory", (unsigned long long)count);
     if (!unpack_end(&u))
         return err_set(e, ERR_FORMAT, "damaged entries of a layer");
-    ret->entry_count = count;
     *ret_sets = sets;
     return 0;
 }
 
-void notes_pack(const struct image_index *image, struct buf *ret)
+static void pack_packages(struct buf *ret, const struct image_package *packages, size_t count)
+{
+    pack_u64(ret, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct package *p = &packages[i].package;
+        const str texts[] = {
+            p->kind, p->name, p->version, p->arch, p->source, p->source_version, p->module
+        };
+        for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
+            pack_str(ret, texts[k]);
+        pack_u64(ret, packages[i].layer);
+        pack_u64(ret, packages[i].removed);
+    }
+}
+
+void details_pack(const struct image_index *image, struct buf *ret)
 {
     pack_u64(ret, image->note_count);
     for (size_t i = 0; i < image->note_count; i++)
         pack_str(ret, image->notes[i]);
+    pack_u64(ret, image->fact_count);
+    for (size_t i = 0; i < image->fact_count; i++) {
+        pack_u64(ret, image->facts[i].layer);
+        pack_fact(ret, &image->facts[i].fact);
+    }
+    pack_packages(ret, image->removed, image->removed_count);
 }
 
-int notes_unpack(str blob, struct arena *arena, struct image_index *ret, struct err *e)
+/* A number of things of which each takes a byte at least. */
+static size_t take_count(struct unpack *u)
+{
+    uint64_t n = unpack_u64(u);
+    u->failed |= n > u->rest.len;
+    return u->failed ? 0 : (size_t)n;
+}
+
+static void take_removed(struct unpack *u, struct arena *arena, struct image_index *ret)
+{
+    ret->removed_count = take_count(u);
+    ret->removed = arena_array(arena, struct image_package, ret->removed_count + 1);
+    for (size_t i = 0; ret->removed && i < ret->removed_count; i++) {
+        struct package *p = &ret->removed[i].package;
+        str *const texts[] = { &p->kind,   &p->name,           &p->version, &p->arch,
+                               &p->source, &p->source_version, &p->module };
+        for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
+            *texts[k] = take(u, arena);
+        ret->removed[i].layer = (uint32_t)unpack_u64(u);
+        ret->removed[i].removed = (uint32_t)unpack_u64(u);
+    }
+}
+
+int details_unpack(str blob, struct arena *arena, struct image_index *ret, struct err *e)
 {
     struct unpack u = { .rest = blob };
-    uint64_t count = unpack_u64(&u);
-    if (u.failed || count > blob.len)
-        return err_set(e, ERR_FORMAT, "damaged notes of an image");
-    ret->notes = arena_array(arena, str, count);
-    for (uint64_t i = 0; ret->notes && i < count; i++)
+    ret->note_count = take_count(&u);
+    ret->notes = arena_array(arena, str, ret->note_count + 1);
+    for (size_t i = 0; ret->notes && i < ret->note_count; i++)
         ret->notes[i] = take(&u, arena);
-    if (ret->notes && !unpack_end(&u))
-        return err_set(e, ERR_FORMAT, "damaged notes of an image");
-    ret->note_count = count;
-    return 0;
+    if (u.rest.len) { /* blobs of before have notes only */
+        ret->fact_count = take_count(&u);
+        ret->facts = arena_array(arena, struct image_fact, ret->fact_count + 1);
+        for (size_t i = 0; ret->facts && i < ret->fact_count; i++) {
+            ret->facts[i].layer = (uint32_t)unpack_u64(&u);
+            ret->facts[i].fact = take_fact(&u, arena);
+        }
+        take_removed(&u, arena, ret);
+    }
+    if (arena_failed(arena))
+        return err_set(e, ERR_OOM, "details of an image: out of memory");
+    return unpack_end(&u) ? 0 : err_set(e, ERR_FORMAT, "damaged details of an image");
 }

@@ -30,8 +30,8 @@ str installed_key(str kind, str version, struct version_key *buffer);
 void layer_pack(const struct layer_index *layer, const int64_t *sets, struct buf *ret);
 int layer_unpack(str blob, struct arena *arena, struct layer_index *ret, int64_t **ret_sets, struct err *e);
 
-void notes_pack(const struct image_index *image, struct buf *ret);
-int notes_unpack(str blob, struct arena *arena, struct image_index *ret, struct err *e);
+void details_pack(const struct image_index *image, struct buf *ret);
+int details_unpack(str blob, struct arena *arena, struct image_index *ret, struct err *e);
 
 /* One affected range that contains the version of one package. */
 struct candidate {

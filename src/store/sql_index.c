@@ -229,15 +229,15 @@ int sql_layer_find(struct store *store, str digest, unsigned indexer, struct are
 static int image_row(struct sql *s, const struct image_index *image, unsigned indexer, int64_t *ret,
                      struct err *e)
 {
-    CLEANUP(buf_done) struct buf notes = { 0 };
-    notes_pack(image, &notes);
-    if (notes.failed)
+    CLEANUP(buf_done) struct buf details = { 0 };
+    details_pack(image, &details);
+    if (details.failed)
         return sql_oom(s, e);
     const struct distribution *d = &image->distribution;
     CLEANUP(sql_resetp)
     struct sql_stmt *st =
         sql_bind(s, e, Q_IMAGE_PUT, "bibbbbib", image->digest, (int64_t)indexer, d->namespace, d->id,
-                 d->version, d->name, (int64_t)image->unreadable, buf_view(&notes));
+                 d->version, d->name, (int64_t)image->unreadable, buf_view(&details));
     if (!st || sql_row(s, st, e) < 0)
         return -1;
     *ret = sql_int(st, 0);
@@ -356,7 +356,7 @@ static int image_of(struct sql *s, struct sql_stmt *st, struct arena *arena, str
     image->distribution.version = arena_dup(arena, sql_str(st, 4));
     image->distribution.name = arena_dup(arena, sql_str(st, 5));
     image->unreadable = sql_int(st, 6);
-    if (notes_unpack(sql_str(st, 7), arena, image, e) < 0 || image_layers(s, id, arena, image, e) < 0 ||
+    if (details_unpack(sql_str(st, 7), arena, image, e) < 0 || image_layers(s, id, arena, image, e) < 0 ||
         image_packages(s, id, arena, image, e) < 0)
         return -1;
     if (arena_failed(arena))

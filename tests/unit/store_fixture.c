@@ -222,6 +222,7 @@ struct package packages[] = {
       .module = STR("nodejs:18") },
 };
 
+static struct fact facts[] = { { STR("content-set"), STR("baseos") }, { STR("label:" RAW), STR("") } };
 struct layer_entry entries[] = {
     { .kind = ENTRY_FILE,
       .path = STR("var/lib/dpkg/status"),
@@ -237,9 +238,13 @@ struct layer_entry entries[] = {
     { .kind = ENTRY_FILE,
       .path = STR("usr/lib/os-release"),
       .detector = STR("os-release"),
-      .distribution = { STR("debian"), STR("12"), STR("Debian GNU/Linux 12 (bookworm)"), STR("debian:12") } },
+      .distribution = { STR("debian"), STR("12"), STR("Debian GNU/Linux 12 (bookworm)"), STR("debian:12") },
+      .facts = facts,
+      .fact_count = 2 },
     { .kind = ENTRY_FILE,
       .path = STR("second"),
+      .facts = facts + 1,
+      .fact_count = 1,
       .detector = STR("dpkg"),
       .packages = packages,
       .package_count = 3 },
@@ -269,6 +274,9 @@ void same_entry(const struct layer_entry *a, const struct layer_entry *b)
     assert_int_equal(a->package_count, b->package_count);
     for (size_t i = 0; i < a->package_count; i++)
         same_package(&a->packages[i], &b->packages[i]);
+    assert_int_equal(a->fact_count, b->fact_count);
+    for (size_t i = 0; i < a->fact_count; i++)
+        same(a->facts[i].name, b->facts[i].name), same(a->facts[i].value, b->facts[i].value);
 }
 
 /* "KIND PACKAGE INTRODUCED FIXED ARCH MODULE [NAMESPACE SCHEME]", "-" = empty; KIND S or B, in small letters: not affected. */

@@ -34,6 +34,9 @@ static void test_image(void **state)
     struct place *p = *state;
     const struct layer_index *layers[] = { &layer_one, &layer_empty, &layer_one };
     struct image_package rows[] = { { packages[0], 0 }, { packages[1], 2 }, { packages[2], 1 } };
+    struct image_package removed[] = { { packages[1], 0, 1 }, { packages[2], 1, 2 } };
+    struct image_fact facts[] = { { { STR("content-set"), STR("baseos") }, 0 },
+                                  { { STR("cpe"), STR(RAW) }, 2 } };
     str notes[] = { STR("one"), STR(""), STR(RAW) };
     struct image_index image = { .name = STR("debian:12"),
                                  .digest = STR("sha256:abc"),
@@ -43,6 +46,10 @@ static void test_image(void **state)
                                                    STR("debian:12") },
                                  .packages = rows,
                                  .package_count = 3,
+                                 .removed = removed,
+                                 .removed_count = 2,
+                                 .facts = facts,
+                                 .fact_count = 2,
                                  .notes = notes,
                                  .note_count = 3,
                                  .unreadable = true };
@@ -71,6 +78,27 @@ static void test_image(void **state)
     }
     assert_int_equal(got->package_count, 3);
     assert_int_equal(got->note_count, 3);
+    assert_int_equal(got->removed_count, 2);
+    assert_int_equal(got->fact_count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        same_package(&got->removed[i].package, &removed[i].package);
+        assert_int_equal(got->removed[i].layer, removed[i].layer);
+        assert_int_equal(got->removed[i].removed, removed[i].removed);
+        same(got->facts[i].fact.name, facts[i].fact.name),
+            same(got->facts[i].fact.value, facts[i].fact.value);
+        assert_int_equal(got->facts[i].layer, facts[i].layer);
+    }
+
+    /* as it was stored before there were facts, and with an end that is missing */
+    execute(p, on_server() ? "UPDATE eclair.image SET notes = '\\x0103616263'"
+                           : "UPDATE image SET notes = x'0103616263'");
+    assert_int_equal(store_image_find(p->store, image.digest, 1, p->arena, &got, &again, &p->e), 1);
+    assert_int_equal(got->note_count, 1);
+    assert_int_equal(got->fact_count, 0);
+    same(got->notes[0], STR("abc"));
+    execute(p, on_server() ? "UPDATE eclair.image SET notes = '\\x010361626301'"
+                           : "UPDATE image SET notes = x'010361626301'");
+    fails(p, store_image_find(p->store, image.digest, 1, p->arena, &got, &again, &p->e), ERR_FORMAT);
 
     image.package_count = 1, image.note_count = 0, image.layer_count = 1; /* replaced */
     ok(p, store_image_put(p->store, &image, 1, &again, &p->e));
