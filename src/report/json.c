@@ -109,7 +109,40 @@ static void packages(struct json_writer *w, const struct image_index *i)
         text(w, "arch", p->arch);
         text(w, "source", p->source);
         text(w, "source_version", p->source_version);
+        text_or_null(w, "module", p->module);
         text(w, "layer", layer_digest(i, i->packages[k].layer));
+        json_w_object_end(w);
+    }
+    json_w_array_end(w);
+}
+
+static void removed(struct json_writer *w, const struct image_index *i)
+{
+    json_w_key(w, "removed_packages");
+    json_w_array(w);
+    for (size_t k = 0; k < i->removed_count; k++) {
+        const struct package *p = &i->removed[k].package;
+        json_w_object(w);
+        name(w, p->name);
+        text(w, "version", p->version);
+        text(w, "kind", p->kind);
+        text(w, "arch", p->arch);
+        text(w, "layer", layer_digest(i, i->removed[k].layer));
+        text(w, "removed_by", layer_digest(i, i->removed[k].removed));
+        json_w_object_end(w);
+    }
+    json_w_array_end(w);
+}
+
+static void facts(struct json_writer *w, const struct image_index *i)
+{
+    json_w_key(w, "facts");
+    json_w_array(w);
+    for (size_t k = 0; k < i->fact_count; k++) {
+        json_w_object(w);
+        text(w, "name", i->facts[k].fact.name);
+        text(w, "value", i->facts[k].fact.value);
+        text(w, "layer", layer_digest(i, i->facts[k].layer));
         json_w_object_end(w);
     }
     json_w_array_end(w);
@@ -158,6 +191,8 @@ static void write_json(const struct report *r, struct buf *out)
     database(&w, r);
     layers(&w, r->image);
     packages(&w, r->image);
+    removed(&w, r->image);
+    facts(&w, r->image);
     json_w_key(&w, "findings");
     json_w_array(&w);
     for (size_t i = 0; i < r->match.finding_count; i++)
