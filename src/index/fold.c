@@ -596,9 +596,8 @@ static enum leads leads_to(struct fold *f, const struct node *n, struct walk *w)
         return target && target->child ? LEADS_TO_FOUND : LEADS_TO_UNREAD;
     if (target && target->content)
         return looked || detector_for(real) ? LEADS_TO_READ : LEADS_TO_FOUND;
-    if (looked || detector_for(real)) /* nothing there, or no file */
-        return looked && !(target && target->entry) ? LEADS_TO_READ : LEADS_NOWHERE;
-    return LEADS_TO_UNREAD;
+    /* nothing there, or no file: whoever made a link to a package list had one */
+    return looked || detector_for(real) ? LEADS_NOWHERE : LEADS_TO_UNREAD;
 }
 
 static void add_unread(struct fold *f, const struct node *n, const struct walk *w, size_t *cap)

@@ -251,7 +251,8 @@ def test_linked_list(case, db, tmp_path):
     image.write_bytes(mi.archive([BASE] + layers))
     r = scan(db, image)
     report = r.json()
-    if complete and r.code == 0:
+    if complete:
+        assert r.code == 0, r.err
         assert [p["version"] for p in report["packages"]] == ["3.0.11-1~deb12u3"]
         assert report["coverage"] == "full"
     else:
