@@ -10,7 +10,7 @@ static int unpack(str bytes, size_t step, const char **name, char hex[65])
     struct inflate_limits limits = { .max_out = 4 << 20, .max_window = 1 << 20 };
     struct err e = { 0 };
     CLEANUP(stream_freep) struct stream *plain = stream_inflate(&source.s, &limits, name, &e);
-    CLEANUP(stream_freep) struct stream *tap = plain ? stream_sha256(plain, &e) : NULL;
+    CLEANUP(stream_freep) struct stream *tap = plain ? stream_sha256(plain, NULL, &e) : NULL;
     int r = tap ? stream_drain(tap, &e) : -1;
     if ((r < 0) != (e.kind != ERR_NONE) || e.kind == ERR_INTERNAL || e.kind == ERR_IO)
         abort();

@@ -29,6 +29,7 @@ struct cage_task {
     const char *name; /* "layer": for error texts and process listings */
     int (*run)(str params, struct stream *in, struct frame_writer *out, struct buf *summary, struct err *e);
     bool random_access;
+    bool helper; /* it can use a second thread: cage_helper() */
 };
 
 /* What feeds a worker. Either a range of a seekable file (moved with splice(2), never seen by the parent), or a
@@ -52,6 +53,9 @@ int cage_run(struct cage *c, const struct cage_task *task, str params, const str
              cage_on_frame *on_frame, void *ctx, struct buf *summary,
              struct err *e); /* summary: NULL, or gets the END frame's body */
 void cage_freep(struct cage **c);
+
+/* Worker side: a second thread that was made before the cage was shut; NULL where there is none (one core, or outside a worker). */
+struct helper *cage_helper(struct frame_writer *out);
 
 /* Worker side of random access jobs: exactly `size` bytes at `offset` of the input into `ret`, or -1. */
 int cage_want(struct frame_writer *out, uint64_t offset, size_t size, void *ret, struct err *e);

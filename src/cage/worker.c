@@ -1,5 +1,6 @@
 /* worker.c - the inside of the cage. */
 #include "cage/internal.h"
+#include "base/helper.h"
 #include "codec/stream.h"
 #include "base/cleanup.h"
 
@@ -12,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 struct seccomp_program {
     struct sock_fprog prog;
@@ -71,6 +73,7 @@ struct seccomp_program *seccomp_program_new(void)
 
 struct frame_writer {
     int fd, in_fd;
+    struct helper *helper;
     struct buf pending;
 };
 
@@ -89,6 +92,8 @@ void frame_writer_freep(struct frame_writer **w)
     free(*w);
     *w = NULL;
 }
+
+struct helper *cage_helper(struct frame_writer *out) { return out->helper; }
 
 #define FLUSH_AT ((size_t)64 << 10)
 
@@ -173,7 +178,10 @@ static int shut(const struct seccomp_program *filter, const struct cage_limits *
         return -1;
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return -1;
-    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter->prog, 0, 0);
+    /* of all threads: a thread that could not be filtered is told by its number */
+    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter->prog) == 0
+               ? 0
+               : -1;
 }
 
 /* Input on 3, frames on 4, nothing else but null devices on 0 to 2. */
@@ -204,7 +212,11 @@ _Noreturn void worker_main(const struct cage_task *task, str params, int in_fd, 
     prctl(PR_SET_NAME, name, 0, 0, 0);
     signal(SIGXFSZ, SIG_DFL);
     struct frame_writer out = { .fd = 4, .in_fd = 3 };
-    if (arrange(in_fd, out_fd) < 0 || shut(filter, limits) < 0)
+    if (arrange(in_fd, out_fd) < 0)
+        _exit(70);
+    if (task->helper && sysconf(_SC_NPROCESSORS_ONLN) > 1)
+        out.helper = helper_new();
+    if (shut(filter, limits) < 0)
         _exit(70); /* never run a task outside the cage */
 
     struct stream *in = task->random_access ? NULL : stream_from_fd(3, &e);

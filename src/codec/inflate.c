@@ -21,7 +21,8 @@ struct inflate {
     enum { INSIDE, BETWEEN, PADDING, ENDED } where; /* ... the members */
     uint64_t in_bytes, out_bytes;
     struct err failed;
-    char *out;
+    char *out[2]; /* in turn: the last but one is left alone */
+    unsigned turn;
 };
 
 static bool starts(const struct magic *m, str head)
@@ -92,7 +93,7 @@ static int inside(struct inflate *f, size_t *made, struct err *e)
 {
     size_t before = f->input.len;
     struct err why;
-    int r = f->codec->step(f->state, &f->input, f->last, str_of(f->out, OUT_SIZE), made, &why);
+    int r = f->codec->step(f->state, &f->input, f->last, str_of(f->out[f->turn], OUT_SIZE), made, &why);
     f->in_bytes += before - f->input.len;
     f->out_bytes += *made;
     if (r < 0)
@@ -114,7 +115,8 @@ static int decode(struct inflate *f, str *ret, struct err *e)
         if (fetch(f, e) < 0 || (f->where == INSIDE ? inside(f, &made, e) : between(f, e)) < 0)
             return -1;
         if (made) {
-            *ret = str_of(f->out, made);
+            *ret = str_of(f->out[f->turn], made);
+            f->turn ^= 1;
             return 1;
         }
     }
@@ -154,7 +156,7 @@ static void inflate_free(struct stream *s)
     if (f->state)
         f->codec->close(f->state);
     stream_freep(&f->in);
-    free(f->out);
+    free(f->out[0]);
     free(f);
 }
 
@@ -169,9 +171,11 @@ static int sniff(struct inflate *f, struct err *e)
             f->codec = codecs[i];
     if (!f->codec)
         return 0;
-    f->out = malloc(OUT_SIZE);
-    if (!f->out)
+    f->out[0] = malloc(2 * OUT_SIZE);
+    if (!f->out[0])
         return err_set(e, ERR_OOM, "out of memory");
+    f->out[1] = f->out[0] + OUT_SIZE;
+    f->s.keeps = true;
     f->state = f->codec->open(f->limits.max_window, e);
     return f->state ? 0 : -1;
 }

@@ -10,12 +10,15 @@
  */
 #pragma once
 #include "base/err.h"
+#include "base/helper.h"
 #include "base/str.h"
 
 struct stream {
     /* 1 with a view of at least one byte, 0 at the end, -1 with e set */
     int (*next)(struct stream *s, str *ret, struct err *e);
     void (*free)(struct stream *s);
+    bool
+        keeps; /* a view lives until the next call but one, so that others can work at it beside the next one */
 };
 
 static inline int stream_next(struct stream *s, str *ret, struct err *e) { return s->next(s, ret, e); }
@@ -24,9 +27,9 @@ void stream_freep(struct stream **s); /* for CLEANUP(); NULL is fine; leaves the
 struct stream *stream_from_fd(int fd, struct err *e);     /* reads until end of file; does not close fd */
 struct stream *stream_from_mem(str bytes, struct err *e); /* borrows the bytes; chunks of at most 64 KiB */
 
-/* Reads `in` to its end through a SHA-256; stream_sha256_hex() then gives 64 lower-case digits and a NUL
+/* Reads `in` to its end through a SHA-256, which `helper` computes beside what is done with the bytes (NULL: inline); stream_sha256_hex() then gives 64 lower-case digits and a NUL
  * (only after the tap has returned 0). stream_sha256_size() gives the bytes that passed so far. */
-struct stream *stream_sha256(struct stream *in, struct err *e);
+struct stream *stream_sha256(struct stream *in, struct helper *helper, struct err *e);
 void stream_sha256_hex(struct stream *tap, char ret[65]);
 uint64_t stream_sha256_size(const struct stream *tap);
 

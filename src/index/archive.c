@@ -159,4 +159,4 @@ static int run_stream(str params, struct stream *in, struct frame_writer *out, s
     return r < 0 ? -1 : stream_drain(plain, e);
 }
 
-const struct cage_task index_stream_task = { .name = "stream", .run = run_stream };
+const struct cage_task index_stream_task = { .name = "stream", .run = run_stream, .helper = true };

@@ -37,14 +37,16 @@ int layer_walk(struct stream *stored, unsigned flags, str aliases, struct frame_
                struct layer_sums *ret, struct err *e)
 {
     static const struct inflate_limits limits = LAYER_INFLATE_LIMITS;
+    struct helper *helper = cage_helper(out);
     *ret = (struct layer_sums){ 0 };
-    CLEANUP(stream_freep) struct stream *outer = flags & HASH_STORED ? stream_sha256(stored, e) : NULL;
+    CLEANUP(stream_freep)
+    struct stream *outer = flags & HASH_STORED ? stream_sha256(stored, helper, e) : NULL;
     if ((flags & HASH_STORED) && !outer)
         return -1;
     CLEANUP(stream_freep) struct stream *plain = stream_inflate(outer ? outer : stored, &limits, NULL, e);
     if (!plain)
         return -1;
-    CLEANUP(stream_freep) struct stream *inner = flags & HASH_DIFF ? stream_sha256(plain, e) : NULL;
+    CLEANUP(stream_freep) struct stream *inner = flags & HASH_DIFF ? stream_sha256(plain, helper, e) : NULL;
     if ((flags & HASH_DIFF) && !inner)
         return -1;
     bool whole;
@@ -84,4 +86,4 @@ static int run_layer(str params, struct stream *in, struct frame_writer *out, st
     return layer_put_sums(&sums, &failure, out, e);
 }
 
-const struct cage_task index_layer_task = { .name = "layer", .run = run_layer };
+const struct cage_task index_layer_task = { .name = "layer", .run = run_layer, .helper = true };

@@ -237,7 +237,7 @@ static void test_stream_fd(void **state)
 
     struct err e = { 0 };
     CLEANUP(stream_freep) struct stream *raw = stream_from_fd(fileno(file), &e);
-    CLEANUP(stream_freep) struct stream *tap = stream_sha256(raw, &e);
+    CLEANUP(stream_freep) struct stream *tap = stream_sha256(raw, NULL, &e);
     CLEANUP(buf_done) struct buf got = { 0 };
     char hex[65], want_hex[65];
     uint8_t sum[32];
@@ -253,11 +253,46 @@ static void test_stream_fd(void **state)
     fclose(file);
 }
 
+/* Both sums of a gzip file, computed on another thread, and a reader that goes away in the middle. */
+static void test_sums_beside(void **state)
+{
+    CLEANUP(buf_done) struct buf plain = text(3000017), packed = pack_gzip(buf_view(&plain));
+    struct err e = { 0 };
+    CLEANUP(helper_freep) struct helper *helper = helper_new();
+    assert_non_null(helper);
+    for (unsigned stop = 0; stop < 4; stop++) { /* chunks after which the reader goes; 0: never */
+        char hex[2][65], want[65];
+        uint8_t sum[32];
+        CLEANUP(stream_freep) struct stream *raw = dribble(buf_view(&packed), 100000);
+        CLEANUP(stream_freep) struct stream *outer = stream_sha256(raw, helper, &e);
+        CLEANUP(stream_freep) struct stream *inflated = stream_inflate(outer, NULL, NULL, &e);
+        CLEANUP(stream_freep) struct stream *inner = stream_sha256(inflated, helper, &e);
+        CLEANUP(buf_done) struct buf got = { 0 };
+        str part;
+        int r = 1;
+        for (unsigned n = 0; (!stop || n < stop) && (r = stream_next(inner, &part, &e)) > 0; n++)
+            buf_str(&got, part);
+        if (stop)
+            continue;
+        assert_int_equal(r, 0);
+        assert_int_equal(stream_drain(outer, &e), 0);
+        assert_true(str_eq(buf_view(&got), buf_view(&plain)));
+        stream_sha256_hex(outer, hex[0]);
+        stream_sha256_hex(inner, hex[1]);
+        const struct buf *of[] = { &packed, &plain };
+        for (unsigned i = 0; i < 2; i++) {
+            sha256_of(of[i]->ptr, of[i]->len, sum, &e);
+            hex_encode(sum, sizeof sum, want);
+            assert_string_equal(hex[i], want);
+        }
+    }
+}
+
 static void test_stream_fd_error(void **state)
 {
     struct err e = { 0 };
     CLEANUP(stream_freep) struct stream *raw = stream_from_fd(-1, &e);
-    CLEANUP(stream_freep) struct stream *tap = stream_sha256(raw, &e);
+    CLEANUP(stream_freep) struct stream *tap = stream_sha256(raw, NULL, &e);
     CLEANUP(stream_freep) struct stream *s = stream_inflate(tap, NULL, NULL, &e);
     assert_null(s);
     assert_int_equal(e.kind, ERR_IO);
@@ -600,7 +635,7 @@ static void sum_of_fd(int fd, bool inflate, char hex[65])
     struct err e = { 0 };
     CLEANUP(stream_freep) struct stream *raw = stream_from_fd(fd, &e);
     CLEANUP(stream_freep) struct stream *plain = inflate ? stream_inflate(raw, NULL, NULL, &e) : NULL;
-    CLEANUP(stream_freep) struct stream *tap = stream_sha256(inflate ? plain : raw, &e);
+    CLEANUP(stream_freep) struct stream *tap = stream_sha256(inflate ? plain : raw, NULL, &e);
     if ((inflate && !plain) || stream_drain(tap, &e) < 0)
         fail_msg("%s", e.text);
     stream_sha256_hex(tap, hex);
@@ -642,15 +677,25 @@ static void test_real_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sha256),       cmocka_unit_test(test_digest),
-        cmocka_unit_test(test_stream_fd),    cmocka_unit_test(test_stream_fd_error),
-        cmocka_unit_test(test_stream_mem),   cmocka_unit_test(test_peek),
-        cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_names),
-        cmocka_unit_test(test_truncated),    cmocka_unit_test(test_truncated_large),
-        cmocka_unit_test(test_members),      cmocka_unit_test(test_tail),
-        cmocka_unit_test(test_zstd_frames),  cmocka_unit_test(test_bit_flips),
-        cmocka_unit_test(test_gzip_headers), cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_windows),      cmocka_unit_test(test_real_files),
+        cmocka_unit_test(test_sha256),
+        cmocka_unit_test(test_digest),
+        cmocka_unit_test(test_stream_fd),
+        cmocka_unit_test(test_sums_beside),
+        cmocka_unit_test(test_stream_fd_error),
+        cmocka_unit_test(test_stream_mem),
+        cmocka_unit_test(test_peek),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_truncated_large),
+        cmocka_unit_test(test_members),
+        cmocka_unit_test(test_tail),
+        cmocka_unit_test(test_zstd_frames),
+        cmocka_unit_test(test_bit_flips),
+        cmocka_unit_test(test_gzip_headers),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_real_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -744,7 +744,7 @@ static bool list_ours(const char *path, struct buf *out, struct err *e)
         static const char *const types[] = { "f", "d", "l", "h", "o" };
         char hex[65] = "";
         if (m.type == TAR_FILE) {
-            CLEANUP(stream_freep) struct stream *tap = stream_sha256(tar_stream(t, e), e);
+            CLEANUP(stream_freep) struct stream *tap = stream_sha256(tar_stream(t, e), NULL, e);
             if (stream_drain(tap, e) < 0)
                 return false;
             assert_int_equal(stream_sha256_size(tap), m.size);
