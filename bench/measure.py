@@ -103,9 +103,12 @@ def scratch_bytes(pid, known):
     return found
 
 
-def peak(command, database=None, ok=(0,), every=0.005):
-    """(largest sum of PSS, largest sum of scratch files) of a run, sampled; in bytes."""
-    p = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+def peak(command, database=None, ok=(0,), every=0.005, feed=None):
+    """(largest sum of PSS, largest sum of scratch files) of a run, sampled; in bytes. `feed` writes its standard input."""
+    p = subprocess.Popen(list(map(str, command)), stdin=subprocess.PIPE if feed else subprocess.DEVNULL,
+                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    if feed:
+        threading.Thread(target=feed, args=(p.stdin,), daemon=True).start()
     most = [0, 0]
     known = str(database) if database else "\0"
     errors = []
