@@ -19,6 +19,8 @@ struct cage {
     pid_t zygote;
     const struct cage_task *const *tasks;
     struct cage_limits limits;
+    const char *notice;
+    bool walls_known;
     atomic_uint_fast64_t next_job;
 };
 
@@ -75,6 +77,26 @@ void cage_freep(struct cage **c)
     }
     free(*c);
     *c = NULL;
+}
+
+const char *cage_notice(struct cage *c)
+{
+    unsigned walls = 0;
+    if (c->walls_known)
+        return c->notice;
+    ssize_t n;
+    while ((n = recv(c->control, &walls, sizeof walls, 0)) < 0 && errno == EINTR)
+        ;
+    c->walls_known = true;
+    bool files = n == sizeof walls && (walls & WALL_FILES),
+         network = n == sizeof walls && (walls & WALL_NETWORK);
+    c->notice =
+        files && network ? ""
+        : files ? "the network is kept from workers by seccomp alone: no Landlock of Linux 6.7, no namespaces"
+        : network
+            ? "the file system is kept from workers by seccomp alone: no Landlock, no chroot"
+            : "file system and network are kept from workers by seccomp alone: no Landlock, no namespaces";
+    return c->notice;
 }
 
 struct run {

@@ -3,7 +3,8 @@
  *
  * Shape      cage_new() forks the zygote, which forks one worker per job. A worker has its input on a pipe, its frames on
  *            another, no file system, no network, no new processes: seccomp with a short allow-list (EPERM otherwise),
- *            no-new-privileges, rlimits, dies with the zygote, which dies with its parent.
+ *            no-new-privileges, Landlock, rlimits, dies with the zygote, which dies with its parent. A few workers are kept
+ *            waiting once there was work; each does one job and ends.
  * Threads    call cage_new() before the first thread; cage_run() may be called from many threads at once.
  * Errors     what the task returned, as it was; ERR_CAGE "worker died of signal N (what that means)" when it died;
  *            ERR_LIMIT for time and output limits; a task that runs out of memory says so itself (ERR_OOM).
@@ -16,8 +17,9 @@
 struct cage;
 struct stream;
 
-struct cage_limits {     /* of one worker; 0 = the default in brackets */
-    uint64_t max_memory; /* bytes of address space beyond the start [512 MiB]; off in sanitizer builds */
+struct cage_limits { /* of one worker; 0 = the default in brackets */
+    uint64_t
+        max_memory; /* bytes of address space beyond those of the zygote [512 MiB]; off in sanitizer builds */
     unsigned max_cpu_s;  /* seconds of CPU time [600] */
     unsigned max_wall_s; /* seconds [1200] */
     uint64_t max_output; /* bytes of frames [1 GiB] */
@@ -53,6 +55,10 @@ int cage_run(struct cage *c, const struct cage_task *task, str params, const str
              cage_on_frame *on_frame, void *ctx, struct buf *summary,
              struct err *e); /* summary: NULL, or gets the END frame's body */
 void cage_freep(struct cage **c);
+
+/* Beside seccomp a worker has neither file system nor network, where the kernel offers that (Landlock, Linux 5.13 and 6.7; or namespaces).
+ * Empty, or what is missing, for people. Call it from one thread. */
+const char *cage_notice(struct cage *c);
 
 /* Worker side: a second thread that was made before the cage was shut; NULL where there is none (one core, or outside a worker). */
 struct helper *cage_helper(struct frame_writer *out);

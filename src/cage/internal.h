@@ -12,7 +12,12 @@ struct cage_message {
     uint64_t job;
 };
 
-/* Never returns: serves the control socket until the parent is gone. */
+/* Takes the file system and the network from this process and all that it forks, by Landlock or by leaving for an empty place; once, and
+ * before the first thread. Returns the walls that stand. */
+enum { WALL_FILES = 1, WALL_NETWORK = 2, WALL_ALL = 3 };
+unsigned cage_isolate(bool landlock);
+
+/* Never returns: serves the control socket until the parent is gone. The first message on it is the walls. */
 _Noreturn void zygote_main(int control, const struct cage_task *const tasks[],
                            const struct cage_limits *limits);
 
@@ -20,5 +25,11 @@ _Noreturn void zygote_main(int control, const struct cage_task *const tasks[],
 struct seccomp_program;
 struct seccomp_program *
 seccomp_program_new(void); /* the filter, compiled once in the zygote; NULL on failure */
+struct worker_world {
+    const struct seccomp_program *filter;
+    const struct cage_limits *limits;
+    int null; /* a descriptor of /dev/null, which cannot be opened any more */
+};
+uint64_t worker_address_space(void); /* of this process now, in bytes */
 _Noreturn void worker_main(const struct cage_task *task, str params, int in_fd, int out_fd,
-                           const struct seccomp_program *filter, const struct cage_limits *limits);
+                           const struct worker_world *world);

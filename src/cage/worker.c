@@ -155,8 +155,7 @@ static int limit(int what, uint64_t value, uint64_t hard)
     return setrlimit((__rlimit_resource_t)what, &r);
 }
 
-#ifndef ECLAIR_SANITIZED
-static uint64_t address_space(void) /* of this process now, in bytes */
+uint64_t worker_address_space(void)
 {
     unsigned long pages = 0;
     CLEANUP(fclosep) FILE *in = fopen("/proc/self/statm", "re");
@@ -164,13 +163,11 @@ static uint64_t address_space(void) /* of this process now, in bytes */
         return (uint64_t)1 << 30;
     return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
-#endif
 
 static int shut(const struct seccomp_program *filter, const struct cage_limits *l)
 {
 #ifndef ECLAIR_SANITIZED
-    uint64_t memory = address_space() + l->max_memory;
-    if (limit(RLIMIT_AS, memory, memory) < 0)
+    if (limit(RLIMIT_AS, l->max_memory, l->max_memory) < 0)
         return -1;
 #endif
     if (limit(RLIMIT_CPU, l->max_cpu_s, l->max_cpu_s + 1) < 0 || limit(RLIMIT_FSIZE, 0, 0) < 0 ||
@@ -185,9 +182,9 @@ static int shut(const struct seccomp_program *filter, const struct cage_limits *
 }
 
 /* Input on 3, frames on 4, nothing else but null devices on 0 to 2. */
-static int arrange(int in_fd, int out_fd)
+static int arrange(int in_fd, int out_fd, int null_fd)
 {
-    int in = fcntl(in_fd, F_DUPFD, 10), out = fcntl(out_fd, F_DUPFD, 10), null = open("/dev/null", O_RDWR);
+    int in = fcntl(in_fd, F_DUPFD, 10), out = fcntl(out_fd, F_DUPFD, 10), null = fcntl(null_fd, F_DUPFD, 10);
     if (in < 0 || out < 0 || null < 0)
         return -1;
     for (int fd = 0; fd <= 2; fd++) {
@@ -203,7 +200,7 @@ static int arrange(int in_fd, int out_fd)
 }
 
 _Noreturn void worker_main(const struct cage_task *task, str params, int in_fd, int out_fd,
-                           const struct seccomp_program *filter, const struct cage_limits *limits)
+                           const struct worker_world *world)
 {
     struct err e = { 0 };
     struct buf summary = { .max = FRAME_MAX };
@@ -212,11 +209,11 @@ _Noreturn void worker_main(const struct cage_task *task, str params, int in_fd, 
     prctl(PR_SET_NAME, name, 0, 0, 0);
     signal(SIGXFSZ, SIG_DFL);
     struct frame_writer out = { .fd = 4, .in_fd = 3 };
-    if (arrange(in_fd, out_fd) < 0)
+    if (arrange(in_fd, out_fd, world->null) < 0)
         _exit(70);
     if (task->helper && sysconf(_SC_NPROCESSORS_ONLN) > 1)
         out.helper = helper_new();
-    if (shut(filter, limits) < 0)
+    if (shut(world->filter, world->limits) < 0)
         _exit(70); /* never run a task outside the cage */
 
     struct stream *in = task->random_access ? NULL : stream_from_fd(3, &e);

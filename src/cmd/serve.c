@@ -292,6 +292,8 @@ static int serve(struct serving *s, const struct serve_options *o, struct err *e
     s->cage = cage_new(tasks, NULL, e);
     if (!s->cage)
         return -1;
+    if (*cage_notice(s->cage))
+        log_warning("cage", LOG_TEXT("note", str_from(cage_notice(s->cage))));
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);

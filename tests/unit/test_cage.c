@@ -1,6 +1,7 @@
 /* test_cage.c - the cage from outside: what goes in, what comes out, and what a hostile worker cannot do. */
 #include "base/cleanup.h"
-#include "cage/cage.h"
+#include "base/helper.h"
+#include "cage/internal.h"
 #include "codec/stream.h"
 
 #include <errno.h>
@@ -12,8 +13,13 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <arpa/inet.h>
+#include <linux/sched.h>
+#include <netinet/in.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 /* ---- tasks that run inside ---- */
@@ -44,26 +50,95 @@ static int run_crash(str params, struct stream *in, struct frame_writer *out, st
     __builtin_trap();
 }
 
-/* Tries what the cage forbids and reports the first thing that went through. */
+/* Each is a system call that a program gone wild would make, with arguments that are right outside of the cage. */
+static long attempt(const char *what)
+{
+    static const char *const argv[] = { "/bin/true", NULL };
+    static const struct sockaddr_in somewhere = { .sin_family = AF_INET,
+                                                  .sin_port = 0x5000,
+                                                  .sin_addr = { 0x0100007f } };
+    static const struct {
+        uint64_t flags, rest[10];
+    } clone_args = { .flags = 0, .rest = { 0, 0, 0, SIGCHLD } };
+    struct iovec one = { (void *)argv, 1 };
+    char c = 0;
+    const struct {
+        const char *what;
+        long number, args[6];
+    } calls[] = {
+        { "open", SYS_open, { (long)"/etc/passwd", O_RDONLY } },
+        { "openat of a descriptor's path", SYS_openat, { AT_FDCWD, (long)"/proc/self/fd/3", O_RDONLY } },
+        { "openat below an open descriptor", SYS_openat, { 3, (long)"..", O_RDONLY } },
+        { "creat", SYS_creat, { (long)"/tmp/eclair-escaped", 0600 } },
+        { "unlink", SYS_unlink, { (long)"/tmp/eclair-escaped" } },
+        { "stat", SYS_newfstatat, { AT_FDCWD, (long)"/", (long)&c, 0 } },
+        { "memfd_create", SYS_memfd_create, { (long)"x", 0 } },
+        { "socket", SYS_socket, { AF_INET, SOCK_STREAM, 0 } },
+        { "socket of this machine", SYS_socket, { AF_UNIX, SOCK_STREAM, 0 } },
+        { "connect", SYS_connect, { 3, (long)&somewhere, sizeof somewhere } },
+        { "sendto", SYS_sendto, { 4, (long)"x", 1, 0, 0, 0 } },
+        { "fork", SYS_fork, { 0 } },
+        { "vfork", SYS_clone, { CLONE_VFORK | CLONE_VM | SIGCHLD, 0, 0, 0, 0 } },
+        { "thread", SYS_clone, { CLONE_VM | CLONE_THREAD | CLONE_SIGHAND, 0, 0, 0, 0 } },
+        { "clone3", SYS_clone3, { (long)&clone_args, 88 } },
+        { "exec", SYS_execve, { (long)argv[0], (long)argv, 0 } },
+        { "kill", SYS_kill, { getppid(), 0 } },
+        { "ptrace", SYS_ptrace, { 0x4206, getppid(), 0, 0 } },
+        { "read another's memory", SYS_process_vm_readv, { getppid(), (long)&one, 1, (long)&one, 1, 0 } },
+        { "executable memory",
+          SYS_mmap,
+          { 0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0 } },
+        { "code made of data", SYS_mprotect, { (long)argv & ~4095L, 4096, PROT_READ | PROT_EXEC } },
+        { "own limits", SYS_prlimit64, { 0, 7, 0, (long)&c } },
+        { "namespaces", SYS_unshare, { CLONE_NEWUSER } },
+        { "mount", SYS_mount, { (long)"none", (long)"/", (long)"tmpfs", 0, 0 } },
+        { "chroot", SYS_chroot, { (long)"/" } },
+        { "io_uring", SYS_io_uring_setup, { 1, (long)&clone_args } },
+        { "another filter", SYS_seccomp, { 0, 0, 0 } },
+        { "keys", SYS_keyctl, { 0, -3, 0 } },
+    };
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+        if (!strcmp(calls[i].what, what) || (what[0] >= '0' && what[0] <= '9' && (size_t)atoi(what) == i))
+            return syscall(calls[i].number, calls[i].args[0], calls[i].args[1], calls[i].args[2],
+                           calls[i].args[3], calls[i].args[4], calls[i].args[5]);
+    return -2;
+}
+
+static void try_all(struct buf *summary)
+{
+    char number[8];
+    for (unsigned i = 0;; i++) {
+        snprintf(number, sizeof number, "%u", i);
+        errno = 0;
+        long r = attempt(number);
+        if (r == -2)
+            break;
+        if (r != -1 || errno != EPERM)
+            buf_printf(summary, "attempt %u: %ld, %s; ", i, r, strerror(errno));
+    }
+}
+
+/* Tries what the cage forbids, on both threads, and tells what went through. */
+static void try_beside(void *ctx) { try_all(ctx); }
+
 static int run_escape(str params, struct stream *in, struct frame_writer *out, struct buf *summary,
                       struct err *e)
 {
-    (void)params, (void)in, (void)out;
-    if (open("/etc/passwd", O_RDONLY) >= 0 || errno != EPERM)
-        return err_set(e, ERR_INTERNAL, "opened a file");
-    if (socket(AF_INET, SOCK_STREAM, 0) >= 0 || errno != EPERM)
-        return err_set(e, ERR_INTERNAL, "made a socket");
-    if (fork() >= 0 || errno != EPERM)
-        return err_set(e, ERR_INTERNAL, "forked");
-    if (kill(getppid(), 0) == 0)
-        return err_set(e, ERR_INTERNAL, "sent a signal");
-    if (mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
-        MAP_FAILED)
-        return err_set(e, ERR_INTERNAL, "made executable memory");
+    (void)params, (void)in;
+    struct buf beside = { 0 };
+    buf_reserve(&beside, 8192);
+    struct helper *helper = cage_helper(out);
+    if (helper) {
+        helper_start(helper, try_beside, &beside);
+        helper_wait(helper);
+    } else if (sysconf(_SC_NPROCESSORS_ONLN) > 1) {
+        return err_set(e, ERR_INTERNAL, "no second thread");
+    }
+    try_all(summary);
+    buf_str(summary, buf_view(&beside));
     for (int fd = 5; fd < 1024; fd++)
         if (write(fd, "x", 1) >= 0 || errno != EBADF)
             return err_set(e, ERR_INTERNAL, "descriptor %d was left open", fd);
-    buf_str(summary, STR("held"));
     return 0;
 }
 
@@ -117,7 +192,7 @@ static int run_random(str params, struct stream *in, struct frame_writer *out, s
 static const struct cage_task task_count = { .name = "count", .run = run_count };
 static const struct cage_task task_fail = { .name = "fail", .run = run_fail };
 static const struct cage_task task_crash = { .name = "crash", .run = run_crash };
-static const struct cage_task task_escape = { .name = "escape", .run = run_escape };
+static const struct cage_task task_escape = { .name = "escape", .run = run_escape, .helper = true };
 static const struct cage_task task_spin = { .name = "spin", .run = run_spin };
 static const struct cage_task task_flood = { .name = "flood", .run = run_flood };
 static const struct cage_task task_random = { .name = "random", .run = run_random, .random_access = true };
@@ -296,15 +371,62 @@ static void test_memory_limit(void **state)
 #endif
 }
 
+/* A worker that waited for its job is held as well as one that was made for it. */
 static void test_bars_hold(void **state)
 {
     (void)state;
-    struct err e = { 0 };
-    struct cage_input in = empty();
-    CLEANUP(buf_done) struct buf summary = { 0 };
-    if (cage_run(cage, &task_escape, STR(""), &in, NULL, NULL, &summary, &e) < 0)
-        fail_msg("%s", e.text);
-    assert_true(str_eq(buf_view(&summary), STR("held")));
+    for (unsigned i = 0; i < 4; i++) {
+        struct err e = { 0 };
+        struct cage_input in = empty();
+        CLEANUP(buf_done) struct buf summary = { 0 };
+        if (cage_run(cage, &task_escape, STR(""), &in, NULL, NULL, &summary, &e) < 0)
+            fail_msg("%s", e.text);
+        if (summary.len)
+            fail_msg(STR_FMT, STR_ARG(summary));
+    }
+    assert_string_equal(cage_notice(cage), ""); /* here both other walls stand */
+}
+
+/* Is there still a file system, a network? 0: neither; runs in a process of its own. */
+static int look_around(bool landlock)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        unsigned walls = cage_isolate(landlock);
+        int seen = walls == WALL_ALL ? 0 : 1;
+        if (walls & WALL_FILES) {
+            seen |= open("/etc/passwd", O_RDONLY) >= 0 ? 2 : 0;
+            seen |= open("/", O_RDONLY) >= 0 && landlock ? 4 : 0;
+            seen |= open("/tmp/eclair-escaped", O_RDWR | O_CREAT, 0600) >= 0 ? 8 : 0;
+        }
+        struct sockaddr_in to = { .sin_family = AF_INET,
+                                  .sin_port = 0x5000,
+                                  .sin_addr = { htonl(INADDR_LOOPBACK) } };
+        int s = socket(AF_INET, SOCK_STREAM, 0);
+        if ((walls & WALL_NETWORK) && s >= 0 && connect(s, (struct sockaddr *)&to, sizeof to) < 0)
+            seen |= errno == EACCES || errno == EPERM || errno == ENETUNREACH ? 0 : 16;
+        _exit(seen);
+    }
+    int status = -1;
+    waitpid(pid, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* The other walls, each without seccomp. Where there is no Landlock, or no right to leave, they cannot stand. */
+static void test_walls_alone(void **state)
+{
+    (void)state;
+    assert_int_equal(look_around(true), 0);
+    assert_int_equal(look_around(false), 0);
+}
+
+/* The one that died is replaced, and its death is its own job's alone. */
+static void test_deaths_beside_work(void **state)
+{
+    for (unsigned i = 0; i < 30; i++) {
+        expect_failure(&task_crash, ERR_CAGE, "worker ");
+        test_callback_input(state);
+    }
 }
 
 static void *count_in_thread(void *ctx)
@@ -329,6 +451,7 @@ int main(void)
         cmocka_unit_test(test_callback_input), cmocka_unit_test(test_file_input),
         cmocka_unit_test(test_random_access),  cmocka_unit_test(test_error_text_is_clean),
         cmocka_unit_test(test_deaths),         cmocka_unit_test(test_bars_hold),
+        cmocka_unit_test(test_walls_alone),    cmocka_unit_test(test_deaths_beside_work),
         cmocka_unit_test(test_many_threads),   cmocka_unit_test(test_wall_limit),
         cmocka_unit_test(test_memory_limit),
     };
