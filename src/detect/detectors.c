@@ -33,6 +33,7 @@ static const str folders[] = {
     FOLDER("var/lib/rpm"),
     FOLDER("usr/lib/sysimage/rpm"),
     FOLDER("usr/share/rpm"),
+    FOLDER("var/lib/rpmmanifest"),
 };
 #define FOLDERS (sizeof folders / sizeof *folders)
 
