@@ -50,6 +50,8 @@ struct detector {
 
     /* For distribution files only: who speaks first when they disagree (lower wins); 0 for package detectors. */
     unsigned priority;
+    /* It tells facts only, neither packages nor a distribution: where its file is missing or cannot be read, nothing is. */
+    bool hints;
     /* A package database that is known but cannot be read yet: its presence means "not covered". scan is NULL. */
     bool unreadable;
 };

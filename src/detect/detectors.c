@@ -34,6 +34,10 @@ static const str folders[] = {
     FOLDER("usr/lib/sysimage/rpm"),
     FOLDER("usr/share/rpm"),
     FOLDER("var/lib/rpmmanifest"),
+    FOLDER("root/buildinfo"),
+    FOLDER("root/buildinfo/content_manifests"),
+    FOLDER("usr/share/buildinfo"),
+    FOLDER("usr/share/buildinfo/content_manifests"),
 };
 #define FOLDERS (sizeof folders / sizeof *folders)
 
