@@ -41,22 +41,41 @@ static int on_header(struct rpm_sink *s, struct rpm_place at, str blob, struct e
                    (unsigned long long)at.number);
 }
 
-static int walk(const struct detect_file *file, struct rpm_sink *sink, struct err *e)
+static int walk_bdb(const struct detect_file *file, struct rpm_sink *sink, struct err *e)
 {
-    if (str_ends(file->path, STR("/Packages")))
-        return rpm_bdb_walk(file->content, sink, e);
-    if (str_ends(file->path, STR("/Packages.db")))
-        return rpm_ndb_walk(file->content, sink, e);
+    return rpm_bdb_walk(file->content, sink, e);
+}
+
+static int walk_ndb(const struct detect_file *file, struct rpm_sink *sink, struct err *e)
+{
+    return rpm_ndb_walk(file->content, sink, e);
+}
+
+static int walk_sqlite(const struct detect_file *file, struct rpm_sink *sink, struct err *e)
+{
     return rpm_sqlite_walk(file->content, file->beside, sink, e);
 }
 
-/* A file under the name of another kind: it helps to know that it is no garbage. */
-static const char *kind_of(str content)
+static const struct format {
+    const char *base, *name;
+    bool (*is)(str content);
+    int (*walk)(const struct detect_file *file, struct rpm_sink *sink, struct err *e);
+} formats[] = {
+    { "/Packages", "Berkeley DB", rpm_bdb_is, walk_bdb },
+    { "/Packages.db", "NDB", rpm_ndb_is, walk_ndb },
+    { "/rpmdb.sqlite", "SQLite", rpm_sqlite_is, walk_sqlite },
+};
+
+static int walk(const struct detect_file *file, struct rpm_sink *sink, struct err *e)
 {
-    return rpm_bdb_is(content)      ? "Berkeley DB's"
-           : rpm_ndb_is(content)    ? "NDB's"
-           : rpm_sqlite_is(content) ? "SQLite's"
-                                    : NULL;
+    const struct format *own = formats;
+    while (!str_ends(file->path, str_from(own->base)))
+        own++;
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (own != &formats[i] && formats[i].is(file->content))
+            return err_set(e, ERR_FORMAT, "a database of %s under the name of one of %s", formats[i].name,
+                           own->name);
+    return own->walk(file, sink, e);
 }
 
 static int rpm_scan(const struct detect_file *file, struct detected *out, struct err *e)
@@ -66,10 +85,8 @@ static int rpm_scan(const struct detect_file *file, struct detected *out, struct
         detected_note(out, "it is empty");
         return 0;
     }
-    if (walk(file, &f.sink, e) < 0) {
-        const char *kind = kind_of(file->content);
-        return f.headers || !kind ? -1 : err_wrap(e, "a file of %s", kind);
-    }
+    if (walk(file, &f.sink, e) < 0)
+        return -1;
     if (!f.damaged)
         return 0;
     if (!f.headers) /* to go on would be to say that nothing is installed */

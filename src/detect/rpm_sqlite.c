@@ -174,6 +174,15 @@ static int authorize(void *ctx, int action, const char *a, const char *b, const 
     return action == SQLITE_SELECT || action == SQLITE_READ ? SQLITE_OK : SQLITE_DENY;
 }
 
+/* SQLite takes what is missing of a last page for zeros. */
+static void check_end(struct database *d)
+{
+    size_t size = sqlite_page_size(d->pages.content), cut = size ? d->pages.content.len % size : 0;
+    if (cut && !d->pages.page_size)
+        d->sink->damage(d->sink, (struct rpm_place){ "page", d->pages.content.len / size + 1 },
+                        "the file ends within it");
+}
+
 static int open_database(struct database *d, struct err *e)
 {
     sqlite3_snprintf(sizeof d->name, d->name, "eclair-%p", (void *)d); /* one of its own for each */
@@ -292,11 +301,12 @@ static int read_rows(struct database *d, struct err *e)
     if (sqlite3_prepare_v2(d->db, "SELECT rowid FROM Packages NOT INDEXED ORDER BY rowid", -1, &d->rows,
                            NULL) != SQLITE_OK)
         return failed(d, "Packages", e);
-    int64_t last = INT64_MIN;
+    int64_t last = 0;
     int code;
+    size_t count = 0;
     while ((code = sqlite3_step(d->rows)) == SQLITE_ROW) {
         int64_t row = sqlite3_column_int64(d->rows, 0);
-        if (row <= last) /* pages that are used twice: this would have no end */
+        if (count++ && row <= last) /* pages that are used twice: this would have no end */
             return damaged(d, row, "the rows are not in order; those that follow were not read");
         last = row;
         if (read_row(d, row, e) < 0)
@@ -304,8 +314,7 @@ static int read_rows(struct database *d, struct err *e)
     }
     if (code == SQLITE_DONE)
         return 0;
-    return no_memory(d) ? failed(d, "Packages", e)
-                        : damaged(d, last == INT64_MIN ? 0 : last, sqlite3_errmsg(d->db));
+    return no_memory(d) ? failed(d, "Packages", e) : damaged(d, last, sqlite3_errmsg(d->db));
 }
 
 bool rpm_sqlite_is(str content) { return str_starts(content, str_of(MAGIC, MAGIC_SIZE)); }
@@ -321,6 +330,7 @@ int rpm_sqlite_walk(str content, str wal, struct rpm_sink *s, struct err *e)
         return err_set(e, ERR_FORMAT, "not a database of SQLite");
     if (d.pages.odd)
         s->odd(s, d.pages.odd);
+    check_end(&d);
     d.left = content.len + wal.len;
     d.left_run = 100 + d.left / 4000;
     if (open_database(&d, e) < 0)

@@ -30,13 +30,12 @@ static bool is(struct sum s, const char *p) { return s.a == be32(p) && s.b == be
 
 static bool is_page_size(size_t n) { return n >= 512 && n <= 65536 && !(n & (n - 1)); }
 
-/* The page size that the database itself tells; 1 stands for 65536. */
-static size_t own_page_size(str content)
+size_t sqlite_page_size(str content)
 {
     if (content.len < 100)
         return 0;
     size_t n = (size_t)(uint8_t)content.ptr[16] << 8 | (uint8_t)content.ptr[17];
-    return n == 1 ? 65536 : n;
+    return n == 1 ? 65536 : n; /* 65536 does not fit two bytes */
 }
 
 static const char *frame_at(const struct wal_pages *p, size_t n)
@@ -52,7 +51,7 @@ static const char *check_header(const struct wal_pages *p, size_t page_size, str
     add(sum, be32(h) & 1, h, 24);
     if (!is(*sum, h + 24))
         return "the check sum of the -wal file's header is wrong: it was left out";
-    if (!is_page_size(page_size) || (p->content.len && own_page_size(p->content) != page_size))
+    if (!is_page_size(page_size) || (p->content.len && sqlite_page_size(p->content) != page_size))
         return "the -wal file has pages of another size than the database: it was left out";
     return NULL;
 }

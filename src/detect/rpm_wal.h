@@ -20,6 +20,8 @@ struct wal_pages {
     uint32_t frame_count; /* committed frames */
 };
 
+size_t sqlite_page_size(str content); /* as the database tells; 0: it is too short */
+
 int wal_open(str content, str wal, struct wal_pages *ret, struct err *e);
 uint64_t wal_size(const struct wal_pages *p); /* of the database, in bytes */
 /* Copies what is there of `n` bytes from `at` on, and returns how much that was. */
