@@ -324,10 +324,11 @@ def test_not_covered_is_not_clean(case, db, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["rpm-ubi8-bdb.docker.tar.zst", "rpm-sle15-bci-ndb.docker.tar.zst", "rpm-ubi9-layers.oci.tar"])
-def test_unreadable_database(name, db):
+def test_rpm_without_a_feed(name, db):
     r = scan(db, helpers.need_data(f"images/{name}"))
-    assert r.code == 3
-    assert r.json()["coverage"] == "none"
+    report = r.json()
+    assert (r.code, report["coverage"]) == (3, "none")
+    assert {p["kind"] for p in report["packages"]} == {"rpm"}
 
 
 def test_scratch_image(db, tmp_path):
