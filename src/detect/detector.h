@@ -52,9 +52,10 @@ struct detector {
     unsigned priority;
     /* It tells facts only, neither packages nor a distribution: where its file is missing or cannot be read, nothing is. */
     bool hints;
-    /* A package database that is known but cannot be read yet: its presence means "not covered". scan is NULL. */
-    bool unreadable;
 };
+
+/* Does it list packages? Behind what stands at its paths and cannot be read there may be some. */
+static inline bool detector_lists(const struct detector *d) { return !d->priority && !d->hints; }
 
 extern const struct detector *const detectors[]; /* ends with NULL; this order is the order of reports */
 

@@ -332,10 +332,7 @@ static void uncount_packages(struct content *c, uint32_t layer)
             c->seen[i]->gone = layer;
 }
 
-static bool is_database(const struct content *c)
-{
-    return c && c->detector && !c->detector->priority && (c->entry->package_count || c->detector->unreadable);
-}
+static bool is_database(const struct content *c) { return c && c->detector && c->entry->package_count; }
 
 static size_t detector_place(const struct detector *d)
 {
@@ -565,11 +562,11 @@ static int find_distribution(struct fold *f, struct err *e)
 static bool holds_database(str path)
 {
     for (const struct detector *const *d = detectors; *d; d++)
-        for (str rest = str_from((*d)->paths), p; !(*d)->priority && (p = str_word(&rest)).len;)
+        for (str rest = str_from((*d)->paths), p; detector_lists(*d) && (p = str_word(&rest)).len;)
             if (str_starts(p, path) && (p.len == path.len || p.ptr[path.len] == '/'))
                 return true;
     const struct detector *d = detector_for(path);
-    return d && !d->priority;
+    return d && detector_lists(d);
 }
 
 /* A link to where nobody looked may hide a package database: then the image is not covered (design.md 9). */
@@ -638,13 +635,10 @@ static void check_unread(struct fold *f, const struct node *n, size_t *cap)
 static void check_content(struct fold *f, const struct node *n)
 {
     const struct content *c = n->content;
-    bool unreadable = c->detector && c->detector->unreadable;
-    f->image->unreadable = f->image->unreadable || unreadable;
+    if (detector_beside(n->path)) /* without the database whose changes it holds: index/visit.c */
+        f->image->unreadable = true;
     if (notes_full(f))
         return;
-    if (unreadable)
-        note(f, arena_printf(f->arena, "layer %u: " STR_FMT ": %s databases cannot be read yet", c->layer + 1,
-                             STR_ARG(n->path), c->detector->name));
     if (c->entry->note.len && n->entry == c->entry)
         note(f, arena_printf(f->arena, "layer %u: " STR_FMT ": " STR_FMT, c->layer + 1, STR_ARG(n->path),
                              STR_ARG(c->entry->note)));

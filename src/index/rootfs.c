@@ -262,7 +262,7 @@ static int open_file(struct rootfs *r, struct place *p, struct err *e)
 {
     const struct detector *d = detector_for(p->path);
     d = d ? d : detector_beside(p->path);
-    if (!d || d->unreadable)
+    if (!d)
         return 0; /* that it is there is all that counts */
     r->fd = open_inside(r, p->path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     if (r->fd < 0 || fstat(r->fd, &p->st) < 0)

@@ -5,7 +5,7 @@
  *            files are given in the order of the detectors' patterns, folders' entries sorted, so that one folder always gives
  *            the same bytes. Owners and times are left out for the same reason. A link that leads nowhere is given as a link, and
  *            what is no regular file as what it is: the fold judges them as it does in a layer.
- * Limits     DETECT_FILE_MAX bytes of a file, 100,000 files. Of a database that no detector can read only the name is given.
+ * Limits     DETECT_FILE_MAX bytes of a file, 100,000 files.
  * Errors     only what is not there is passed over; what cannot be read is an error that names the path.
  */
 #pragma once

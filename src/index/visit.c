@@ -176,7 +176,7 @@ static int scan(struct visit *v, const struct detector *d, const struct detect_f
     struct layer_entry x = { .kind = ENTRY_FILE, .path = path, .detector = str_from(d->name) };
     if (!arena)
         return err_set(e, ERR_OOM, "arena");
-    if (!d->unreadable && d->scan(file, &found, e) < 0)
+    if (d->scan(file, &found, e) < 0)
         return err_wrap(e, STR_FMT, STR_ARG(path));
     if (arena_failed(arena))
         return err_set(e, ERR_OOM, STR_FMT, STR_ARG(path));
@@ -239,7 +239,7 @@ static int wanted_file(struct visit *v, struct tar *tar, const struct tar_member
     memcpy(paths[0], p->path.ptr, p->path.len);
     memcpy(paths[1], p->name.ptr, p->name.len);
     str path = str_of(paths[0], p->path.len), name = str_of(paths[1], p->name.len);
-    if (!d->unreadable && read_wanted(v, tar, m, &why) < 0) {
+    if (read_wanted(v, tar, m, &why) < 0) {
         *e = why;
         return err_wrap(e, STR_FMT, STR_ARG(path));
     }
