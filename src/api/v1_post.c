@@ -108,6 +108,7 @@ enum step { STEP_LOOK, STEP_PARENT, STEP_SOURCE, STEP_FORMAT, STEP_READ, STEP_PL
 struct posting {
     struct call *call;
     struct v1_layer layer;
+    str parent;     /* the name of the one it is put on */
     enum step step; /* at which it failed */
     enum blob_format format;
 };
@@ -132,6 +133,7 @@ static const struct {
     { STEP_READ, ERR_FILE_LIMIT, 422,
       "tarutil: could not extract one or more files from the archive: file too big" },
     { STEP_READ, ERR_DIGEST, 422, NULL }, /* no old text says that: ours */
+    { STEP_PLACE, ERR_NOT_FOUND, 400, "worker: parent layer is unknown, it must be processed first" },
     { STEP_PLACE, ERR_UNSUPPORTED, 422, "worker: OS and/or package manager are not supported" },
     { STEP_PLACE, ERR_LIMIT, 422, "tarutil: could not extract the archive" },
 };
@@ -149,25 +151,27 @@ static void fail(const struct posting *p, const struct err *e)
     v1_failure(p->call, e);
 }
 
-/* 1: it is stored, in a state of which this program makes no better. */
-static int is_stored(struct store *s, const struct posting *p, struct err *e)
+/* 1: it is stored, in a state of which this program makes no better. One of before is made anew where it was. */
+static int is_stored(struct store *s, struct posting *p, struct err *e)
 {
     struct named_layer *known;
     int found = store_named_find(s, p->layer.name, p->call->request->arena, &known, e);
+    p->parent = found > 0 ? known->parent : p->layer.parent;
     return found <= 0 ? found : known->engine >= V1_ENGINE && known->indexer == indexer_version();
 }
 
-static int look(struct posting *p, bool *stored, struct named_layer **parent, struct err *e)
+static int look(struct posting *p, bool *stored, struct err *e)
 {
     struct api *a = p->call->api;
     struct store *s = stores_take(a->stores, e);
+    struct named_layer *parent;
     int found = s ? is_stored(s, p, e) : -1;
     *stored = found > 0;
-    if (found == 0 && p->layer.parent.len) {
+    if (found == 0 && p->parent.len) {
         p->step = STEP_PARENT;
-        found = store_named_find(s, p->layer.parent, p->call->request->arena, parent, e);
+        found = store_named_find(s, p->parent, p->call->request->arena, &parent, e);
         if (found == 0)
-            found = err_set(e, ERR_NOT_FOUND, "parent " STR_FMT " is unknown", STR_ARG(p->layer.parent));
+            found = err_set(e, ERR_NOT_FOUND, "parent " STR_FMT " is unknown", STR_ARG(p->parent));
     }
     stores_give(a->stores, s);
     return found < 0 ? -1 : 0;
@@ -182,8 +186,7 @@ static bool find_format(struct posting *p)
     return docker || aci;
 }
 
-static int place(struct posting *p, const struct named_layer *parent, const struct layer_index *content,
-                 struct err *e)
+static int place(struct posting *p, const struct layer_index *content, struct err *e)
 {
     struct api *a = p->call->api;
     CLEANUP(arena_freep) struct arena *arena = arena_new(2 * LAYER_MEMORY_MAX);
@@ -191,7 +194,7 @@ static int place(struct posting *p, const struct named_layer *parent, const stru
     if (!s)
         return arena ? -1 : err_set(e, ERR_OOM, "arena");
     p->step = STEP_PLACE;
-    int result = index_named(s, p->layer.name, parent, content, V1_ENGINE, arena, e);
+    int result = index_named(s, p->layer.name, p->parent, content, V1_ENGINE, arena, e);
     if (result < 0 && arena_failed(arena))
         layer_memory_error(e);
     stores_give(a->stores, s);
@@ -199,7 +202,7 @@ static int place(struct posting *p, const struct named_layer *parent, const stru
 }
 
 /* 0; 1: refused with an answer already given; -1. */
-static int read_and_place(struct posting *p, const struct named_layer *parent, struct err *e)
+static int read_and_place(struct posting *p, struct err *e)
 {
     struct api *a = p->call->api;
     CLEANUP(source_done) struct source source = { .fd = -1 };
@@ -219,7 +222,7 @@ static int read_and_place(struct posting *p, const struct named_layer *parent, s
         return err_set(e, ERR_OOM, "arena");
     if (index_blob(a->options.cage, &source.input, p->format, p->layer.name, arena, &content, e) < 0)
         return -1;
-    return place(p, parent, content, e) < 0 ? -1 : 0;
+    return place(p, content, e) < 0 ? -1 : 0;
 }
 
 static void created(struct posting *p)
@@ -231,11 +234,10 @@ static void created(struct posting *p)
 static void process(struct posting *p)
 {
     struct err e = { 0 };
-    struct named_layer *parent = NULL;
     bool stored;
-    int result = look(p, &stored, &parent, &e);
+    int result = look(p, &stored, &e);
     if (result == 0 && !stored)
-        result = read_and_place(p, parent, &e);
+        result = read_and_place(p, &e);
     if (result < 0)
         fail(p, &e);
     else if (result == 0)

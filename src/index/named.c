@@ -7,6 +7,8 @@
 #include "index/fold.h"
 #include "index/index.h"
 
+#define TRIES_MAX 3 /* while others delete and post the parent */
+
 struct origin { /* of a feature that the parent has */
     str namespace;
     uint32_t layer;
@@ -15,7 +17,7 @@ struct origin { /* of a feature that the parent has */
 struct naming {
     struct store *store;
     struct arena *arena;
-    const struct named_layer *parent;
+    struct named_layer *parent; /* NULL: none */
     const struct layer_index *content;
     const struct layer_index **layers; /* the chain, root first, content last */
     size_t layer_count;
@@ -151,7 +153,10 @@ static int put_view(struct naming *n, str namespace, str digest, bool *done, int
             view.packages[view.package_count++] = n->image.packages[i];
             done[i] = true;
         }
-    return store_image_put(n->store, &view, indexer_version(), ret, e);
+    /* what a chain has follows from it, and others show it: it is never replaced */
+    struct image_index *known;
+    int found = store_image_find(n->store, digest, indexer_version(), n->arena, &known, ret, e);
+    return found ? (found < 0 ? -1 : 0) : store_image_put(n->store, &view, indexer_version(), ret, e);
 }
 
 static int put_views(struct naming *n, struct named_layer *to, struct err *e)
@@ -178,6 +183,19 @@ static int put_views(struct naming *n, struct named_layer *to, struct err *e)
     return 0;
 }
 
+/* The parent, what lies below it and what it has, all of one moment. */
+static int load_below(struct naming *n, str parent, bool whole, struct err *e)
+{
+    if (store_view_begin(n->store, e) < 0)
+        return -1;
+    int found = parent.len ? store_named_find(n->store, parent, n->arena, &n->parent, e) : 1;
+    if (found == 0)
+        err_set(e, ERR_NOT_FOUND, "parent " STR_FMT " is not stored", STR_ARG(parent));
+    int result = found <= 0 || (whole && (load_chain(n, e) < 0 || load_parent(n, e) < 0)) ? -1 : 0;
+    store_view_end(n->store);
+    return result;
+}
+
 static void inherit(const struct named_layer *parent, struct named_layer *to)
 {
     if (parent) {
@@ -188,12 +206,12 @@ static void inherit(const struct named_layer *parent, struct named_layer *to)
 
 static int build(struct naming *n, struct named_layer *to, struct err *e)
 {
-    if (n->parent && !n->content->entry_count) {
+    if (!n->layer_count) {
         to->namespace = n->parent->namespace;
         inherit(n->parent, to);
         return 0;
     }
-    if (load_chain(n, e) < 0 || image_fold(n->layers, n->layer_count, n->arena, &n->image, e) < 0)
+    if (image_fold(n->layers, n->layer_count, n->arena, &n->image, e) < 0)
         return -1;
     n->namespace = n->image.distribution.namespace;
     if (!n->namespace.len && n->parent)
@@ -205,23 +223,37 @@ static int build(struct naming *n, struct named_layer *to, struct err *e)
         inherit(n->parent, to);
         return 0;
     }
-    if (load_parent(n, e) < 0 || place_packages(n, e) < 0)
-        return -1;
-    return put_views(n, to, e);
+    return place_packages(n, e) < 0 ? -1 : put_views(n, to, e);
 }
 
-int index_named(struct store *s, str name, const struct named_layer *parent,
-                const struct layer_index *content, unsigned engine, struct arena *arena, struct err *e)
+static int name_once(struct naming *n, str name, str parent, unsigned engine, struct err *e)
 {
-    CLEANUP(naming_done)
-    struct naming n = { .store = s, .arena = arena, .parent = parent, .content = content };
+    bool whole = !parent.len || n->content->entry_count; /* a layer that brings nothing is its parent */
+    if (load_below(n, parent, whole, e) < 0)
+        return -1;
     struct named_layer layer = { .name = name,
-                                 .parent = parent ? parent->name : STR(""),
-                                 .digest = content->digest,
+                                 .parent = parent,
+                                 .parent_chain = n->parent ? n->parent->chain : STR(""),
+                                 .digest = n->content->digest,
                                  .engine = engine,
                                  .indexer = indexer_version() };
-    if (store_layer_put(s, content, indexer_version(), e) < 0 || chain_of(&n, &layer.chain, e) < 0 ||
-        build(&n, &layer, e) < 0)
+    if (chain_of(n, &layer.chain, e) < 0 || build(n, &layer, e) < 0)
         return -1;
-    return store_named_put(s, &layer, e);
+    return store_named_put(n->store, &layer, e);
+}
+
+int index_named(struct store *s, str name, str parent, const struct layer_index *content, unsigned engine,
+                struct arena *arena, struct err *e)
+{
+    if (store_layer_put(s, content, indexer_version(), e) < 0)
+        return -1;
+    int result = -1;
+    for (unsigned tries = 0; tries < TRIES_MAX; tries++) {
+        CLEANUP(naming_done) struct naming n = { .store = s, .arena = arena, .content = content };
+        *e = (struct err){ 0 };
+        result = name_once(&n, name, parent, engine, e);
+        if (result >= 0 || e->kind != ERR_BUSY)
+            break;
+    }
+    return result;
 }

@@ -238,9 +238,15 @@ const char *const postgres_queries[QUERIES] = {
         " FROM named_layer n JOIN layer l ON l.id = n.layer LEFT JOIN named_layer p ON p.id = n.parent"
         " WHERE n.name = $1",
     [Q_NAMED_VIEWS] = "SELECT image FROM named_view WHERE named = $1 ORDER BY part",
-    [Q_NAMED_ID] = "SELECT n.id, n.engine, l.indexer FROM named_layer n JOIN layer l ON l.id = n.layer WHERE "
-                   "n.name = $1 FOR UPDATE OF n",
-    [Q_NAMED_PARENT] = "SELECT id FROM named_layer WHERE name = $1 FOR KEY SHARE",
+    [Q_NAMED_ID] = "SELECT n.id, n.engine, l.indexer, coalesce(n.parent, 0) FROM named_layer n JOIN layer l "
+                   "ON l.id = n.layer"
+                   " WHERE n.name = $1 FOR UPDATE OF n",
+    [Q_NAMED_PARENT] = "SELECT n.id, n.chain FROM named_layer n WHERE n.name = $1 FOR SHARE OF n",
+    [Q_NAMED_DEPTH] =
+        "WITH RECURSIVE chain(parent, depth) AS (SELECT parent, 1::bigint FROM named_layer WHERE id = $1 "
+        "UNION ALL"
+        " SELECT n.parent, c.depth + 1 FROM chain c JOIN named_layer n ON n.id = c.parent WHERE c.depth < $2)"
+        " SELECT count(*) FROM chain",
     [Q_NAMED_ADD] = "INSERT INTO named_layer(name, parent, layer, chain, namespace, engine)"
                     " VALUES ($1, nullif($2, 0), $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING id",
     [Q_NAMED_REPLACE] =

@@ -58,6 +58,7 @@ enum query {
     Q_NAMED_VIEWS,
     Q_NAMED_ID,
     Q_NAMED_PARENT,
+    Q_NAMED_DEPTH,
     Q_NAMED_ADD,
     Q_NAMED_REPLACE,
     Q_NAMED_VIEWS_CLEAR,

@@ -64,10 +64,32 @@ static int put_views(struct sql *s, const struct named_layer *l, int64_t id, str
     return 0;
 }
 
+/* The parent as it is now, kept so until the end of the transaction: the layer was made from this one? */
+static int check_parent(struct sql *s, const struct named_layer *l, int64_t *parent, struct err *e)
+{
+    int64_t ancestors;
+    *parent = 0;
+    if (!l->parent.len)
+        return 0;
+    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_NAMED_PARENT, "b", l->parent);
+    int found = st ? sql_row(s, st, e) : -1;
+    if (found <= 0)
+        return found < 0 ? -1 : not_there("parent", l->parent, e);
+    *parent = sql_int(st, 0);
+    if (!str_eq(sql_str(st, 1), l->parent_chain))
+        return err_set(e, ERR_BUSY, "parent " STR_FMT " is another one now", STR_ARG(l->parent));
+    sql_resetp(&st);
+    if (sql_number(s, e, &ancestors, Q_NAMED_DEPTH, "ii", *parent, (int64_t)STORE_CHAIN_MAX + 1) < 0)
+        return -1;
+    return ancestors > STORE_CHAIN_MAX ? err_set(e, ERR_LIMIT, "more than %u layers below " STR_FMT,
+                                                 STORE_CHAIN_MAX, STR_ARG(l->name))
+                                       : 0;
+}
+
 /* 1: the row is written, 0: it is there as it should be. */
 static int put_row(struct sql *s, const struct named_layer *l, int64_t *id, struct err *e)
 {
-    int64_t layer, parent = 0;
+    int64_t layer, parent;
     int found = sql_number(s, e, &layer, Q_LAYER_FIND, "bi", l->digest, (int64_t)l->indexer);
     if (found <= 0)
         return found < 0 ? -1 : not_there("content", l->digest, e);
@@ -75,21 +97,20 @@ static int put_row(struct sql *s, const struct named_layer *l, int64_t *id, stru
     found = st ? sql_row(s, st, e) : -1;
     if (found < 0)
         return -1;
-    if (found) {
-        *id = sql_int(st, 0);
-        if (sql_int(st, 1) == l->engine && sql_int(st, 2) == l->indexer)
-            return 0;
+    *id = found ? sql_int(st, 0) : 0;
+    if (found && sql_int(st, 1) == l->engine && sql_int(st, 2) == l->indexer)
+        return 0;
+    int64_t had = found ? sql_int(st, 3) : 0;
+    sql_resetp(&st);
+    if (check_parent(s, l, &parent, e) < 0)
+        return -1;
+    if (found && had != parent)
+        return err_set(e, ERR_BUSY, "layer " STR_FMT " has another parent", STR_ARG(l->name));
+    if (found)
         return sql_run(s, e, Q_NAMED_REPLACE, "iibbi", *id, layer, l->chain, l->namespace,
                        (int64_t)l->engine) < 0
                    ? -1
                    : 1;
-    }
-    sql_resetp(&st);
-    if (l->parent.len) {
-        found = sql_number(s, e, &parent, Q_NAMED_PARENT, "b", l->parent);
-        if (found <= 0)
-            return found < 0 ? -1 : not_there("parent", l->parent, e);
-    }
     /* nothing when another transaction has just put the name */
     return sql_number(s, e, id, Q_NAMED_ADD, "biibbi", l->name, parent, layer, l->chain, l->namespace,
                       (int64_t)l->engine);

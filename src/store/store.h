@@ -58,11 +58,12 @@ int store_image_get(struct store *s, int64_t id, struct arena *arena, struct ima
 
 struct named_layer {
     str name;
-    str parent;      /* a name; empty: none */
-    str digest;      /* of its content: a layer that was put with store_layer_put() under `indexer` */
-    str chain;       /* names its content and that of its ancestors, in order */
-    str namespace;   /* "debian:9"; empty: it cannot be told */
-    unsigned engine; /* what clients are told as IndexedByVersion */
+    str parent;       /* a name; empty: none */
+    str parent_chain; /* given to store_named_put(): the chain of the parent from which this one was made */
+    str digest;       /* of its content: a layer that was put with store_layer_put() under `indexer` */
+    str chain;        /* names its content and that of its ancestors, in order */
+    str namespace;    /* "debian:9"; empty: it cannot be told */
+    unsigned engine;  /* what clients are told as IndexedByVersion */
     unsigned indexer;
     const int64_t *
         views; /* images: the packages at this layer, one image for each namespace of theirs; none without packages */
@@ -72,8 +73,9 @@ struct named_layer {
 /* 1 and *ret (in arena), 0 unknown, -1. */
 int store_named_find(struct store *s, str name, struct arena *arena, struct named_layer **ret, struct err *e);
 /* One transaction. 1: stored. 0: the name is there with this engine and indexer, which stays as it is. One with another engine or
- * indexer is replaced, but keeps its parent and its children. ERR_NOT_FOUND: its parent, its content or a view is not there. Of two at
- * once with one name one gives 1, the other 0. */
+ * indexer is replaced, and keeps its children; its parent must be the one it had. ERR_NOT_FOUND: its parent, its content or a view is not
+ * there. ERR_BUSY: meanwhile the parent is another one: make the layer anew. ERR_LIMIT: more than STORE_CHAIN_MAX ancestors. Of two at once
+ * with one name one gives 1, the other 0. */
 int store_named_put(struct store *s, const struct named_layer *layer, struct err *e);
 /* The layer and all its descendants, however many, in one transaction; their content stays. 1, 0 unknown, -1. */
 int store_named_delete(struct store *s, str name, struct err *e);

@@ -2,6 +2,7 @@
 import gzip
 import json
 import re
+import sqlite3
 from dataclasses import dataclass, field
 
 from serving import Answer, exchange
@@ -87,3 +88,16 @@ def compare(x, got, without=lambda value: value):
     if content(got) != without(want_content):
         differs.append(f"body {content(got)!r}, not {without(want_content)!r}")
     return differs
+
+
+def make_old(database, name):
+    """As the recording did: the stored layer says that an older engine made it."""
+    if "=" in str(database) or "://" in str(database):
+        import psycopg2
+        with psycopg2.connect(str(database)) as db, db.cursor() as c:
+            c.execute("UPDATE eclair.named_layer SET engine = 1 WHERE name = %s", (name.encode(),))
+            assert c.rowcount == 1
+    else:
+        with sqlite3.connect(database) as db:
+            assert db.execute("UPDATE named_layer SET engine = 1 WHERE name = ?", (name.encode(),)).rowcount == 1
+        db.close()

@@ -1,6 +1,5 @@
 """The recorded exchanges of Clair 2.0.7, replayed on both stores. Where éclair answers otherwise stands in one table, with the reason."""
 import json
-import sqlite3
 
 import golden as recorded
 import pytest
@@ -38,19 +37,6 @@ EXCEPTIONS = {
 }
 
 
-def make_old(database):
-    """As the recording did: the stored layer says that an older engine made it."""
-    if "=" in str(database) or "://" in str(database):
-        import psycopg2
-        with psycopg2.connect(str(database)) as db, db.cursor() as c:
-            c.execute("UPDATE eclair.named_layer SET engine = 1 WHERE name = %s", (b"ubuntu",))
-            assert c.rowcount == 1
-    else:
-        with sqlite3.connect(database) as db:
-            assert db.execute("UPDATE named_layer SET engine = 1 WHERE name = ?", (b"ubuntu",)).rowcount == 1
-        db.close()
-
-
 @pytest.fixture
 def replay(serve, database, golden, files):
     files.folder.rmdir()
@@ -74,7 +60,7 @@ def replay(serve, database, golden, files):
         for name, path, parent in BEFORE.get(number, []):
             assert server.post(name, path, parent).status == 201
         if number == 25:
-            make_old(database)
+            recorded.make_old(database, "ubuntu")
         for x in recorded.read(golden, number, files.port):
             yield x, recorded.compare(x, recorded.send(x, server), without_gone)
 

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 
+import golden as golden_tools
 import make_images
 import pytest
 from serving import exchange
@@ -175,6 +176,85 @@ def test_same_layer_at_once(serve, faulty):
         t.join()
     assert answers == [201] * 20 and source.asked == 1
     assert len(server.layer("one")["Features"]) == 2
+
+
+def gated(content, gate):
+    def behave(connection, request):
+        gate.wait(30)
+        connection.sendall(head(len(content)) + content)
+    return behave
+
+
+def test_parent_is_replaced_meanwhile(serve, faulty, files):
+    """While a layer is fetched its parent is deleted and posted anew with other content: it stands on the new one, and what others
+    made of the old one stays as it was."""
+    server, gate = serve(), threading.Event()
+    old = make_images.tar([("etc/os-release", make_images.os_release()),
+                           ("var/lib/dpkg/status.d/old", make_images.dpkg_status([("old", "1.0-1", None)]))])
+    new = make_images.tar([("etc/os-release", make_images.os_release()),
+                           ("var/lib/dpkg/status.d/new", make_images.dpkg_status([("new", "2.0-1", None)]))])
+    child = make_images.tar([("var/lib/dpkg/status.d/child", make_images.dpkg_status([("child", "1.0-1", None)]))])
+    for name, content in (("old", old), ("new", new), ("child", child)):
+        (files.folder / f"{name}.tar").write_bytes(content)
+    server.post_chain(["mine", "mine-child"], [f"{files.url}/old.tar", f"{files.url}/child.tar"])
+    assert server.post("base", f"{files.url}/old.tar").status == 201
+    source, answers = faulty(gated(child, gate)), []
+    t = threading.Thread(target=lambda: answers.append(server.post("late", source.url, "base").status))
+    t.start()
+    while not source.asked:
+        time.sleep(0.01)
+    assert server.request("DELETE", "/v1/layers/base").status == 200
+    assert server.post("base", f"{files.url}/new.tar").status == 201
+    gate.set()
+    t.join()
+    assert answers == [201]
+    names = {n: [f["Name"] for f in server.layer(n)["Features"]] for n in ("late", "mine-child", "mine", "base")}
+    assert names == {"late": ["child", "new"], "mine-child": ["child", "old"], "mine": ["old"], "base": ["new"]}
+
+
+def test_parent_goes_meanwhile(serve, faulty, files):
+    server, gate = serve(), threading.Event()
+    (files.folder / "a.tar").write_bytes(LAYER)
+    assert server.post("base", f"{files.url}/a.tar").status == 201
+    source, answers = faulty(gated(LAYER, gate)), []
+    t = threading.Thread(target=lambda: answers.append(server.post("late", source.url, "base")))
+    t.start()
+    while not source.asked:
+        time.sleep(0.01)
+    assert server.request("DELETE", "/v1/layers/base").status == 200
+    gate.set()
+    t.join()
+    assert (answers[0].status, message(answers[0])) == (400, "worker: parent layer is unknown, it must be processed first")
+    assert server.get("/v1/layers/late").status == 404
+
+
+def test_engine_upgrade_keeps_its_parent(serve, files, database):
+    """A layer of an older engine is made anew where it stands, whatever parent the new request names."""
+    server = serve()
+    for name in ("one", "two", "child"):
+        (files.folder / f"{name}.tar").write_bytes(make_images.tar(
+            [("etc/os-release", make_images.os_release()),
+             (f"var/lib/dpkg/status.d/{name}", make_images.dpkg_status([(name, "1.0-1", None)]))]))
+    server.post_chain(["one", "child"], [f"{files.url}/one.tar", f"{files.url}/child.tar"])
+    assert server.post("two", f"{files.url}/two.tar").status == 201
+    golden_tools.make_old(database, "child")
+    assert server.post("child", f"{files.url}/child.tar", "two").status == 201
+    layer = server.layer("child")
+    assert (layer["ParentName"], layer["IndexedByVersion"]) == ("one", 3)
+    assert [f["Name"] for f in layer["Features"]] == ["child", "one"]
+
+
+def test_too_many_ancestors(serve, files):
+    """What brings nothing counts too; what is refused leaves nothing behind, and the last that is not can be read."""
+    server = serve()
+    (files.folder / "a.tar").write_bytes(LAYER)
+    (files.folder / "empty.tar").write_bytes(bytes(1024))
+    names = [f"l{i}" for i in range(1025)]
+    server.post_chain(names, [f"{files.url}/a.tar"] + [f"{files.url}/empty.tar"] * 1024)
+    a = server.post("over", f"{files.url}/empty.tar", "l1024")
+    assert a.status == 422, a
+    assert server.get("/v1/layers/over").status == 404
+    assert len(server.layer("l1024")["Features"]) == 2
 
 
 def test_same_layer_on_two_servers(serve, files):

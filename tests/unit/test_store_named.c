@@ -13,6 +13,7 @@ static struct named_layer layer_of(const char *name, const char *parent)
 {
     return (struct named_layer){ .name = str_from(name),
                                  .parent = str_from(parent),
+                                 .parent_chain = *parent ? STR("chain") : STR(""),
                                  .digest = layer_one.digest,
                                  .chain = STR("chain"),
                                  .namespace = STR("debian:12"),
@@ -120,8 +121,14 @@ static void test_named_replaced(void **state)
     struct named_layer newer = middle;
     newer.engine = 4, newer.parent = STR("elsewhere"), newer.digest = layer_empty.digest;
     newer.chain = STR("new"), newer.namespace = STR("alpine:v3"), newer.views = second, newer.view_count = 1;
+    fails(p, store_named_put(p->store, &newer, &p->e), ERR_BUSY); /* made from another parent than it has */
+    newer.parent = STR(""), newer.parent_chain = STR("");
+    fails(p, store_named_put(p->store, &newer, &p->e), ERR_BUSY);
+    newer.parent = STR("root"), newer.parent_chain = STR("other");
+    fails(p, store_named_put(p->store, &newer, &p->e), ERR_BUSY);
+    same_named(p, &middle);
+    newer.parent_chain = STR("chain");
     assert_int_equal(store_named_put(p->store, &newer, &p->e), 1);
-    newer.parent = STR("root"); /* kept */
     same_named(p, &newer);
     chain_is(p, STR("child"), "root middle child");
     assert_int_equal(store_named_put(p->store, &newer, &p->e), 0);
@@ -134,6 +141,22 @@ static void test_named_replaced(void **state)
     middle.indexer = 1, middle.digest = STR("sha256:none"); /* a replacement that fails changes nothing */
     fails(p, store_named_put(p->store, &middle, &p->e), ERR_NOT_FOUND);
     same_named(p, &newer);
+}
+
+/* A parent that was posted anew under its name is not the one that the child was made from. */
+static void test_named_parent_replaced(void **state)
+{
+    struct place *p = *state;
+    put_content(p);
+    struct named_layer child = layer_of("child", "root"), other = layer_of("root", "");
+    assert_int_equal(put_named(p, "root", ""), 1);
+    assert_int_equal(store_named_delete(p->store, STR("root"), &p->e), 1);
+    other.chain = STR("another");
+    assert_int_equal(store_named_put(p->store, &other, &p->e), 1);
+    fails(p, store_named_put(p->store, &child, &p->e), ERR_BUSY);
+    assert_false(is_there(p, "child"));
+    child.parent_chain = other.chain;
+    assert_int_equal(store_named_put(p->store, &child, &p->e), 1);
 }
 
 static void test_named_unknown(void **state)
@@ -177,7 +200,7 @@ static void test_named_bytes(void **state)
     size_t count = sizeof names / sizeof *names;
     for (size_t i = 0; i < count; i++) {
         struct named_layer l = layer_of("", ""), *got;
-        l.name = names[i], l.parent = last, l.chain = names[i], l.namespace = names[i];
+        l.name = names[i], l.parent = last, l.parent_chain = last, l.chain = names[i], l.namespace = names[i];
         assert_int_equal(store_named_find(p->store, names[i], p->arena, &got, &p->e), 0);
         assert_int_equal(store_named_put(p->store, &l, &p->e), 1);
         same_named(p, &l);
@@ -274,7 +297,7 @@ static void test_named_chain(void **state)
     struct named_layer root = layer_of("t0", ""), leaf = layer_of("leaf", "t2");
     root.digest = layer_empty.digest, leaf.indexer = 2;
     assert_int_equal(store_named_put(p->store, &root, &p->e), 1);
-    put_tower(p, "t", "t0", STORE_CHAIN_MAX + 1);
+    put_tower(p, "t", "t0", STORE_CHAIN_MAX);
     assert_int_equal(store_named_put(p->store, &leaf, &p->e), 1);
     chain_is(p, STR("t0"), "t0");
     chain_is(p, STR("t3"), "t0 t1 t2 t3");
@@ -288,8 +311,8 @@ static void test_named_chain(void **state)
     ok(p, store_named_chain(p->store, str_from(name), p->arena, &links, &n, &p->e));
     assert_int_equal(n, STORE_CHAIN_MAX + 1); /* itself, and as many ancestors as may be */
     same(links[0].name, STR("t0")), same(links[n - 1].name, str_from(name));
-    snprintf(name, sizeof name, "t%u", STORE_CHAIN_MAX + 1);
-    fails(p, store_named_chain(p->store, str_from(name), p->arena, &links, &n, &p->e), ERR_LIMIT);
+    fails(p, put_named(p, "over", name), ERR_LIMIT);
+    assert_false(is_there(p, "over"));
     assert_int_equal(store_named_delete(p->store, STR("t1"), &p->e), 1); /* of any depth */
     assert_false(is_there(p, name));
     assert_true(is_there(p, "t0"));
@@ -396,8 +419,11 @@ static void test_named_together(void **state)
 int store_named_tests(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_view),        CASE(test_named),        CASE(test_named_replaced), CASE(test_named_unknown),
-        CASE(test_named_bytes), CASE(test_named_delete), CASE(test_named_chain),    CASE(test_named_together),
+        CASE(test_view),           CASE(test_named),
+        CASE(test_named_replaced), CASE(test_named_parent_replaced),
+        CASE(test_named_unknown),  CASE(test_named_bytes),
+        CASE(test_named_delete),   CASE(test_named_chain),
+        CASE(test_named_together),
     };
     return cmocka_run_group_tests_name("store: named layers", tests, NULL, NULL);
 }
