@@ -407,8 +407,12 @@ static int fold_and_store(struct indexing *x, const struct image_manifest *m, st
         if (again < 0 || fold(x, m->layer_count, arena, image, e) < 0)
             return -1;
     }
+    /* What could be read only once is stored under another name: who can look again is not spared it. */
+    image->digest =
+        image->unread_count ? arena_printf(arena, "once:" STR_FMT, STR_ARG(m->digest)) : m->digest;
+    int stored = store_image_put(x->store, image, indexer_version(), ret_id, e);
     image->digest = m->digest;
-    if (store_image_put(x->store, image, indexer_version(), ret_id, e) < 0)
+    if (stored < 0)
         return -1;
     if (!x->again)
         return 0;
