@@ -17,6 +17,10 @@
 #define MAGIC "SQLite format 3" /* with its NUL */
 enum { MAGIC_SIZE = 16, FILE_MODES = 18 };
 
+/* rpm makes some 40 tables and indexes with short texts. SQLite takes quadratic time for the tables of a schema: so a schema is refused
+ * that needs more steps than some thousand of them, and any text that is longer. */
+enum { SCHEMA_RUN = 20, SCHEMA_TEXT = 16 << 10, SCHEMA_COLUMNS = 100 };
+
 /* ---- the file system ---- */
 
 struct memory_file {
@@ -183,7 +187,7 @@ static void check_end(struct database *d)
                         "the file ends within it");
 }
 
-static int open_database(struct database *d, struct err *e)
+static int make_vfs(struct database *d, struct err *e)
 {
     sqlite3_snprintf(sizeof d->name, d->name, "eclair-%p", (void *)d); /* one of its own for each */
     d->vfs = (sqlite3_vfs){
@@ -204,21 +208,27 @@ static int open_database(struct database *d, struct err *e)
     if (sqlite3_vfs_register(&d->vfs, 0) != SQLITE_OK)
         return err_set(e, ERR_OOM, "SQLite did not start");
     d->registered = true;
-    if (sqlite3_open_v2("rpmdb", &d->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, d->name) != SQLITE_OK)
-        return d->db ? failed(d, "open", e) : err_set(e, ERR_OOM, "open");
+    return 0;
+}
 
+static int open_database(struct database *d, struct err *e)
+{
     static const int off[] = { SQLITE_DBCONFIG_TRUSTED_SCHEMA, SQLITE_DBCONFIG_ENABLE_TRIGGER,
                                SQLITE_DBCONFIG_ENABLE_VIEW, SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER,
                                SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION };
+    if (sqlite3_open_v2("rpmdb", &d->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, d->name) != SQLITE_OK)
+        return d->db ? failed(d, "open", e) : err_set(e, ERR_OOM, "open");
     for (size_t i = 0; i < sizeof off / sizeof *off; i++)
         sqlite3_db_config(d->db, off[i], 0, NULL);
     sqlite3_db_config(d->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_limit(d->db, SQLITE_LIMIT_ATTACHED, 0);
-    sqlite3_limit(d->db, SQLITE_LIMIT_SQL_LENGTH, 1 << 20);
+    sqlite3_limit(d->db, SQLITE_LIMIT_SQL_LENGTH, SCHEMA_TEXT);
     sqlite3_limit(d->db, SQLITE_LIMIT_LENGTH,
-                  1 << 20); /* of texts of the schema: blobs come through handles */
-    sqlite3_exec(d->db, "PRAGMA cell_size_check = on; PRAGMA temp_store = memory", NULL, NULL, NULL);
+                  SCHEMA_TEXT); /* blobs come through handles, which have no limit */
+    sqlite3_limit(d->db, SQLITE_LIMIT_COLUMN, SCHEMA_COLUMNS);
+    d->left_run = SCHEMA_RUN;
     sqlite3_progress_handler(d->db, 1000, on_progress, d);
+    sqlite3_exec(d->db, "PRAGMA cell_size_check = on; PRAGMA temp_store = memory", NULL, NULL, NULL);
     sqlite3_set_authorizer(d->db, authorize, NULL);
     return 0;
 }
@@ -298,6 +308,7 @@ static int read_row(struct database *d, int64_t row, struct err *e)
 
 static int read_rows(struct database *d, struct err *e)
 {
+    d->left_run = 100 + d->left / 4000; /* a row takes some ten steps and has hundreds of bytes */
     if (sqlite3_prepare_v2(d->db, "SELECT rowid FROM Packages NOT INDEXED ORDER BY rowid", -1, &d->rows,
                            NULL) != SQLITE_OK)
         return failed(d, "Packages", e);
@@ -332,8 +343,7 @@ int rpm_sqlite_walk(str content, str wal, struct rpm_sink *s, struct err *e)
         s->odd(s, d.pages.odd);
     check_end(&d);
     d.left = content.len + wal.len;
-    d.left_run = 100 + d.left / 4000;
-    if (open_database(&d, e) < 0)
+    if (make_vfs(&d, e) < 0 || open_database(&d, e) < 0)
         return -1;
     int r = find_table(&d, e);
     if (r == 0)

@@ -559,6 +559,21 @@ static void test_sqlite_schemas(void **state)
     }
 }
 
+/* SQLite itself would take minutes for this schema. */
+static void test_sqlite_large_schema(void **state)
+{
+    sqlite3 *db =
+        memory_db(RPM_TABLE "PRAGMA writable_schema = on;"
+                            "INSERT INTO sqlite_master WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT "
+                            "i + 1 FROM n LIMIT 300000) SELECT 'table', 't' || i, 't' || i, 2, "
+                            "'CREATE TABLE t' || i || '(a)' FROM n;");
+    CLEANUP(buf_done) struct buf bytes = { 0 };
+    sqlite_bytes(db, &bytes);
+    sqlite3_close(db);
+    check("large schema", SQLITE, buf_view(&bytes), (str){ 0 },
+          "error: its schema: more steps than a database of this size can need");
+}
+
 /* One page of a table that is used over and over, or a tree that leads back to itself, ends the walk. */
 static void test_sqlite_damage(void **state)
 {
@@ -735,6 +750,81 @@ static void test_wal(void **state)
     sqlite3_close(db);
     check("other pages", SQLITE, buf_view(&other), buf_view(&wal),
           A B "! the -wal file has pages of another size than the database: it was left out\n");
+}
+
+/* The names of the packages: "p1 p2 ...". Each package's name is in its row's head. */
+static void live_names(sqlite3 *db, struct buf *b)
+{
+    sqlite3_stmt *st;
+    assert_int_equal(sqlite3_prepare_v2(db, "SELECT blob FROM Packages ORDER BY hnum", -1, &st, NULL),
+                     SQLITE_OK);
+    while (sqlite3_step(st) == SQLITE_ROW) {
+        struct rpm_header h;
+        struct err e = { 0 };
+        assert_int_equal(
+            rpm_header_read(str_of(sqlite3_column_blob(st, 0), (size_t)sqlite3_column_bytes(st, 0)), &h, &e),
+            0);
+        buf_printf(b, STR_FMT " ", STR_ARG(h.name));
+    }
+    sqlite3_finalize(st);
+}
+
+static void scanned_names(str content, str wal, struct buf *b)
+{
+    CLEANUP(buf_done) struct buf got = { 0 };
+    scan(&got, SQLITE, content, wal);
+    for (str rest = buf_view(&got), line; (line = str_line(&rest)).len;) {
+        str name = str_cut(&line, ' ');
+        buf_printf(b, STR_FMT " ", STR_ARG(name));
+    }
+}
+
+/* Files as they lie there while a database lives: what SQLite reads and what we read is the same after every step. */
+static void test_wal_of_a_living_database(void **state)
+{
+    char folder[] = "/tmp/eclair-rpm-XXXXXX", path[64];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/db", folder);
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    sql(db, "PRAGMA page_size = 512; PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0;" RPM_TABLE);
+    uint32_t seed = 7, rows = 0;
+    for (unsigned step = 0; step < 400; step++) {
+        seed = seed * 1664525 + 1013904223;
+        unsigned what = (seed >> 16) % 16;
+        if (what < 9) {
+            char name[16], text[3000];
+            size_t n = (seed >> 8) % sizeof text;
+            memset(text, 'x', sizeof text);
+            text[n ? n - 1 : 0] = 0;
+            snprintf(name, sizeof name, "p%u", ++rows);
+            CLEANUP(buf_done) struct buf header = { 0 };
+            make_header(&header,
+                        (struct tag[]){
+                            { 1000, 6, name }, { 1001, 6, "1" }, { 1002, 6, "1" }, { 1014, 6, text }, { 0 } },
+                        0);
+            sqlite_add(db, buf_view(&header));
+        } else if (what < 12)
+            sql(db, "DELETE FROM Packages WHERE hnum % 5 = abs(random() % 5)");
+        else if (what == 12)
+            sql(db, "VACUUM");
+        else if (what == 13)
+            sql(db, "PRAGMA wal_checkpoint(RESTART)");
+        else if (what == 14)
+            sql(db, "PRAGMA wal_checkpoint(PASSIVE)");
+        else if (step % 4 == 0)
+            sql(db, "PRAGMA wal_checkpoint(TRUNCATE)");
+        CLEANUP(buf_done) struct buf content = { 0 }, wal = { 0 }, want = { 0 }, got = { 0 };
+        read_path(&content, folder, "db");
+        read_path(&wal, folder, "db-wal");
+        live_names(db, &want);
+        scanned_names(buf_view(&content), buf_view(&wal), &got);
+        if (!str_eq(buf_view(&want), buf_view(&got)))
+            fail_msg("step %u (%u): want " STR_FMT "\ngot " STR_FMT, step, what, STR_ARG(want), STR_ARG(got));
+    }
+    sqlite3_close(db);
+    unlink(path);
+    assert_int_equal(rmdir(folder), 0);
 }
 
 /* ---- the detector ---- */
@@ -1112,9 +1202,11 @@ int main(void)
         cmocka_unit_test(test_bdb),
         cmocka_unit_test(test_shared_chains),
         cmocka_unit_test(test_sqlite_schemas),
+        cmocka_unit_test(test_sqlite_large_schema),
         cmocka_unit_test(test_sqlite_damage),
         cmocka_unit_test(test_sqlite_absurd_size),
         cmocka_unit_test(test_wal),
+        cmocka_unit_test(test_wal_of_a_living_database),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_manifest),
         cmocka_unit_test(test_buildinfo),
