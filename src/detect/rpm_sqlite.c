@@ -178,15 +178,6 @@ static int authorize(void *ctx, int action, const char *a, const char *b, const 
     return action == SQLITE_SELECT || action == SQLITE_READ ? SQLITE_OK : SQLITE_DENY;
 }
 
-/* SQLite takes what is missing of a last page for zeros. */
-static void check_end(struct database *d)
-{
-    size_t size = sqlite_page_size(d->pages.content), cut = size ? d->pages.content.len % size : 0;
-    if (cut && !d->pages.page_size)
-        d->sink->damage(d->sink, (struct rpm_place){ "page", d->pages.content.len / size + 1 },
-                        "the file ends within it");
-}
-
 static int make_vfs(struct database *d, struct err *e)
 {
     sqlite3_snprintf(sizeof d->name, d->name, "eclair-%p", (void *)d); /* one of its own for each */
@@ -341,7 +332,8 @@ int rpm_sqlite_walk(str content, str wal, struct rpm_sink *s, struct err *e)
         return err_set(e, ERR_FORMAT, "not a database of SQLite");
     if (d.pages.odd)
         s->odd(s, d.pages.odd);
-    check_end(&d);
+    if (d.pages.missing)
+        s->damage(s, (struct rpm_place){ "page", d.pages.missing }, "the file ends before its end");
     d.left = content.len + wal.len;
     if (make_vfs(&d, e) < 0 || open_database(&d, e) < 0)
         return -1;

@@ -30,7 +30,8 @@ static bool is(struct sum s, const char *p) { return s.a == be32(p) && s.b == be
 
 static bool is_page_size(size_t n) { return n >= 512 && n <= 65536 && !(n & (n - 1)); }
 
-size_t sqlite_page_size(str content)
+/* As the database tells; 0: it is too short to. */
+static size_t own_page_size(str content)
 {
     if (content.len < 100)
         return 0;
@@ -51,7 +52,7 @@ static const char *check_header(const struct wal_pages *p, size_t page_size, str
     add(sum, be32(h) & 1, h, 24);
     if (!is(*sum, h + 24))
         return "the check sum of the -wal file's header is wrong: it was left out";
-    if (!is_page_size(page_size) || (p->content.len && sqlite_page_size(p->content) != page_size))
+    if (!is_page_size(page_size) || (p->content.len && own_page_size(p->content) != page_size))
         return "the -wal file has pages of another size than the database: it was left out";
     return NULL;
 }
@@ -76,6 +77,15 @@ static void find_commit(struct wal_pages *p, struct sum sum)
     }
 }
 
+/* What is not there reads as zeros, and SQLite would take them for what was written. */
+static void find_missing(struct wal_pages *p)
+{
+    uint32_t n = (uint32_t)(p->content.len / p->page_size);
+    while (n < p->count && p->frames[n])
+        n++;
+    p->missing = n < p->count ? n + 1 : 0;
+}
+
 static int map_frames(struct wal_pages *p, struct err *e)
 {
     if (p->count > p->content.len / p->page_size + p->frame_count) {
@@ -91,14 +101,12 @@ static int map_frames(struct wal_pages *p, struct err *e)
         if (page <= p->count) /* the file may have been shortened since */
             p->frames[page - 1] = i + 1;
     }
+    find_missing(p);
     return 0;
 }
 
-int wal_open(str content, str wal, struct wal_pages *ret, struct err *e)
+static int open_wal(str wal, struct wal_pages *ret, struct err *e)
 {
-    *ret = (struct wal_pages){ .content = content, .wal = wal };
-    if (!wal.len)
-        return 0;
     struct sum sum = { 0 };
     size_t page_size = wal.len < WAL_HEADER ? 0 : be32(wal.ptr + 8);
     ret->odd = check_header(ret, page_size, &sum);
@@ -110,6 +118,17 @@ int wal_open(str content, str wal, struct wal_pages *ret, struct err *e)
     if (!ret->frame_count)
         ret->page_size = 0;
     return r;
+}
+
+int wal_open(str content, str wal, struct wal_pages *ret, struct err *e)
+{
+    *ret = (struct wal_pages){ .content = content, .wal = wal };
+    if (wal.len && open_wal(wal, ret, e) < 0)
+        return -1;
+    size_t size = own_page_size(content);
+    if (!ret->page_size && size && content.len % size)
+        ret->missing = (uint32_t)(content.len / size) + 1;
+    return 0;
 }
 
 uint64_t wal_size(const struct wal_pages *p)

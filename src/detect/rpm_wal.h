@@ -18,9 +18,8 @@ struct wal_pages {
     uint32_t *frames;     /* for each page: 1 + its frame's number, 0 = it is in the file */
     const char *odd;      /* static; NULL: nothing */
     uint32_t frame_count; /* committed frames */
+    uint32_t missing;     /* the first page that neither file holds whole, from 1; 0: none */
 };
-
-size_t sqlite_page_size(str content); /* as the database tells; 0: it is too short */
 
 int wal_open(str content, str wal, struct wal_pages *ret, struct err *e);
 uint64_t wal_size(const struct wal_pages *p); /* of the database, in bytes */

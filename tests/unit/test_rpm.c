@@ -619,7 +619,7 @@ static void test_sqlite_damage(void **state)
         CLEANUP(buf_done) struct buf got = { 0 };
         scan(&got, SQLITE, str_head(buf_view(&bytes), n), (str){ 0 });
         if (!str_starts(buf_view(&got), n ? STR("error: ") : STR("! it is empty")) &&
-            !str_contains(buf_view(&got), STR("! page 23: the file ends within it")))
+            !str_contains(buf_view(&got), STR("! page 23: the file ends before its end")))
             fail_msg("cut at %zu: " STR_FMT, n, STR_ARG(got));
     }
 }
@@ -684,6 +684,7 @@ static void make_wal(struct buf *content, struct buf *wal, struct buf *fresh)
         &c, (struct tag[]){ { 1000, 6, "c" }, { 1001, 6, "3" }, { 1002, 6, "3" }, { 1014, 6, text }, { 0 } },
         0);
     sqlite_add(db, buf_view(&a));
+    sql(db, "CREATE TABLE more(x); INSERT INTO more VALUES(zeroblob(3000))");
     read_path(fresh, folder, "db-wal");
     sql(db, "PRAGMA wal_checkpoint(TRUNCATE)");
     sqlite_add(db, buf_view(&b));
@@ -741,6 +742,11 @@ static void test_wal(void **state)
         check(cases[i].what, SQLITE, file, buf_view(&bad), cases[i].want);
     }
     check("garbage", SQLITE, file, STR("x"), A "! the -wal file is none of SQLite's and was left out\n");
+
+    /* the file lost its end, which the wal does not have */
+    char want[100];
+    snprintf(want, sizeof want, A B C "! page %zu: the file ends before its end\n", file.len / 512 - 1);
+    check("pages are missing", SQLITE, str_head(file, file.len - 513), buf_view(&wal), want);
 
     /* the wal of a database with other pages */
     CLEANUP(buf_done) struct buf other = { 0 };
