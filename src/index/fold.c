@@ -35,6 +35,7 @@ struct content {
 struct lost { /* the last package database of a detector that a layer took away */
     str path; /* empty: none */
     uint32_t layer, by;
+    bool still; /* there is still one, or a new one */
 };
 
 struct fold {
@@ -436,9 +437,13 @@ static int drop_unreached(struct fold *f, struct err *e)
     if (failed(f))
         return failure(f, e);
     size_t kept = 0;
-    for (size_t i = 0; i < f->node_count; i++)
-        if (!f->nodes[i]->content || is_reached(f, f->nodes[i]->path))
+    for (size_t i = 0; i < f->node_count; i++) {
+        const struct content *c = f->nodes[i]->content;
+        if (c && c->detector)
+            f->lost[detector_place(c->detector)].still = true;
+        if (!c || is_reached(f, f->nodes[i]->path))
             f->nodes[kept++] = f->nodes[i];
+    }
     f->node_count = kept;
     return 0;
 }
@@ -647,10 +652,7 @@ static void check_content(struct fold *f, const struct node *n)
 static void check_lost(struct fold *f, size_t place)
 {
     const struct lost *lost = &f->lost[place];
-    for (size_t i = 0; i < f->node_count; i++)
-        if (f->nodes[i]->content && f->nodes[i]->content->detector == detectors[place])
-            return; /* there is still one, or a new one */
-    if (lost->path.len && !notes_full(f))
+    if (lost->path.len && !lost->still && !notes_full(f))
         note(f, arena_printf(f->arena, "package database " STR_FMT " of layer %u was removed by layer %u",
                              STR_ARG(lost->path), lost->layer + 1, lost->by + 1));
 }
