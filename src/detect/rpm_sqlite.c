@@ -15,7 +15,7 @@
 #include <sqlite3.h>
 
 #define MAGIC "SQLite format 3" /* with its NUL */
-enum { MAGIC_SIZE = 16, FILE_MODES = 18 };
+enum { MAGIC_SIZE = 16 };
 
 /* rpm makes some 40 tables and indexes with short texts. SQLite takes quadratic time for the tables of a schema: so a schema is refused
  * that needs more steps than some thousand of them, and any text that is longer. */
@@ -30,19 +30,10 @@ struct memory_file {
 
 static int mem_close(sqlite3_file *f) { return SQLITE_OK; }
 
-/* The two bytes at 18 say "journal: WAL". Here the WAL is part of the file already: they say "journal: none". */
-static void hide_wal_mode(char *to, size_t n, uint64_t at)
-{
-    for (uint64_t i = FILE_MODES; i < FILE_MODES + 2; i++)
-        if (i >= at && i - at < n && to[i - at] == 2)
-            to[i - at] = 1;
-}
-
 static int mem_read(sqlite3_file *f, void *to, int n, sqlite3_int64 at)
 {
     const struct wal_pages *pages = ((struct memory_file *)f)->pages;
     size_t got = wal_read(pages, (uint64_t)at, to, (size_t)n);
-    hide_wal_mode(to, got, (uint64_t)at);
     if (got == (size_t)n)
         return SQLITE_OK;
     memset((char *)to + got, 0, (size_t)n - got); /* SQLite demands it */
@@ -55,6 +46,7 @@ static int mem_sync(sqlite3_file *f, int flags) { return SQLITE_OK; }
 static int mem_lock(sqlite3_file *f, int level) { return SQLITE_OK; }
 static int mem_control(sqlite3_file *f, int op, void *arg) { return SQLITE_NOTFOUND; }
 static int mem_sector(sqlite3_file *f) { return 4096; }
+/* No locks then, no journal, and no look for a WAL, though the file says that it has one. */
 static int mem_traits(sqlite3_file *f) { return SQLITE_IOCAP_IMMUTABLE; }
 
 static int mem_size(sqlite3_file *f, sqlite3_int64 *ret)

@@ -952,6 +952,15 @@ static void test_growing_variables(void **state)
           "label:release = 1\n" NVR);
 }
 
+static void test_many_variables(void **state)
+{
+    CLEANUP(buf_done) struct buf text = { 0 };
+    for (unsigned i = 0; i < 2000; i++)
+        buf_printf(&text, "ENV v%u=%u\n", i, i);
+    buf_printf(&text, "LABEL name=$v127 version=x$v128 release=$v1999\n");
+    check("many", FILE_, buf_view(&text), (str){ 0 }, "label:name = 127\nlabel:version = x\n" NVR);
+}
+
 /* ---- real data ---- */
 
 struct listing {
@@ -1217,6 +1226,7 @@ int main(void)
         cmocka_unit_test(test_manifest),
         cmocka_unit_test(test_buildinfo),
         cmocka_unit_test(test_growing_variables),
+        cmocka_unit_test(test_many_variables),
         cmocka_unit_test(test_real_lists),
         cmocka_unit_test(test_real_other_byte_order),
         cmocka_unit_test(test_real_packages),
