@@ -1,8 +1,8 @@
 /* version.c - the list of schemes, and what their keys and comparators share. */
 #include "version/key.h"
 
-const struct version_scheme *const version_schemes[] = { &version_dpkg, &version_rpm, &version_rpmvercmp,
-                                                         &version_apk, NULL };
+const struct version_scheme *const version_schemes[] = { &version_dpkg, &version_rpm,  &version_rpmvercmp,
+                                                         &version_apk,  &version_alpm, NULL };
 
 const struct version_scheme *version_scheme_by_name(str name)
 {

@@ -6,9 +6,9 @@
  *            them together. Keys may be compared only within one scheme.
  * Limits     Versions above VERSION_TEXT_MAX bytes and keys above VERSION_KEY_MAX are invalid, and so are
  *            blanks and control characters.
- * Source     design.md 4, spec/matching.md 2-4; deb-version(7); rpm's rpmvercmp; apk-tools 3.
+ * Source     design.md 4, spec/matching.md 2-4; deb-version(7); rpm's rpmvercmp; apk-tools 3; vercmp(8) of pacman.
  *
- * A missing rpm release: comparator and key hold "1" older than "1-R" for every R, as rpm's labelCompare()
+ * A missing rpm release (and a missing pkgrel of alpm): comparator and key hold "1" older than "1-R" for every R, as rpm's labelCompare()
  * does; a version that equals all of "1-R" would not be an order. But the key of "1" is a proper prefix of
  * the keys of all "1-R", so that a range can read "1" as "any release" from keys alone: a lower bound
  * (introduced in "1") and an upper bound that is excluded (fixed in "1") are the key itself; an upper bound
@@ -38,7 +38,7 @@ struct version_scheme {
     bool (*key)(str v, struct version_key *ret); /* false, and ret empty: invalid, or its key is too long */
 };
 
-extern const struct version_scheme version_dpkg, version_rpm, version_apk;
+extern const struct version_scheme version_dpkg, version_rpm, version_apk, version_alpm;
 extern const struct version_scheme version_rpmvercmp; /* one part of an rpm version alone, perhaps empty */
 extern const struct version_scheme *const version_schemes[];   /* ends with NULL */
 const struct version_scheme *version_scheme_by_name(str name); /* NULL if there is none */

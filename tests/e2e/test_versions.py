@@ -1,13 +1,15 @@
 """`eclair version-compare` against the native tools, on random versions and mutations of them.
 
 ECLAIR_PROPERTY_PAIRS sets how many pairs rpm answers; dpkg is a process for each pair and gets fewer."""
+import ctypes
+import json
 import os
 import random
 import shutil
 import subprocess
 
 import pytest
-from helpers import eclair
+from helpers import DATA, eclair
 
 PAIRS = int(os.environ.get("ECLAIR_PROPERTY_PAIRS", "2000"))
 
@@ -15,14 +17,16 @@ DPKG_SEEDS = ["2.36-9+deb12u10", "1:2.30-1+b1", "5.0~rc1+dfsg-1~bpo12+1", "1.2.3
               "1.0.2+really1.0.1-0ubuntu0.22.04.1", "3:1.5.10~git20231-2", "0", "1.2-3-4", "1.0-0", "9.2.0300"]
 RPM_SEEDS = ["3.10.0-229.el7", "0:1.0.2k-26.el7_9", "2:8.2.2637-20.el9_1", "5.16.1.3-1", "1.0~rc1-0.1", "1.0^20160101^git1",
              "4.18.0-513.5.1.el8_9", "10.0001-1", "1.1.α-1", "1.8.0_292.b10-1", "R16B-03.1", "20151212.0-1.fc41"]
+ALPM_SEEDS = ["1:2.43.0-1", "6.6.9.arch1-1", "3.0.0beta2-1", "20240203.1-1", "1.2.13rc1-1", "5.15.12.a-2.1", "r2345.8bd1f2a-1",
+              "2.0_alpha3-1", "1.0+23+gabc1234-1", "0.9.8_i-3"]
 WORDS = {
     "dpkg": ["~", "~~", "+", ".", "-", "-0", "-1", "a", "z", "A", "rc", "+b1", "_", "@", "0", "00", "1", "9", "10", "007",
              "0:", "1:", "x:", ":", "18446744073709551616"],
     "rpm": ["~", "^", "~~", "^^", ".", "_", "+", "-", "-0", "-1", "a", "z", "A", "el9", "α", "0", "00", "1", "9", "10", "007",
             "0:", "1:", "x:", ":", "18446744073709551616"],
 }
-WORDS["rpmvercmp"] = WORDS["rpm"]
-SEEDS = {"dpkg": DPKG_SEEDS, "rpm": RPM_SEEDS, "rpmvercmp": RPM_SEEDS}
+WORDS["rpmvercmp"] = WORDS["alpm"] = WORDS["rpm"]
+SEEDS = {"dpkg": DPKG_SEEDS, "rpm": RPM_SEEDS, "rpmvercmp": RPM_SEEDS, "alpm": ALPM_SEEDS}
 
 
 def mutate(rng, text, words):
@@ -115,6 +119,59 @@ def test_rpm_agrees(scheme, ask):
     compare(scheme, PAIRS, ask)
 
 
+@pytest.fixture
+def vercmp():
+    """What vercmp(8) calls: Debian has the library, not the program."""
+    try:
+        alpm = ctypes.CDLL("libalpm.so.13")
+    except OSError:
+        alpm = None
+    need_native(alpm, "libalpm13")
+    alpm.alpm_pkg_vercmp.argtypes = [ctypes.c_char_p, ctypes.c_char_p]
+    return lambda a, b: "=><"[max(-1, min(1, alpm.alpm_pkg_vercmp(a.encode(), b.encode())))]
+
+
+def ask_alpm(vercmp, a, b):
+    """Where vercmp's answers are no order, ours is the one of src/version/alpm.c: this leaves out those pairs."""
+    def parts(v):
+        epoch, colon, rest = v.partition(":")
+        rest = rest if colon and (epoch.isdigit() or not epoch) else v
+        version, dash, release = rest.rpartition("-")
+        return (version, release) if dash else (rest, None)
+
+    x, y = parts(a), parts(b)
+    if not x[0] or not y[0]:
+        return "!"
+    if (x[1] is None) != (y[1] is None) and vercmp(a, b) == "=":
+        return None
+    for part in x + y:
+        if part and not (part[-1].isascii() and part[-1].isalnum()):
+            return None
+    return vercmp(a, b)
+
+
+def test_alpm_agrees(vercmp):
+    cases = [(a, b, ask_alpm(vercmp, a, b)) for a, b in pairs("alpm", 4 * PAIRS)]
+    cases = [case for case in cases if case[2]]
+    assert len(cases) > 2 * PAIRS
+    ours = ask_eclair("alpm", [case[:2] for case in cases])
+    assert [(*case, o) for case, o in zip(cases, ours) if o != case[2]] == []
+    for answer in "<=>":
+        assert ours.count(answer) > len(cases) / 20
+
+
+def test_alpm_agrees_on_real_versions(vercmp):
+    source = DATA / "feeds/arch/issues/all.json.zst"
+    need_native(source.exists(), str(source))
+    feed = json.loads(subprocess.run(["zstd", "-dc", source], check=True, stdout=subprocess.PIPE).stdout)
+    versions = sorted({v for group in feed for v in (group["affected"], group["fixed"]) if v})
+    assert len(versions) > 3000
+    rng = random.Random("real versions of Arch")
+    cases = [(group["affected"], group["fixed"]) for group in feed if group["affected"] and group["fixed"]]
+    cases += list(zip(versions, versions[1:])) + [tuple(rng.choices(versions, k=2)) for _ in range(5000)]
+    assert [c for c, o in zip(cases, ask_eclair("alpm", cases)) if o != vercmp(*c)] == []
+
+
 @pytest.mark.parametrize("scheme, a, answer, b", [
     ("apk", "1.2.3-r0", "<", "1.2.3-r1"),
     ("apk", "1.2_rc1", "<", "1.2"),
@@ -125,6 +182,12 @@ def test_rpm_agrees(scheme, ask):
     ("apk", "6.0.2p1-r4", "<", "6.0.2p1-r5"),
     ("apk", "", "!", "1"),
     ("apk", "1", "!", "1 2"),
+    ("alpm", "1.0rc1-1", "<", "1.0-1"),
+    ("alpm", "1.0-1", "<", "1.0.a-1"),
+    ("alpm", "1.0.1-1", "<", "1.0..a-1"),
+    ("alpm", "1.0", "<", "1.0-1"),
+    ("alpm", "1.0.", "<", "1.0.a"),
+    ("alpm", "1:", "!", "1"),
     ("dpkg", "1-", "!", "1"),
     ("rpm", "1:", "!", "1"),
     ("rpmvercmp", "", "<", "0"),

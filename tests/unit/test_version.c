@@ -142,6 +142,12 @@ static const struct chain {
       "1a00 < 1a01 < 1a1 < 1a1.1 < 1b < 1.0 < 1.00 < 1.01 < 1.05 < 1.1 < 1.2 < 1.10 < 2 < 20230101-r0" },
     { &version_apk, ".1 = x = -r1 < 1.7.5_rc1 < 1.7.5.-r1 = 1.7.5A = 1.7.5- = 1.7.5_ = 1.7.5~ = 1.7.5~g < "
                     "1.7.5 < 1.7.5-r0 < 1.7.5_p.1 < 1.7.5_p" },
+    { &version_alpm, "~ = . < 0 = 0:0 < 1a = 01a < 1alpha < 1b < 1rc1 < 1 = 0:1 = :1 < 1-a < 1- < 1-. < 1-0 "
+                     "< 1-1 = 1-01 < 1-1.1 < "
+                     "1-2 < 1. = 1.. < 1.-1 < 1.a < 1.0a < 1.0 = 1_0 = 1~0 = 1^0 < 1.0-1 < 1.0.a < 1.0.1 < "
+                     "1.1 < 1..0 < 2 < 10 < .a < .0 < 1:0-1" },
+    { &version_alpm, "1.5b0 = 1.5b00 < 1.5b0.1 < 1.5b39 < 1.5 < 1.5.a < 1.5.0" },
+    { &version_alpm, "a:1 < b:1 < 1-2:3 < 1-3" },
 };
 
 static void run_chain(const struct chain *c)
@@ -193,6 +199,8 @@ static const struct {
     { &version_rpmvercmp, "", "02" },
     { &version_apk, "1.2.03b_rc1_p~ab-r3", "0a0309040901303300086201030603070805616200040503" },
     { &version_apk, "1_x", "0a0302" },
+    { &version_alpm, "2:1.40rc_1-3", "0481bfa800726300bf817b837b" },
+    { &version_alpm, "1.", "02817c" },
 };
 
 static void test_key_bytes(void **state)
@@ -237,6 +245,11 @@ static const struct {
     { &version_rpm, STR("1 2-3") },
     { &version_rpm, STR("1\0002-3") },
     { &version_rpmvercmp, STR("1\t2") },
+    { &version_alpm, STR("") },
+    { &version_alpm, STR("1:") },
+    { &version_alpm, STR("-1") },
+    { &version_alpm, STR("1:-1") },
+    { &version_alpm, STR("1 2-3") },
     { &version_apk, STR("") },
     { &version_apk, STR("1.2 3") },
     { &version_apk, STR("1\x7f") },
@@ -287,7 +300,7 @@ static void test_names(void **state)
     size_t i = 0;
     for (; version_schemes[i]; i++)
         assert_ptr_equal(version_scheme_by_name(str_from(version_schemes[i]->name)), version_schemes[i]);
-    assert_int_equal(i, 4);
+    assert_int_equal(i, 5);
     assert_null(version_scheme_by_name(STR("")));
     assert_null(version_scheme_by_name(STR("dpk")));
     assert_null(version_scheme_by_name(STR("dpkgs")));
@@ -485,6 +498,7 @@ static void test_property(void **state)
     run_property(&version_rpm, RPM_WORDS, pairs);
     run_property(&version_rpmvercmp, RPM_WORDS, pairs);
     run_property(&version_apk, APK_WORDS, pairs);
+    run_property(&version_alpm, RPM_WORDS, pairs);
 }
 
 int main(void)
