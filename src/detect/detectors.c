@@ -38,17 +38,13 @@ static const str folders[] = {
     FOLDER("root/buildinfo/content_manifests"),
     FOLDER("usr/share/buildinfo"),
     FOLDER("usr/share/buildinfo/content_manifests"),
+    FOLDER("var/lib/pacman/local"),
 };
 #define FOLDERS (sizeof folders / sizeof *folders)
 
-static bool in_folder(str path)
-{
-    ptrdiff_t cut = str_rfind(path, '/');
-    for (size_t i = 0; cut > 0 && i < FOLDERS; i++)
-        if (str_eq(folders[i], str_head(path, (size_t)cut)))
-            return true;
-    return false;
-}
+/* Those with a "*", as patterns have it, of which nearly every path differs in its first bytes. */
+static const str starred[] = { FOLDER("var/lib/pacman/local/*") /* one for each package */ };
+#define STARRED (sizeof starred / sizeof *starred)
 
 /* A pattern has at most one "*". */
 static bool matches(str pattern, str path)
@@ -60,6 +56,21 @@ static bool matches(str pattern, str path)
     if (path.len <= head.len + tail.len || !str_starts(path, head) || !str_ends(path, tail))
         return false;
     return str_find((str){ path.ptr + head.len, path.len - head.len - tail.len }, '/') < 0;
+}
+
+static bool in_folder(str path)
+{
+    ptrdiff_t cut = str_rfind(path, '/');
+    if (cut <= 0)
+        return false;
+    str folder = str_head(path, (size_t)cut);
+    for (size_t i = 0; i < FOLDERS; i++)
+        if (str_eq(folders[i], folder))
+            return true;
+    for (size_t i = 0; i < STARRED; i++)
+        if (matches(starred[i], folder))
+            return true;
+    return false;
 }
 
 const struct detector *detector_for(str path)
@@ -96,6 +107,9 @@ bool detector_wants_below(str path)
     for (size_t i = 0; i < FOLDERS; i++)
         if (str_starts(folders[i], path) &&
             (!path.len || folders[i].len == path.len || folders[i].ptr[path.len] == '/'))
+            return true;
+    for (size_t i = 0; i < STARRED; i++) /* the folders above a "*" are listed themselves */
+        if (matches(starred[i], path))
             return true;
     return detector_for(path) != NULL;
 }

@@ -70,6 +70,14 @@ static void test_paths(void **state)
         { "var/lib/rpm/Packages.db", "rpm" },
         { "usr/lib/sysimage/rpm/rpmdb.sqlite", "rpm" },
         { "usr/share/rpm/rpmdb.sqlite", "rpm" },
+        { "var/lib/pacman/local/acl-2.3.2-1/desc", "alpm" },
+        { "var/lib/pacman/local/ALPM_DB_VERSION", "alpm" },
+        { "var/lib/pacman/local/acl-2.3.2-1/files", NULL },
+        { "var/lib/pacman/local/acl-2.3.2-1", NULL },
+        { "var/lib/pacman/local/a/b/desc", NULL },
+        { "var/lib/pacman/local//desc", NULL },
+        { "var/lib/pacman/local/desc", NULL },
+        { "var/lib/pacman/sync/core/desc", NULL },
         { "etc/os-release", "os-release" },
         { "etc/os-release.bak", NULL },
         { "usr/lib/os-release", "os-release" },
@@ -118,6 +126,11 @@ static void test_every_pattern(void **state)
     assert_null(detector_by_name(STR("dpk")));
     assert_false(detector_wants_below(STR("usr/lib/x86_64-linux-gnu")));
     assert_false(detector_wants_below(STR("et")));
+    assert_true(detector_wants_below(STR("var/lib/pacman/local/acl-2.3.2-1")));
+    assert_false(detector_wants_below(STR("var/lib/pacman/local/acl-2.3.2-1/files")));
+    assert_false(detector_wants_below(STR("var/lib/pacman/local/acl-2.3.2-1/desc/x")));
+    assert_false(detector_wants_below(STR("var/lib/pacman/loc")));
+    assert_false(detector_wants_below(STR("var/lib/pacman/sync")));
     assert_false(detector_wants_below(STR("var/lib/dpkg/info")));
     assert_true(detector_versions() != 0 && detector_versions() == detector_versions());
 }
@@ -137,6 +150,7 @@ static void test_speed(void **state)
         "lib/apk/exec/x",
         "usr/share/zoneinfo/Europe/Berlin",
         "var/cache/apt/x",
+        "var/lib/pacman/local/acl-2.3.2-1/files",
     };
     enum { COUNT = sizeof unwanted / sizeof *unwanted, ROUNDS = 200000 };
     str paths[COUNT];
@@ -257,6 +271,31 @@ static void test_apk(void **state)
           "b 2  b 2\n! line 1 is not of the form X:value\n" },
         { "garbage", INSTALLED, "\nADB.\001\002\n", "error: line 2: not an apk database" },
         { "no package", INSTALLED, "x:y\n", "error: line 1: not an apk database" },
+    };
+    check_scans(cases, sizeof cases / sizeof *cases);
+}
+
+static void test_alpm(void **state)
+{
+#define DESC   "var/lib/pacman/local/a-1-1/desc"
+#define LAYOUT "var/lib/pacman/local/ALPM_DB_VERSION"
+    static const struct scan_case cases[] = {
+        { "plain", DESC, "%NAME%\nlibgcc\n\n%VERSION%\n14.2.1+r753-1\n\n%BASE%\ngcc\n\n%ARCH%\nx86_64\n\n",
+          "libgcc 14.2.1+r753-1 x86_64 gcc 14.2.1+r753-1\n" },
+        { "no base, no end of line", DESC, "%NAME%\na\n\n%VERSION%\n1:1-1", "a 1:1-1  a 1:1-1\n" },
+        { "CRLF", DESC, "%NAME%\r\na\r\n\r\n%VERSION%\r\n1\r\n", "a 1  a 1\n" },
+        { "other blocks, any order", DESC,
+          "%DEPENDS%\nglibc\nbash>=5\n\n\n%VERSION%\n1-1\n\n%XDATA%\npkgtype=pkg\n\n%NAME%\na\n",
+          "a 1-1  a 1-1\n" },
+        { "a description that looks like a heading", DESC, "%DESC%\n%NAME%\nb\n\n%NAME%\na\n\n%VERSION%\n1\n",
+          "a 1  a 1\n" },
+        { "several lines", DESC, "%NAME%\na\nb\n\n%VERSION%\n1\n2\n", "a 1  a 1\n" },
+        { "an empty block", DESC, "%BASE%\n\n%NAME%\na\n\n%VERSION%\n1\n", "a 1  a 1\n" },
+        { "empty", DESC, "", "! a package without %NAME% was skipped\n" },
+        { "no version", DESC, "%NAME%\na\n\n%VERSION%\n\n", "! a package without %VERSION% was skipped\n" },
+        { "garbage", DESC, "\177ELF\001\n\n%", "! a package without %NAME% was skipped\n" },
+        { "layout", LAYOUT, "9\n", "" },
+        { "another layout", LAYOUT, "10\n", "! the layout of this package database is 10, not 9\n" },
     };
     check_scans(cases, sizeof cases / sizeof *cases);
 }
@@ -648,6 +687,7 @@ int main(void)
         cmocka_unit_test(test_add),
         cmocka_unit_test(test_dpkg),
         cmocka_unit_test(test_apk),
+        cmocka_unit_test(test_alpm),
         cmocka_unit_test(test_distribution_files),
         cmocka_unit_test(test_distro),
         cmocka_unit_test(test_model),

@@ -62,6 +62,22 @@ static const struct {
       "file var/lib/dpkg/status.d/a a=1\nfile var/lib/dpkg/status.d/b b=1\nlayer\ngone "
       "var/lib/dpkg/status.d/a",
       "b=1@0" },
+    { "pacman upgrades: the folder of a package goes and another one comes",
+      "folder var/lib/pacman/local\nfile var/lib/pacman/local/a-1/desc a=1\nfile "
+      "var/lib/pacman/local/b-1/desc b=1\nlayer\ngone var/lib/pacman/local/a-1\nfolder "
+      "var/lib/pacman/local/a-2\nfile var/lib/pacman/local/a-2/desc a=2",
+      "a=2@1 b=1@0" },
+    { "pacman installs anew: the folder is opaque",
+      "file var/lib/pacman/local/a-1/desc a=1\nfile var/lib/pacman/local/b-1/desc b=1\nlayer\nopaque "
+      "var/lib/pacman/local/a-1\nfile var/lib/pacman/local/a-1/desc a=1",
+      "a=1@0 b=1@0" },
+    { "pacman removes a package, then its database goes",
+      "file var/lib/pacman/local/a-1/desc a=1\nfile var/lib/pacman/local/b-1/desc b=1\nlayer\ngone "
+      "var/lib/pacman/local/a-1\nlayer\ngone var/lib/pacman",
+      "|package database var/lib/pacman/local/b-1/desc of layer 1 was removed by layer 3" },
+    { "pacman's folder is a link", "link var/lib/pacman/local /opt/local",
+      "?|layer 1: var/lib/pacman/local is a link to /opt/local, which was not read: packages may be "
+      "missing" },
     { "a file in place of a folder", "file var/lib/dpkg/status a=1\nlayer\nother var/lib",
       "?|layer 2: var/lib is not a folder: packages may be missing|package database var/lib/dpkg/status of "
       "layer 1 was removed by layer 2" },
