@@ -26,9 +26,16 @@ static const struct family {
     { "almalinux", "almalinux", "rpm", CUT_MAJOR },
     { "amzn", "amzn", "rpm", CUT_AMAZON },
     { "fedora", "fedora", "rpm", CUT_MAJOR },
-    { "sles", "sles", "rpm", CUT_MINOR },
+    { "sles", "sles", "rpm", CUT_MINOR },     /* BCI too */
+    { "sles_sap", "sles", "rpm", CUT_MINOR }, /* the same packages under another name */
+    { "sle_hpc", "sles", "rpm", CUT_MINOR },
+    { "sled", "sled", "rpm", CUT_MINOR },
+    { "sle-micro", "sle-micro", "rpm", CUT_MINOR }, /* up to 5.5 */
+    { "sl-micro", "sl-micro", "rpm", CUT_MINOR },   /* from 6.0 */
     { "opensuse-leap", "opensuse.leap", "rpm", CUT_MINOR },
     { "opensuse-tumbleweed", "opensuse.tumbleweed", "rpm", CUT_ALL },
+    { "opensuse-microos", "opensuse.tumbleweed", "rpm", CUT_ALL },
+    { "opensuse", "opensuse", "rpm", CUT_MINOR }, /* up to 13.2; see opensuse_id() */
     { "photon", "photon", "rpm", CUT_MAJOR },
     { "azurelinux", "azurelinux", "rpm", CUT_MAJOR },
     { "mariner", "mariner", "rpm", CUT_MAJOR },
@@ -46,7 +53,9 @@ static const struct {
     { "hirsute", "21.04" },  { "groovy", "20.10" },   { "eoan", "19.10" },    { "disco", "19.04" },
     { "cosmic", "18.10" },   { "artful", "17.10" },   { "zesty", "17.04" },   { "yakkety", "16.10" },
     { "wily", "15.10" },     { "vivid", "15.04" },    { "utopic", "14.10" },  { "saucy", "13.10" },
-    { "raring", "13.04" },   { "quantal", "12.10" },
+    { "raring", "13.04" },   { "quantal", "12.10" },  { "oneiric", "11.10" }, { "natty", "11.04" },
+    { "maverick", "10.10" }, { "karmic", "9.10" },    { "jaunty", "9.04" },   { "intrepid", "8.10" },
+    { "hardy", "8.04" },
 };
 
 str debian_version(str codename)
@@ -131,6 +140,16 @@ static const struct family *family_of(str id)
     return NULL;
 }
 
+/* Leap 42 still had the old id, and so had Tumbleweed, whose version is a date. */
+static str opensuse_id(str id, str version)
+{
+    if (!str_eq(id, STR("opensuse")))
+        return id;
+    if (str_eq(major(version), STR("42")))
+        return STR("opensuse-leap");
+    return major(version).len == 8 ? STR("opensuse-tumbleweed") : id;
+}
+
 bool distribution_known(str id) { return family_of(id) != NULL; }
 
 struct distribution distribution_from(struct arena *a, str id, str version, str codename, str pretty)
@@ -140,6 +159,7 @@ struct distribution distribution_from(struct arena *a, str id, str version, str 
         version.len = 0;
     if (!d.id.len)
         return (struct distribution){ 0 };
+    d.id = opensuse_id(d.id, version);
 
     const struct family *f = family_of(d.id);
     if (!f) { /* kept as it is: named in the report, never guessed from ID_LIKE */

@@ -4,6 +4,26 @@
 
 #include <strings.h>
 
+/* Names that are not os-release's ID in other letters: what lsb_release(1) is told begins so. */
+static const struct {
+    const char *starts, *id;
+} other_names[] = {
+    { "oracle", "ol" },           { "redhatenterprise", "rhel" },
+    { "amazon", "amzn" },         { "vmware photon", "photon" },
+    { "suse linux", "sles" },     { "opensuse", "opensuse" },
+    { "cbl-mariner", "mariner" }, { "microsoft azure linux", "azurelinux" },
+};
+
+static str usual_id(str id)
+{
+    for (size_t i = 0; i < sizeof other_names / sizeof *other_names; i++) {
+        size_t n = strlen(other_names[i].starts);
+        if (id.len >= n && !strncasecmp(id.ptr, other_names[i].starts, n))
+            return str_from(other_names[i].id);
+    }
+    return id;
+}
+
 static int lsb_release_scan(const struct detect_file *file, struct detected *out, struct err *e)
 {
     str content = file->content;
@@ -21,15 +41,13 @@ static int lsb_release_scan(const struct detect_file *file, struct detected *out
         else if (str_eq(name, STR("DISTRIB_DESCRIPTION")))
             pretty = value;
     }
-    if (id.len == 6 && !strncasecmp(id.ptr, "oracle", 6)) /* both names are seen (spec/detection.md 2) */
-        id = STR("ol");
-    out->distribution = distribution_from(out->arena, id, version, codename, pretty);
+    out->distribution = distribution_from(out->arena, usual_id(id), version, codename, pretty);
     return arena_failed(out->arena) ? err_set(e, ERR_OOM, "no memory for its text") : 0;
 }
 
 const struct detector detector_lsb_release = {
     .name = "lsb-release",
-    .version = 1,
+    .version = 2,
     .paths = "etc/lsb-release",
     .priority = 5,
     .scan = lsb_release_scan,

@@ -49,7 +49,7 @@ static int os_release_scan(const struct detect_file *file, struct detected *out,
 
 const struct detector detector_os_release = {
     .name = "os-release",
-    .version = 1,
+    .version = 2,
     .paths = "etc/os-release usr/lib/os-release", /* the first one visible speaks */
     .priority = 4,
     .scan = os_release_scan,

@@ -50,11 +50,12 @@ static int redhat_release_scan(const struct detect_file *file, struct detected *
 
 const struct detector detector_redhat_release = {
     .name = "redhat-release",
-    .version = 1,
+    .version = 2,
     /* The first one visible speaks: Oracle's redhat-release says Red Hat. */
     .paths =
         "etc/oracle-release etc/rocky-release etc/almalinux-release etc/fedora-release etc/centos-release "
-        "etc/redhat-release etc/system-release usr/lib/fedora-release usr/lib/centos-release "
+        "etc/sl-release etc/amazon-linux-release etc/redhat-release etc/system-release "
+        "usr/lib/fedora-release usr/lib/centos-release usr/lib/rocky-release usr/lib/almalinux-release "
         "usr/lib/redhat-release usr/lib/system-release", /* the latter are what links in /etc lead to */
     .priority = 3,
     .scan = redhat_release_scan,

@@ -62,6 +62,12 @@ static const struct {
       "file var/lib/dpkg/status.d/a a=1\nfile var/lib/dpkg/status.d/b b=1\nlayer\ngone "
       "var/lib/dpkg/status.d/a",
       "b=1@0" },
+    { "old release files beside os-release",
+      "says etc/SuSE-release sles 12.1\nsays etc/photon-release photon 2.0\nsays usr/lib/os-release sles "
+      "12.3",
+      "sles:12.3" },
+    { "SUSE before os-release", "says etc/SuSE-release sles 11.4", "sles:11.4" },
+    { "a derivative of Ubuntu", "says etc/os-release linuxmint 21.3\nsays etc/lsb-release ubuntu 22.04", "" },
     { "pacman upgrades: the folder of a package goes and another one comes",
       "folder var/lib/pacman/local\nfile var/lib/pacman/local/a-1/desc a=1\nfile "
       "var/lib/pacman/local/b-1/desc b=1\nlayer\ngone var/lib/pacman/local/a-1\nfolder "
