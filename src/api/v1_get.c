@@ -143,13 +143,13 @@ static void text(struct json_writer *w, const char *key, str value)
     json_w_str(w, value);
 }
 
-/* RHEL was CentOS to the old server, and its clients know no other (design.md 9, Namespaces). */
 static void put_namespace(struct json_writer *w, str namespace, struct arena *arena)
 {
-    if (str_starts(namespace, STR("rhel:")))
-    namespace = arena_printf(arena, "centos" STR_FMT, STR_ARG(str_skip(namespace, 4)));
-    text(w, "NamespaceName", namespace);
+    text(w, "NamespaceName", distribution_v1_name(arena, namespace));
 }
+
+/* Of apk too it is dpkg on the wire (design.md 9, Namespaces); the others have the name of their scheme. */
+static str version_format(str kind) { return str_eq(kind, STR("apk")) ? STR("dpkg") : kind; }
 
 static void put_vulnerability(struct json_writer *w, const struct finding *f, struct arena *arena)
 {
@@ -165,11 +165,10 @@ static void put_vulnerability(struct json_writer *w, const struct finding *f, st
 
 static void put_feature(struct json_writer *w, const struct reading *r, const struct feature *f)
 {
-    bool rpm = str_eq(f->package->package.kind, STR("rpm"));
     json_w_object(w);
     text(w, "Name", f->name);
     put_namespace(w, f->namespace, r->arena);
-    text(w, "VersionFormat", rpm ? STR("rpm") : STR("dpkg")); /* of apk too, on the wire */
+    text(w, "VersionFormat", version_format(f->package->package.kind));
     text(w, "Version", f->version);
     if (f->finding_count) {
         json_w_key(w, "Vulnerabilities");

@@ -1,6 +1,6 @@
 /* distribution.h - what an image says it is. */
 #pragma once
-#include "base/str.h"
+#include "base/arena.h"
 
 struct distribution {
     str id;        /* os-release ID, lower-case: "debian", "alpine", "rhel"; empty = unknown */
@@ -11,6 +11,10 @@ struct distribution {
 
 /* The day after which its own feed may say nothing new: "2026-08-31"; empty when it is not known. */
 str distribution_end_of_life(str namespace);
+
+/* What REST v1 calls a namespace: a client of Clair 2 knows RHEL as CentOS ("rhel:9" -> "centos:9"); the others as they are. The
+ * store and everything else here has our own name. Lives in the arena, or is the argument; empty without memory. */
+str distribution_v1_name(struct arena *a, str namespace);
 
 /* Debian's codenames, and "sid" and "unstable": who reads Debian's files and who reads its feed must agree on them. */
 struct debian_release {
