@@ -331,6 +331,31 @@ def test_rpm_without_a_feed(name, db):
     assert {p["kind"] for p in report["packages"]} == {"rpm"}
 
 
+def desc(name, version, base=None):
+    text = f"%NAME%\n{name}\n\n%VERSION%\n{version}\n\n" + (f"%BASE%\n{base}\n\n" if base else "") + "%ARCH%\nx86_64\n\n"
+    return f"var/lib/pacman/local/{name}-{version}/desc", text.encode()
+
+
+def test_pacman(db, tmp_path):
+    """A folder for each package: an upgrade removes one and makes another. Arch has no feed here: not covered."""
+    local = "var/lib/pacman/local/"
+    base = [("etc/os-release", b"ID=arch\nPRETTY_NAME=\"Arch Linux\"\nBUILD_ID=rolling\n"), (local, None),
+            (local + "ALPM_DB_VERSION", b"9\n"), (local + "bash-5.2.037-1/", None), desc("bash", "5.2.037-1"),
+            (local + "bash-5.2.037-1/files", b"%FILES%\nusr/bin/bash\n"), desc("libgcc", "14.2.1-1", "gcc"), desc("tar", "1.35-2")]
+    top = [(local + ".wh.bash-5.2.037-1", b""), desc("bash", "1:5.3-1"), (local + ".wh.tar-1.35-2", b"")]
+    image = tmp_path / "image.tar"
+    image.write_bytes(mi.archive([base, top]))
+    r = scan(db, image)
+    assert r.code == 3
+    report = r.json()
+    assert report["distribution"]["namespace"] == "arch"
+    assert [(p["name"], p["version"], p["source"]) for p in report["packages"]] == [
+        ("bash", "1:5.3-1", "bash"), ("libgcc", "14.2.1-1", "gcc")]
+    layers = [layer["digest"] if isinstance(layer, dict) else layer for layer in report["layers"]]
+    assert [layers.index(p["layer"]) for p in report["packages"]] == [1, 0]
+    assert not [w for w in report["warnings"] if "pacman" in w or "layer" in w]
+
+
 def test_scratch_image(db, tmp_path):
     image = tmp_path / "image.tar"
     image.write_bytes(mi.archive([[("program", b"\x7fELF")]]))
