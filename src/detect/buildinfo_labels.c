@@ -5,7 +5,7 @@
  * Facts      "label:NAME" for the names of buildinfo.c; "nvr": name, version and release, from a Dockerfile's name.
  * Shape      Of a Dockerfile the instructions LABEL, ENV, ARG and FROM are read (the labels of its last stage count), with quotes,
  *            lines that go on, $NAME, ${NAME}, ${NAME:-otherwise} and ${NAME:+instead}.
- * Limits     see buildinfo.h; VARIABLES_MAX names; values of VALUE_MAX bytes once all names in them are replaced.
+ * Limits     see buildinfo.h; VARIABLES_MAX names, set PAIRS_MAX times; values of VALUE_MAX bytes once all names in them are replaced.
  */
 #include "detect/buildinfo.h"
 
@@ -14,7 +14,7 @@
 
 #include <strings.h>
 
-enum { VARIABLES_MAX = 128, VALUE_MAX = 4096 };
+enum { VARIABLES_MAX = 128, PAIRS_MAX = 4096, VALUE_MAX = 4096 };
 
 /* ---- labels.json ---- */
 
@@ -54,7 +54,7 @@ struct dockerfile {
     struct variable {
         str name, value; /* in the arena */
     } variables[VARIABLES_MAX];
-    size_t variable_count;
+    size_t variable_count, pairs;
     struct buf line, word;
 };
 
@@ -108,7 +108,7 @@ static size_t expand(struct dockerfile *d, str s)
         buf_str(&d->word, value);
         return n;
     }
-    ptrdiff_t end = str_find(s, '}');
+    ptrdiff_t end = str_find(str_head(s, VALUE_MAX), '}');
     if (end < 0)
         return 0;
     str other = str_of(s.ptr + n, (size_t)end - n);
@@ -153,6 +153,10 @@ static bool next_word(struct dockerfile *d, str *rest, bool whole)
 
 static bool set(struct dockerfile *d, bool label, str name, str value)
 {
+    if (d->pairs++ >= PAIRS_MAX) { /* each takes memory, and a short one can stand for a long value */
+        detected_note(d->out, "more than %d labels and variables: the others were left out", PAIRS_MAX);
+        return true;
+    }
     return label ? buildinfo_label_set(&d->labels, name, value, d->out) : set_variable(d, name, value);
 }
 

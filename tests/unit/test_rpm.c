@@ -961,6 +961,34 @@ static void test_many_variables(void **state)
     check("many", FILE_, buf_view(&text), (str){ 0 }, "label:name = 127\nlabel:version = x\n" NVR);
 }
 
+/* Short texts that stand for long ones, and braces without an end. */
+static void test_costly_dockerfile(void **state)
+{
+    CLEANUP(buf_done) struct buf text = { 0 };
+    char value[4000];
+    memset(value, 'x', sizeof value - 1);
+    value[sizeof value - 1] = 0;
+    buf_printf(&text, "ENV v=%s\nENV", value);
+    for (unsigned i = 0; i < 100000; i++)
+        buf_str(&text, STR(" a=$v"));
+    buf_str(&text, STR("\nLABEL name="));
+    for (unsigned i = 0; i < 150000; i++)
+        buf_str(&text, STR("${a"));
+    CLEANUP(arena_freep) struct arena *arena = arena_new(32 << 20);
+    struct detected out = { .arena = arena };
+    struct err e = { 0 };
+    struct timespec a, b;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
+    assert_int_equal(
+        detector_for(STR(FILE_))
+            ->scan(&(struct detect_file){ .path = STR(FILE_), .content = buf_view(&text) }, &out, &e),
+        0);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
+    assert_true(str_starts(out.note, STR("more than 4096 labels and variables")));
+    assert_int_equal(out.fact_count, 1); /* the name and version of the build */
+    assert_true(b.tv_sec - a.tv_sec < 5);
+}
+
 /* ---- real data ---- */
 
 struct listing {
@@ -1227,6 +1255,7 @@ int main(void)
         cmocka_unit_test(test_buildinfo),
         cmocka_unit_test(test_growing_variables),
         cmocka_unit_test(test_many_variables),
+        cmocka_unit_test(test_costly_dockerfile),
         cmocka_unit_test(test_real_lists),
         cmocka_unit_test(test_real_other_byte_order),
         cmocka_unit_test(test_real_packages),
