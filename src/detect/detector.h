@@ -55,7 +55,7 @@ struct detector {
 };
 
 /* Does it list packages? Behind what stands at its paths and cannot be read there may be some. */
-static inline bool detector_lists(const struct detector *d) { return !d->priority && !d->hints; }
+bool detector_lists(const struct detector *d);
 
 extern const struct detector *const detectors[]; /* ends with NULL; this order is the order of reports */
 

@@ -102,6 +102,8 @@ const struct detector *detector_by_name(str name)
     return NULL;
 }
 
+bool detector_lists(const struct detector *d) { return !d->priority && !d->hints; }
+
 bool detector_wants_below(str path)
 {
     for (size_t i = 0; i < FOLDERS; i++)

@@ -563,15 +563,17 @@ static int find_distribution(struct fold *f, struct err *e)
     return 0;
 }
 
-/* Is a package database wanted at this path or below it? */
-static bool holds_database(str path)
+static bool any(const struct detector *d) { return !d->hints; }
+
+/* Is a file of such a detector wanted at this path or below it? */
+static bool holds(str path, bool (*such)(const struct detector *d))
 {
     for (const struct detector *const *d = detectors; *d; d++)
-        for (str rest = str_from((*d)->paths), p; detector_lists(*d) && (p = str_word(&rest)).len;)
+        for (str rest = str_from((*d)->paths), p; such(*d) && (p = str_word(&rest)).len;)
             if (str_starts(p, path) && (p.len == path.len || p.ptr[path.len] == '/'))
                 return true;
     const struct detector *d = detector_for(path);
-    return d && detector_lists(d);
+    return d && such(d);
 }
 
 /* A link to where nobody looked may hide a package database: then the image is not covered (design.md 9). */
@@ -617,14 +619,14 @@ static void check_unread(struct fold *f, const struct node *n, size_t *cap)
 {
     struct walk w;
     enum leads leads = leads_to(f, n, &w);
-    if (leads == LEADS_TO_READ)
-        return;
+    if (leads == LEADS_TO_READ || (!holds(n->path, any) && detector_wants_below(n->path)))
+        return; /* where only hints could be nothing is missing without them, and no layer is read again for them */
     if (leads != LEADS_NOWHERE && f->image->unread_count < UNREAD_MAX)
         add_unread(f, n, &w, cap);
     if (leads == LEADS_TO_FOUND)
         return;
     bool link = n->entry->kind == ENTRY_LINK || n->entry->kind == ENTRY_HARDLINK;
-    bool database = holds_database(n->path);
+    bool database = holds(n->path, detector_lists);
     const char *missing = database ? ": packages may be missing" : "";
     f->image->unreadable = f->image->unreadable || database;
     if (notes_full(f))

@@ -300,6 +300,7 @@ static void test_removed_and_unread(void **state)
         { "link to elsewhere", "link var/lib/dpkg ../../data", "data<var/lib/dpkg" },
         { "link to elsewhere, of a file", "link etc/os-release /opt/os", "opt/os<etc/os-release" },
         { "hard link to elsewhere", "hard etc/os-release opt/os", "opt/os<etc/os-release" },
+        { "link where only hints may be", "link root var/roothome", "" },
         { "link that is gone", "link etc/os-release /opt/os\nlayer\ngone etc/os-release", "" },
         { "link to where all look", "link etc/os-release ../usr/lib/os-release", "" },
         { "link into a ring", "link etc/os-release os-release", "" },
@@ -337,6 +338,7 @@ static void test_looked(void **state)
         const char *layers, *want;
     } table[] = {
         { "link var/lib/dpkg ../../data\nfile data/status a=1", "a=1@0" },
+        { "link root var/roothome\nother usr/share/buildinfo", "" },
         { "link var/lib/dpkg ../../data", "" },
         { "link var/lib/dpkg ../../data\nother data", "|layer 1: data is not a folder" },
         { "file data/status a=1\nlayer\nlink var/lib/dpkg ../../data\nlayer\ngone data/status",
