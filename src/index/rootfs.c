@@ -124,13 +124,14 @@ static int add(struct rootfs *r, str path, struct err *e)
 
 static int by_name(const void *a, const void *b) { return str_cmp(*(const str *)a, *(const str *)b); }
 
-static int add_entries(struct rootfs *r, DIR *d, str folder, struct err *e)
+/* The names in a folder, each with the rest of the pattern. */
+static int add_entries(struct rootfs *r, DIR *d, str folder, str rest, struct err *e)
 {
     char path[PATH_MAX];
     size_t first = r->count;
     struct dirent *f;
     for (errno = 0; (f = readdir(d)); errno = 0) {
-        int n = snprintf(path, sizeof path, STR_FMT "/%s", STR_ARG(folder), f->d_name);
+        int n = snprintf(path, sizeof path, STR_FMT "/%s" STR_FMT, STR_ARG(folder), f->d_name, STR_ARG(rest));
         bool real = strcmp(f->d_name, ".") && strcmp(f->d_name, "..");
         if (real && detector_for(str_of(path, (size_t)n)) && add(r, str_of(path, (size_t)n), e) < 0)
             return -1;
@@ -142,11 +143,14 @@ static int add_entries(struct rootfs *r, DIR *d, str folder, struct err *e)
     return 0;
 }
 
-/* Patterns have at most one "*", as their last component. */
+/* A pattern has at most one "*", for a file ("status.d/" and any name) or a folder (any name and "/desc"). */
 static int add_folder(struct rootfs *r, str pattern, struct err *e)
 {
     struct place p;
-    str folder = str_head(pattern, (size_t)str_rfind(pattern, '/'));
+    size_t star = (size_t)str_find(pattern, '*');
+    str folder = str_head(pattern, (size_t)str_rfind(str_head(pattern, star), '/'));
+    ptrdiff_t slash = str_find(str_skip(pattern, star), '/');
+    str rest = slash < 0 ? STR("") : str_skip(pattern, star + (size_t)slash);
     int found = look(r, folder, &p, e);
     if (found <= 0)
         return found;
@@ -159,7 +163,7 @@ static int add_folder(struct rootfs *r, str pattern, struct err *e)
         close_fdp(&fd);
         return -1;
     }
-    int result = add_entries(r, d, folder, e);
+    int result = add_entries(r, d, folder, rest, e);
     closedir(d);
     return result;
 }

@@ -356,6 +356,16 @@ def test_pacman(db, tmp_path):
     assert not [w for w in report["warnings"] if "pacman" in w or "layer" in w]
 
 
+def test_pacman_folder(db, tmp_path):
+    """The same from a folder: what is no package's folder there hides none."""
+    local = "var/lib/pacman/local/"
+    root = mi.rootfs(tmp_path / "root", [[("etc/os-release", b"ID=arch\n"), (local + "ALPM_DB_VERSION", b"9\n"),
+                                          (local + "broken-1-1/files", b"%FILES%\n"), desc("bash", "5.2.037-1"), desc("tar", "1.35-2")]])
+    report = scan(db, root).json()
+    assert [(p["name"], p["version"]) for p in report["packages"]] == [("bash", "5.2.037-1"), ("tar", "1.35-2")]
+    assert not [w for w in report["warnings"] if "pacman" in w]
+
+
 def test_scratch_image(db, tmp_path):
     image = tmp_path / "image.tar"
     image.write_bytes(mi.archive([[("program", b"\x7fELF")]]))
