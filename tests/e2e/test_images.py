@@ -331,6 +331,15 @@ def test_rpm_without_a_feed(name, db):
     assert {p["kind"] for p in report["packages"]} == {"rpm"}
 
 
+def test_rhel_has_its_own_name(db, tmp_path):
+    """Which is CentOS over REST v1 alone (tests/server/test_namespaces.py)."""
+    image = tmp_path / "image.tar"
+    image.write_bytes(mi.archive([[("etc/os-release", mi.os_release("rhel", "7.9", "Red Hat Enterprise Linux")),
+                                   ("etc/redhat-release", b"Red Hat Enterprise Linux Server release 7.9 (Maipo)\n"), BASE[1]]]))
+    distribution = scan(db, image).json()["distribution"]
+    assert (distribution["namespace"], distribution["end_of_life"]) == ("rhel:7", "2024-06-30")
+
+
 def desc(name, version, base=None):
     text = f"%NAME%\n{name}\n\n%VERSION%\n{version}\n\n" + (f"%BASE%\n{base}\n\n" if base else "") + "%ARCH%\nx86_64\n\n"
     return f"var/lib/pacman/local/{name}-{version}/desc", text.encode()
