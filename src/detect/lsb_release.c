@@ -10,7 +10,6 @@ static const struct {
 } other_names[] = {
     { "oracle", "ol" },           { "redhatenterprise", "rhel" },
     { "amazon", "amzn" },         { "vmware photon", "photon" },
-    { "suse linux", "sles" },     { "opensuse", "opensuse" },
     { "cbl-mariner", "mariner" }, { "microsoft azure linux", "azurelinux" },
 };
 

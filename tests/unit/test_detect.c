@@ -656,6 +656,18 @@ static const struct {
     { SYFT "os/ubuntu/etc/os-release", "ubuntu:20.04" },
     { "syft-pkgdb", "anchore+syft/syft/pkg/cataloger/debian/testdata/image-dpkg/etc/os-release",
       "debian:12" },
+    { SYFT "unprintable", "debian:8" },
+    { CORE "osrelease/testdata/Alpine.txtar", "alpine:v3.10" },
+    { CORE "osrelease/testdata/Bionic.txtar", "ubuntu:18.04" },
+    { CORE "osrelease/testdata/Buster.txtar", "debian:10" },
+    { CORE "osrelease/testdata/DistrolessCorrupt.txtar", "debian:12" },
+    { CORE "osrelease/testdata/DistrolessValid.txtar", "debian:12" },
+    { CORE "osrelease/testdata/EmptyKey.txtar", "fedora:30" },
+    { CORE "osrelease/testdata/OpenSUSe.txtar", "opensuse.leap:15.1" },
+    { CORE "osrelease/testdata/Silverblue.txtar", "fedora:30" },
+    { CORE "osrelease/testdata/Toolbox.txtar", "fedora:30" },
+    { CORE "osrelease/testdata/Ubi8.txtar", "rhel:8" },
+    { CORE "osrelease/testdata/Vyos.txtar", "vyos -" },
     { CORE "debian/testdata/distroless_dist/*/etc/os-release", "debian:*" },
     { CORE "debian/testdata/dist/*/etc/os-release", "debian:*" },
     { CORE "ubuntu/testdata/dist/11/etc/os-release", "debian:11" },
@@ -696,6 +708,10 @@ static bool fits(str pattern, str name, str *star)
 /* The end of the name that is a path in an image, if it is one of a distribution file. */
 static str release_path(str name)
 {
+    if (str_ends(name, STR("linux/testdata/unprintable")))
+        return STR(OS);
+    if (str_contains(name, STR("/osrelease/testdata/")) && str_ends(name, STR(".txtar")))
+        return STR(OS); /* an os-release, then lines that are none of it */
     for (size_t i = 0; i < name.len; i++) {
         str path = str_skip(name, i);
         const struct detector *d = i == 0 || name.ptr[i - 1] == '/' ? detector_for(path) : NULL;
