@@ -47,19 +47,20 @@ def test_layers(serve, files):
         assert server.layer(f"layer{i}").get("NamespaceName") == namespace, name
 
 
-@pytest.mark.parametrize("members, version_format", [
-    ([("etc/alpine-release", b"3.5.2\n"), ("lib/apk/db/installed", mi.apk_installed([("demo", "1.0-r1", "demo")]))], "dpkg"),
-    ([*RHEL, STATUS], "dpkg"),
-    ([*os_release("arch", ""), ("var/lib/pacman/local/demo-1.0-1/desc", b"%NAME%\ndemo\n\n%VERSION%\n1.0-1\n")], "alpm"),
+@pytest.mark.parametrize("members, namespace, version_format", [
+    ([("etc/alpine-release", b"3.5.2\n"), ("lib/apk/db/installed", mi.apk_installed([("demo", "1.0-r1", "demo")]))],
+     "alpine:v3.5", "dpkg"),
+    ([*RHEL, STATUS], "centos:9", "dpkg"),
+    ([*os_release("arch", ""), ("var/lib/pacman/local/demo-1.0-1/desc", b"%NAME%\ndemo\n\n%VERSION%\n1.0-1\n")], "arch", "alpm"),
 ], ids=["alpine", "rhel", "arch"])
-def test_features(members, version_format, serve, files):
-    """The feature's namespace is the layer's."""
+def test_features(members, namespace, version_format, serve, files):
     server = serve()
     (files.folder / "layer").write_bytes(mi.tar(members))
     assert server.post("layer", files.folder / "layer").status == 201
     layer = server.layer("layer")
+    assert layer["NamespaceName"] == namespace
     assert [(f["Name"], f["NamespaceName"], f["VersionFormat"]) for f in layer["Features"]] == [
-        ("demo", layer["NamespaceName"], version_format)]
+        ("demo", namespace, version_format)]
 
 
 def test_centos_becomes_rhel(serve, files):
@@ -67,7 +68,7 @@ def test_centos_becomes_rhel(serve, files):
     server = serve()
     both = mi.dpkg_status([("demo", "1.0-1", None), ("new", "2.0-1", None)])
     (files.folder / "base").write_bytes(mi.tar([*CENTOS, STATUS]))
-    (files.folder / "top").write_bytes(mi.tar([*RHEL, (STATUS[0], both)]))
+    (files.folder / "top").write_bytes(mi.tar([("etc/.wh.centos-release", b""), *RHEL, (STATUS[0], both)]))
     server.post_chain(["base", "top"], [files.folder / "base", files.folder / "top"])
     layer = server.layer("top")
     assert layer["NamespaceName"] == "centos:9"
