@@ -570,7 +570,8 @@ static bool holds(str path, bool (*such)(const struct detector *d))
 {
     for (const struct detector *const *d = detectors; *d; d++)
         for (str rest = str_from((*d)->paths), p; such(*d) && (p = str_word(&rest)).len;)
-            if (str_starts(p, path) && (p.len == path.len || p.ptr[path.len] == '/'))
+            if ((str_starts(p, path) && (p.len == path.len || p.ptr[path.len] == '/')) ||
+                (str_find(p, '*') >= 0 && str_starts(path, str_head(p, (size_t)str_find(p, '*')))))
                 return true;
     const struct detector *d = detector_for(path);
     return d && such(d);

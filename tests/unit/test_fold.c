@@ -339,6 +339,8 @@ static void test_looked(void **state)
     } table[] = {
         { "link var/lib/dpkg ../../data\nfile data/status a=1", "a=1@0" },
         { "link root var/roothome\nother usr/share/buildinfo", "" },
+        { "other var/lib/pacman/local/a-1",
+          "?|layer 1: var/lib/pacman/local/a-1 is not a folder: packages may be missing" },
         { "link var/lib/dpkg ../../data", "" },
         { "link var/lib/dpkg ../../data\nother data", "|layer 1: data is not a folder" },
         { "file data/status a=1\nlayer\nlink var/lib/dpkg ../../data\nlayer\ngone data/status",
