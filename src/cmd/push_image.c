@@ -262,11 +262,17 @@ static int chain_name(struct push_image *i, str previous, str digest, str *ret, 
     return arena_failed(i->arena) ? err_set(e, ERR_OOM, "layers") : 0;
 }
 
+static int no_aci(const struct image_manifest *m, struct err *e)
+{
+    return m->aci ? err_set(e, ERR_UNSUPPORTED, "is an ACI, which cannot be pushed") : 0;
+}
+
 static int name_by_chain(struct push_image *i, struct err *e)
 {
     struct image_manifest m = { 0 };
     str name = { 0 };
-    if (image_manifest_read(container_files(i->container), image_architecture(), i->arena, &m, e) < 0 ||
+    const struct image_platform here = image_platform_here();
+    if (image_manifest_read(container_files(i->container), &here, i->arena, &m, e) < 0 || no_aci(&m, e) < 0 ||
         room_for(i, m.layer_count, e) < 0)
         return -1;
     i->note = m.note;

@@ -17,7 +17,7 @@
     ((size_t)1 << 30) /* of an image's packages and findings: a hostile image must not take more */
 
 struct scan_options {
-    const char *db, *format, *output, *severity, *fail_on;
+    const char *db, *format, *output, *severity, *fail_on, *platform;
     int exit_code;
     bool ignore_unfixed, quiet;
 };
@@ -35,11 +35,21 @@ static const struct option options[] = {
       "exit with N when there are findings (default 0)" },
     { "fail-on", "NAME", OPT_TEXT, offsetof(struct scan_options, fail_on),
       "only findings from it on count for the exit code (4, or --exit-code)" },
+    { "platform", "OS/ARCH", OPT_TEXT, offsetof(struct scan_options, platform),
+      "of several images the one for it, as linux/arm64 or linux/arm/v7" },
     { "quiet", NULL, OPT_FLAG, offsetof(struct scan_options, quiet),
       "no progress, no warnings on standard error" },
     { 0 },
 };
 _Static_assert(sizeof(struct scan_options) <= OPTIONS_SIZE_MAX, "options");
+
+static int read_platform(const struct scan_options *o, struct image_platform *ret, struct err *e)
+{
+    *ret = image_platform_here();
+    if (!o->platform || image_platform_parse(str_from(o->platform), ret, e) == 0)
+        return 0;
+    return err_wrap(e, "--platform");
+}
 
 static int read_policy(const struct scan_options *o, struct policy *ret, struct err *e)
 {
@@ -64,6 +74,7 @@ static bool shows_progress(const struct scan_options *o) { return !o->quiet && i
 
 struct scan {
     struct container *container;
+    struct image_platform platform;
     struct store *store;
     struct arena *arena;
     struct image_index *image;
@@ -90,8 +101,8 @@ static int index_and_match(struct scan *s, struct cage *cage, const char *path, 
     s->arena = arena_new(SCAN_MEMORY_MAX);
     if (!s->arena)
         return err_set(e, ERR_OOM, "arena");
-    if (index_image(s->store, cage, s->container, path, shows_progress(o) ? &progress : NULL, s->arena,
-                    &s->image, &id, e) == 0) {
+    if (index_image(s->store, cage, s->container, path, &s->platform, shows_progress(o) ? &progress : NULL,
+                    s->arena, &s->image, &id, e) == 0) {
         if (match_image(s->store, s->image, id, clock_now(), s->arena, &s->report, e) == 0)
             return 0;
         err_wrap(e, "%s", path);
@@ -175,15 +186,16 @@ static int run(const void *opts, char **args, int count, struct err *e)
     const struct report_format *format =
         o->format ? report_format_by_name(str_from(o->format)) : report_formats[0];
     struct policy policy;
+    struct image_platform platform;
     char place[4096];
     (void)count;
     if (!format)
         return err_set(e, ERR_USAGE, "--format: '%s' is none of table, json", o->format);
-    if (read_policy(o, &policy, e) < 0 || database_place(o->db, place, sizeof place, e) < 0 ||
-        output_check(o->output, e) < 0)
+    if (read_policy(o, &policy, e) < 0 || read_platform(o, &platform, e) < 0 ||
+        database_place(o->db, place, sizeof place, e) < 0 || output_check(o->output, e) < 0)
         return -1;
     CLEANUP(cage_freep) struct cage *cage = cage_new(index_tasks, NULL, e);
-    CLEANUP(scan_done) struct scan s = { 0 };
+    CLEANUP(scan_done) struct scan s = { .platform = platform };
     if (!cage || open_and_scan(&s, cage, place, args[0], o, e) < 0)
         return -1;
     struct verdict verdict = policy_apply(&policy, &s.report);
@@ -202,8 +214,8 @@ const struct command command_scan = {
     .arguments = "IMAGE",
     .summary = "Finds the known vulnerabilities of an image",
     .details =
-        "IMAGE is an archive of `docker save` or `podman save`, an OCI layout (folder or tar), or a root "
-        "file system\n"
+        "IMAGE is an archive of `docker save` or `podman save`, an OCI layout (folder or tar), an ACI, or a "
+        "root file system\n"
         "folder; archives and layers may be plain, gzip, zstd, bzip2 or xz; \"-\" reads an archive from "
         "standard input.\n"
         "Severities: " SEVERITY_NAMES ".\n"

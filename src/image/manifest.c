@@ -2,23 +2,28 @@
 #include "codec/json.h"
 #include "codec/sha256.h"
 #include "base/cleanup.h"
+#include "image/aci.h"
 
 #define LAYERS_MAX    1024
 #define MANIFESTS_MAX 1024
 #define NESTING_MAX   4
+#define READS_MAX     256 /* manifests and indexes asked what they are for */
 
 struct reading {
     struct image_files *files;
     struct arena *arena;
-    str architecture;
+    const struct image_platform *platform;
     struct image_manifest *ret;
+    bool bare;      /* blobs lie beside the manifest, named by their hex digits alone */
+    unsigned reads; /* of manifests and indexes */
+    str others;     /* platforms that are there, but were not asked for */
 };
 
 /* "sha256:<hex>" -> "blobs/sha256/<hex>"; other algorithms are not in use. */
 static str blob_path(struct reading *r, str digest)
 {
     str hex = str_skip(digest, 7);
-    return arena_printf(r->arena, "blobs/sha256/" STR_FMT, STR_ARG(hex));
+    return arena_printf(r->arena, "%s" STR_FMT, r->bare ? "" : "blobs/sha256/", STR_ARG(hex));
 }
 
 /* The digest that a file's name promises: "blobs/sha256/<hex>" and "<hex>.json"; empty for other names. */
@@ -134,16 +139,37 @@ static int config_rootfs(struct reading *r, struct json *j, struct strings *diff
     return more;
 }
 
-static int config_members(struct reading *r, struct json *j, struct strings *diff_ids, struct err *e)
+struct config {
+    struct strings diff_ids;
+    struct image_platform platform;
+};
+
+static int config_members(struct reading *r, struct json *j, struct config *c, struct err *e)
 {
     str key;
     int more;
     if (json_enter(j, JSON_OBJECT, e) < 0)
         return -1;
     while ((more = json_key(j, &key, e)) > 0)
-        if ((str_eq(key, STR("rootfs")) ? config_rootfs(r, j, diff_ids, e) : json_skip(j, e)) < 0)
+        if ((str_eq(key, STR("rootfs"))         ? config_rootfs(r, j, &c->diff_ids, e)
+             : str_eq(key, STR("os"))           ? keep_string(r, j, &c->platform.os, e)
+             : str_eq(key, STR("architecture")) ? keep_string(r, j, &c->platform.architecture, e)
+             : str_eq(key, STR("variant"))      ? keep_string(r, j, &c->platform.variant, e)
+                                                : json_skip(j, e)) < 0)
             return -1;
     return more < 0 ? -1 : json_finish(j, e);
+}
+
+static str platform_text(struct reading *r, const struct image_platform *p)
+{
+    return arena_printf(r->arena, STR_FMT "/" STR_FMT "%s" STR_FMT, STR_ARG(p->os), STR_ARG(p->architecture),
+                        p->variant.len ? "/" : "", STR_ARG(p->variant));
+}
+
+static int no_such_platform(struct reading *r, str there, struct err *e)
+{
+    return err_set(e, ERR_NOT_FOUND, "no image for " STR_FMT " in it, but for: " STR_FMT,
+                   STR_ARG(platform_text(r, r->platform)), STR_ARG(there));
 }
 
 struct saved { /* one element of manifest.json */
@@ -201,13 +227,14 @@ static int name_layers(struct reading *r, const struct saved *s, const struct st
     }
     r->ret->layers = layers;
     r->ret->layer_count = s->layers.count;
+    r->ret->key = r->ret->digest;
     return 0;
 }
 
 static int saved_layers(struct reading *r, const struct saved *s, struct err *e)
 {
     str content;
-    struct strings diff_ids = { 0 };
+    struct config c = { 0 };
     if (!s->config.len)
         return err_set(e, ERR_FORMAT, "manifest.json: no Config");
     r->ret->digest = promised_digest(r, s->config);
@@ -215,41 +242,63 @@ static int saved_layers(struct reading *r, const struct saved *s, struct err *e)
         return -1;
     CLEANUP(document_done) struct document d = { 0 };
     if (document_open(&d, s->config, content, e) < 0 ||
-        in_document(&d, config_members(r, d.json, &diff_ids, e), e) < 0)
+        in_document(&d, config_members(r, d.json, &c, e), e) < 0)
         return -1;
-    if (!s->layers.named || !diff_ids.named)
+    if (r->platform->demanded && !image_platform_fits(r->platform, &c.platform))
+        return no_such_platform(r, platform_text(r, &c.platform), e);
+    if (!s->layers.named || !c.diff_ids.named)
         return err_set(e, ERR_FORMAT, STR_FMT ": names no %s",
                        STR_ARG(s->layers.named ? s->config : STR("manifest.json")),
                        s->layers.named ? "rootfs" : "Layers");
-    if (diff_ids.count != s->layers.count)
+    if (c.diff_ids.count != s->layers.count)
         return err_set(e, ERR_FORMAT, STR_FMT ": %zu diff ids, but manifest.json lists %zu layers",
-                       STR_ARG(s->config), diff_ids.count, s->layers.count);
-    return name_layers(r, s, &diff_ids, e);
-}
-
-static int read_docker(struct reading *r, str content, struct err *e)
-{
-    struct saved s = { 0 };
-    size_t images = 0;
-    CLEANUP(document_done) struct document d = { 0 };
-    if (document_open(&d, STR("manifest.json"), content, e) < 0 ||
-        in_document(&d, saved_first(r, d.json, &s, &images, e), e) < 0 ||
-        in_document(&d, json_finish(d.json, e), e) < 0)
-        return -1;
-    if (!images)
-        return err_set(e, ERR_FORMAT, "manifest.json: no image");
-    if (images > 1)
-        r->ret->note =
-            arena_printf(r->arena, "the archive holds %zu images: only the first is scanned", images);
-    return saved_layers(r, &s, e);
+                       STR_ARG(s->config), c.diff_ids.count, s->layers.count);
+    return name_layers(r, s, &c.diff_ids, e);
 }
 
 /* ---- OCI ---- */
 
 struct descriptor {
-    str media_type, digest, os, architecture;
+    str media_type, digest, size; /* size: as it is written */
+    struct image_platform platform;
     bool attestation;
 };
+
+/* Descriptors that are used must say how long their blob is; an index may lie about others. */
+static int size_of(str path, const struct descriptor *d, uint64_t *ret, struct err *e)
+{
+    if (!d->size.len)
+        return err_set(e, ERR_FORMAT, STR_FMT ": no size of " STR_FMT, STR_ARG(path), STR_ARG(d->digest));
+    if (!str_to_u64(d->size, ret) || *ret > INT64_MAX)
+        return err_set(e, ERR_FORMAT, STR_FMT ": size of " STR_FMT " is " STR_FMT ": not a number of bytes",
+                       STR_ARG(path), STR_ARG(d->digest), STR_ARG(str_head(d->size, 64)));
+    return 0;
+}
+
+/* The blob that a descriptor in `from` names. */
+static int read_blob(struct reading *r, str from, const struct descriptor *d, str *ret, struct err *e)
+{
+    uint64_t size;
+    str digest = d->digest;
+    if (size_of(from, d, &size, e) < 0 || read_file(r, blob_path(r, digest), &digest, ret, e) < 0)
+        return -1;
+    return size == ret->len
+               ? 0
+               : err_set(e, ERR_DIGEST, STR_FMT ": says that " STR_FMT " has %llu bytes, but it has %zu",
+                         STR_ARG(from), STR_ARG(d->digest), (unsigned long long)size, ret->len);
+}
+
+static int keep_number(struct reading *r, struct json *j, str *ret, struct err *e)
+{
+    enum json_type type;
+    str text;
+    if (json_next(j, &type, &text, e) < 0)
+        return -1;
+    if (type != JSON_NUMBER)
+        return err_set(e, ERR_FORMAT, "byte %llu: not a number", (unsigned long long)json_offset(j));
+    *ret = arena_dup(r->arena, text);
+    return arena_failed(r->arena) ? err_set(e, ERR_OOM, "manifest") : 0;
+}
 
 static int platform_members(struct reading *r, struct json *j, struct descriptor *d, struct err *e)
 {
@@ -258,8 +307,9 @@ static int platform_members(struct reading *r, struct json *j, struct descriptor
     if (json_enter(j, JSON_OBJECT, e) < 0)
         return -1;
     while ((more = json_key(j, &key, e)) > 0) {
-        int result = str_eq(key, STR("os"))             ? keep_string(r, j, &d->os, e)
-                     : str_eq(key, STR("architecture")) ? keep_string(r, j, &d->architecture, e)
+        int result = str_eq(key, STR("os"))             ? keep_string(r, j, &d->platform.os, e)
+                     : str_eq(key, STR("architecture")) ? keep_string(r, j, &d->platform.architecture, e)
+                     : str_eq(key, STR("variant"))      ? keep_string(r, j, &d->platform.variant, e)
                                                         : json_skip(j, e);
         if (result < 0)
             return -1;
@@ -290,6 +340,7 @@ static int descriptor_members(struct reading *r, struct json *j, struct descript
     while ((more = json_key(j, &key, e)) > 0) {
         int result = str_eq(key, STR("mediaType"))     ? keep_string(r, j, &d->media_type, e)
                      : str_eq(key, STR("digest"))      ? keep_string(r, j, &d->digest, e)
+                     : str_eq(key, STR("size"))        ? keep_number(r, j, &d->size, e)
                      : str_eq(key, STR("platform"))    ? platform_members(r, j, d, e)
                      : str_eq(key, STR("annotations")) ? annotation_members(j, d, e)
                                                        : json_skip(j, e);
@@ -331,8 +382,15 @@ static int keep_descriptors(struct reading *r, struct json *j, struct descriptor
 
 struct oci_document { /* an index or a manifest: told apart by what they hold */
     struct descriptors manifests, layers;
+    struct descriptor config;
+    struct saved saved; /* one of docker save's, which is no OCI document */
     bool is_index, is_manifest;
 };
+
+static int one_descriptor(struct reading *r, struct json *j, struct descriptor *d, struct err *e)
+{
+    return json_enter(j, JSON_OBJECT, e) < 0 ? -1 : descriptor_members(r, j, d, e);
+}
 
 static int oci_members(struct reading *r, struct json *j, struct oci_document *o, struct err *e)
 {
@@ -342,9 +400,12 @@ static int oci_members(struct reading *r, struct json *j, struct oci_document *o
         return -1;
     while ((more = json_key(j, &key, e)) > 0) {
         bool index = str_eq(key, STR("manifests")), manifest = str_eq(key, STR("layers"));
-        int result = index      ? keep_descriptors(r, j, &o->manifests, e)
-                     : manifest ? keep_descriptors(r, j, &o->layers, e)
-                                : json_skip(j, e);
+        int result = index                        ? keep_descriptors(r, j, &o->manifests, e)
+                     : manifest                   ? keep_descriptors(r, j, &o->layers, e)
+                     : str_eq(key, STR("config")) ? one_descriptor(r, j, &o->config, e)
+                     : str_eq(key, STR("Config")) ? keep_string(r, j, &o->saved.config, e)
+                     : str_eq(key, STR("Layers")) ? keep_strings(r, j, &o->saved.layers, e)
+                                                  : json_skip(j, e);
         if (result < 0)
             return -1;
         o->is_index |= index;
@@ -353,23 +414,24 @@ static int oci_members(struct reading *r, struct json *j, struct oci_document *o
     return more < 0 ? -1 : json_finish(j, e);
 }
 
-static bool is_ours(const struct reading *r, const struct descriptor *m)
+static bool is_candidate(const struct descriptor *m)
 {
-    return str_eq(m->architecture, r->architecture) && (!m->os.len || str_eq(m->os, STR("linux")));
+    return !m->attestation && !str_eq(m->platform.os, STR("unknown"));
 }
 
-/* Of the images that an index names: the one for this machine, else the first. */
+/* Of the images that an index names, when nobody asked for one: the one for this machine, else the first. */
 static const struct descriptor *choose(struct reading *r, const struct descriptors *d)
 {
     const struct descriptor *first = NULL, *ours = NULL;
     size_t images = 0, matching = 0;
     for (size_t i = 0; i < d->count; i++) {
         const struct descriptor *m = &d->at[i];
-        if (m->attestation || str_eq(m->os, STR("unknown")))
+        if (!is_candidate(m))
             continue;
+        bool fits = image_platform_fits(r->platform, &m->platform);
         first = first ? first : m;
-        ours = ours || !is_ours(r, m) ? ours : m;
-        matching += is_ours(r, m);
+        ours = ours || !fits ? ours : m;
+        matching += fits;
         images++;
     }
     if (matching > 1 || (!matching && images > 1))
@@ -379,80 +441,265 @@ static const struct descriptor *choose(struct reading *r, const struct descripto
     return ours ? ours : first;
 }
 
-static int oci_layers(struct reading *r, str path, const struct descriptors *layers, struct err *e)
+static int add_note(struct reading *r, str note, struct err *e)
 {
-    r->ret->layers = arena_array(r->arena, struct image_layer, layers->count + 1);
-    if (!r->ret->layers)
-        return err_set(e, ERR_OOM, "manifest");
-    for (size_t i = 0; i < layers->count; i++) {
-        str type = layers->at[i].media_type;
-        if (type.len && !str_contains(type, STR("layer")) && !str_contains(type, STR("rootfs")))
-            return err_set(e, ERR_UNSUPPORTED, STR_FMT ": layer %zu is '" STR_FMT "': not an image of files",
-                           STR_ARG(path), i + 1, STR_ARG(type));
-        r->ret->layers[i] = (struct image_layer){ .path = blob_path(r, layers->at[i].digest),
-                                                  .digest = layers->at[i].digest };
-    }
-    r->ret->layer_count = layers->count;
+    r->ret->note = r->ret->note.len
+                       ? arena_printf(r->arena, STR_FMT "; " STR_FMT, STR_ARG(r->ret->note), STR_ARG(note))
+                       : note;
+    return arena_failed(r->arena) ? err_set(e, ERR_OOM, "manifest") : 0;
+}
+
+/* Windows base layers and the like: their makers' licence keeps them out of other people's archives. */
+static bool is_foreign(str type)
+{
+    return str_contains(type, STR("foreign")) || str_contains(type, STR("nondistributable"));
+}
+
+static int check_type(str path, str type, size_t i, struct err *e)
+{
+    if (str_contains(type, STR("+encrypted")))
+        return err_set(e, ERR_UNSUPPORTED,
+                       STR_FMT ": layer %zu is encrypted ('" STR_FMT "'): decrypt the image first",
+                       STR_ARG(path), i + 1, STR_ARG(type));
+    if (type.len && !str_contains(type, STR("layer")) && !str_contains(type, STR("rootfs")))
+        return err_set(e, ERR_UNSUPPORTED, STR_FMT ": layer %zu is '" STR_FMT "': not an image of files",
+                       STR_ARG(path), i + 1, STR_ARG(type));
     return 0;
 }
 
-static int read_oci(struct reading *r, str content, struct err *e)
+static int leave_out(struct reading *r, size_t i, const struct image_layer *l, struct err *e)
 {
-    str path = STR("index.json"), digest = STR("");
-    for (unsigned depth = 0; depth <= NESTING_MAX; depth++) {
-        struct oci_document o = { 0 };
-        CLEANUP(document_done) struct document d = { 0 };
-        if (document_open(&d, path, content, e) < 0 || in_document(&d, oci_members(r, d.json, &o, e), e) < 0)
-            return -1;
-        if (o.is_manifest && digest.len) {
-            r->ret->digest = digest;
-            return oci_layers(r, path, &o.layers, e);
-        }
-        if (!o.is_index)
-            return err_set(e, ERR_FORMAT, STR_FMT ": neither an index nor a manifest", STR_ARG(path));
-        const struct descriptor *next = choose(r, &o.manifests);
-        if (!next)
-            return err_set(e, ERR_FORMAT, STR_FMT ": names no image", STR_ARG(path));
-        digest = next->digest;
-        path = blob_path(r, digest);
-        if (read_file(r, path, &digest, &content, e) < 0)
-            return -1;
-    }
-    return err_set(e, ERR_LIMIT, "index.json: indexes nested more than %d deep", NESTING_MAX);
+    r->ret->partial = true;
+    r->ret->key = arena_printf(r->arena, STR_FMT " without %zu", STR_ARG(r->ret->key), i + 1);
+    return add_note(r,
+                    arena_printf(r->arena,
+                                 "layer %zu (" STR_FMT
+                                 ") may not be distributed and is not in the image: it was left "
+                                 "out, and packages may be missing",
+                                 i + 1, STR_ARG(l->digest)),
+                    e);
 }
 
-int image_manifest_read(struct image_files *files, str architecture, struct arena *arena,
+static int oci_layers(struct reading *r, str path, const struct descriptors *layers, struct err *e)
+{
+    struct image_manifest *m = r->ret;
+    m->layers = arena_array(r->arena, struct image_layer, layers->count + 1);
+    if (!m->layers)
+        return err_set(e, ERR_OOM, "manifest");
+    for (size_t i = 0; i < layers->count; i++) {
+        const struct descriptor *d = &layers->at[i];
+        struct image_layer l = { .path = blob_path(r, d->digest), .digest = d->digest };
+        if (check_type(path, d->media_type, i, e) < 0 || size_of(path, d, &l.size, e) < 0)
+            return -1;
+        if (!l.size)
+            return err_set(e, ERR_FORMAT, STR_FMT ": size of layer %zu (" STR_FMT ") is 0", STR_ARG(path),
+                           i + 1, STR_ARG(d->digest));
+        bool absent = is_foreign(d->media_type) && r->files->has && !r->files->has(r->files, l.path);
+        if (absent && leave_out(r, i, &l, e) < 0)
+            return -1;
+        if (!absent)
+            m->layers[m->layer_count++] = l;
+    }
+    return 0;
+}
+
+/* Only an image's own config is of a known form: artifacts bring others. */
+static bool is_image_config(str type)
+{
+    return !type.len || str_contains(type, STR("image.config.")) ||
+           str_contains(type, STR("container.image."));
+}
+
+static int read_config(struct reading *r, str path, const struct oci_document *o, struct config *c,
+                       struct err *e)
+{
+    str content, name = arena_printf(r->arena, "config " STR_FMT, STR_ARG(o->config.digest));
+    if (!o->config.digest.len || !is_image_config(o->config.media_type))
+        return 0;
+    CLEANUP(document_done) struct document d = { 0 };
+    if (read_blob(r, path, &o->config, &content, e) < 0 || document_open(&d, name, content, e) < 0 ||
+        in_document(&d, config_members(r, d.json, c, e), e) < 0)
+        return -1;
+    if (c->diff_ids.named && c->diff_ids.count != o->layers.count)
+        return err_set(e, ERR_FORMAT, STR_FMT ": %zu diff ids, but the manifest lists %zu layers",
+                       STR_ARG(name), c->diff_ids.count, o->layers.count);
+    for (size_t i = 0; i < c->diff_ids.count; i++)
+        if (!digest_valid(c->diff_ids.at[i]))
+            return err_set(e, ERR_UNSUPPORTED, STR_FMT ": layer %zu: digest '" STR_FMT "' is not sha256",
+                           STR_ARG(name), i + 1, STR_ARG(c->diff_ids.at[i]));
+    return 0;
+}
+
+static int other_platform(struct reading *r, const struct image_platform *p, struct err *e)
+{
+    str text = p->architecture.len ? platform_text(r, p) : STR("unknown");
+    if (r->others.len > 2000) /* enough to see what there is */
+        return 0;
+    r->others = r->others.len
+                    ? arena_printf(r->arena, STR_FMT ", " STR_FMT, STR_ARG(r->others), STR_ARG(text))
+                    : text;
+    return arena_failed(r->arena) ? err_set(e, ERR_OOM, "manifest") : 0;
+}
+
+/* A manifest: 1 its layers are taken, 0 it is for another platform. `known`: its index said that it fits. */
+static int take_manifest(struct reading *r, str path, str digest, const struct oci_document *o, bool known,
+                         struct err *e)
+{
+    struct config c = { 0 };
+    if (read_config(r, path, o, &c, e) < 0)
+        return -1;
+    if (r->platform->demanded && !known && !image_platform_fits(r->platform, &c.platform))
+        return other_platform(r, &c.platform, e);
+    r->ret->digest = r->ret->key = digest;
+    return oci_layers(r, path, &o->layers, e) < 0 ? -1 : 1;
+}
+
+static int read_node(struct reading *r, str path, str digest, str content, bool known, unsigned depth,
+                     struct err *e);
+
+static int follow(struct reading *r, str from, const struct descriptor *m, unsigned depth, struct err *e)
+{
+    str content;
+    if (++r->reads > READS_MAX)
+        return err_set(e, ERR_LIMIT, STR_FMT ": more than %d manifests to ask", STR_ARG(from), READS_MAX);
+    if (read_blob(r, from, m, &content, e) < 0)
+        return -1;
+    return read_node(r, blob_path(r, m->digest), m->digest, content, m->platform.architecture.len, depth + 1,
+                     e);
+}
+
+/* The demanded platform: an entry that does not say what it is for is asked itself. */
+static int search(struct reading *r, str path, const struct descriptors *d, unsigned depth, struct err *e)
+{
+    size_t fitting = 0;
+    int found = 0;
+    for (size_t i = 0; i < d->count; i++) {
+        const struct descriptor *m = &d->at[i];
+        bool says = m->platform.architecture.len,
+             fits = says && image_platform_fits(r->platform, &m->platform);
+        if (!is_candidate(m))
+            continue;
+        if (says && !fits && other_platform(r, &m->platform, e) < 0)
+            return -1;
+        fitting += fits;
+        if (!found && (fits || !says) && (found = follow(r, path, m, depth, e)) < 0)
+            return -1;
+    }
+    if (found && fitting > 1)
+        return add_note(r,
+                        arena_printf(r->arena,
+                                     "the index names %zu images for " STR_FMT ": only the first is scanned",
+                                     fitting, STR_ARG(platform_text(r, r->platform))),
+                        e) < 0
+                   ? -1
+                   : 1;
+    return found;
+}
+
+/* 1 the image's layers are known, 0 it is for another platform, -1. */
+static int read_node(struct reading *r, str path, str digest, str content, bool known, unsigned depth,
+                     struct err *e)
+{
+    struct oci_document o = { 0 };
+    CLEANUP(document_done) struct document d = { 0 };
+    if (depth > NESTING_MAX)
+        return err_set(e, ERR_LIMIT, "index.json: indexes nested more than %d deep", NESTING_MAX);
+    if (document_open(&d, path, content, e) < 0 || in_document(&d, oci_members(r, d.json, &o, e), e) < 0)
+        return -1;
+    if (o.is_manifest && digest.len)
+        return take_manifest(r, path, digest, &o, known, e);
+    if (r->bare && o.saved.layers.named)
+        return saved_layers(r, &o.saved, e) < 0 ? -1 : 1;
+    if (!o.is_index)
+        return err_set(e, ERR_FORMAT, STR_FMT ": neither an index nor a manifest", STR_ARG(path));
+    if (r->platform->demanded)
+        return search(r, path, &o.manifests, depth, e);
+    const struct descriptor *next = choose(r, &o.manifests);
+    return next ? follow(r, path, next, depth, e)
+                : err_set(e, ERR_FORMAT, STR_FMT ": names no image", STR_ARG(path));
+}
+
+static int read_oci(struct reading *r, str path, str digest, str content, struct err *e)
+{
+    int found = read_node(r, path, digest, content, false, 0, e);
+    if (found)
+        return found < 0 ? -1 : 0;
+    return no_such_platform(r, r->others.len ? r->others : STR("none"), e);
+}
+
+/* ---- manifest.json ---- */
+
+static int read_docker(struct reading *r, str content, struct err *e)
+{
+    struct saved s = { 0 };
+    size_t images = 0;
+    CLEANUP(document_done) struct document d = { 0 };
+    if (document_open(&d, STR("manifest.json"), content, e) < 0 ||
+        in_document(&d, saved_first(r, d.json, &s, &images, e), e) < 0 ||
+        in_document(&d, json_finish(d.json, e), e) < 0)
+        return -1;
+    if (!images)
+        return err_set(e, ERR_FORMAT, "manifest.json: no image");
+    if (images > 1)
+        r->ret->note =
+            arena_printf(r->arena, "the archive holds %zu images: only the first is scanned", images);
+    return saved_layers(r, &s, e);
+}
+
+/* manifest.json is a list in archives; an object is skopeo's, or a list's only element. */
+static int read_manifest_json(struct reading *r, str content, struct err *e)
+{
+    str head = str_trim(content), digest = { 0 };
+    if (!head.len || head.ptr[0] != '{')
+        return read_docker(r, content, e);
+    r->bare = true;
+    if (digest_of(r, content, &digest, e) < 0)
+        return -1;
+    return read_oci(r, STR("manifest.json"), digest, content, e);
+}
+
+/* ---- ACI ---- */
+
+static int read_aci(struct reading *r, str content, struct err *e)
+{
+    struct aci aci;
+    if (aci_read(content, r->arena, &aci, e) < 0)
+        return -1;
+    struct image_platform is = { .os = aci.os, .architecture = aci.architecture };
+    if (r->platform->demanded && aci.architecture.len && !image_platform_fits(r->platform, &is))
+        return no_such_platform(r, platform_text(r, &is), e);
+    r->ret->aci = true;
+    r->ret->partial = aci.dependencies;
+    if (!aci.dependencies)
+        return 0;
+    return add_note(r,
+                    arena_printf(r->arena,
+                                 "the ACI " STR_FMT
+                                 " stands on %zu other images, which are not in it and were not "
+                                 "read: packages may be missing",
+                                 STR_ARG(aci.name), aci.dependencies),
+                    e);
+}
+
+int image_manifest_read(struct image_files *files, const struct image_platform *platform, struct arena *arena,
                         struct image_manifest *ret, struct err *e)
 {
     *ret = (struct image_manifest){ 0 };
-    struct reading r = { files, arena, architecture, ret };
+    struct reading r = { .files = files, .arena = arena, .platform = platform, .ret = ret };
     str content;
     int found = files->read(files, STR("manifest.json"), arena, &content, e);
     if (found > 0)
-        return read_docker(&r, content, e);
+        return read_manifest_json(&r, content, e);
     if (found == 0)
         found = files->read(files, STR("index.json"), arena, &content, e);
     if (found > 0)
-        return read_oci(&r, content, e);
+        return read_oci(&r, STR("index.json"), STR(""), content, e);
+    if (found == 0)
+        found = files->read(files, STR("manifest"), arena, &content, e);
+    if (found > 0)
+        return read_aci(&r, content, e);
     return found < 0 ? -1
                      : err_set(e, ERR_FORMAT,
                                "not an image: neither manifest.json nor index.json in it (a root file system "
                                "is scanned as a folder)");
-}
-
-str image_architecture(void)
-{
-#if defined __x86_64__
-    return STR("amd64");
-#elif defined __aarch64__
-    return STR("arm64");
-#elif defined __riscv
-    return STR("riscv64");
-#elif defined __powerpc64__
-    return STR("ppc64le");
-#elif defined __s390x__
-    return STR("s390x");
-#else
-    return STR("unknown");
-#endif
 }

@@ -238,6 +238,12 @@ static int read_member(struct image_files *f, str path, struct arena *arena, str
     return 1;
 }
 
+static bool has_member(struct image_files *f, str path)
+{
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    return !arena || find((struct container *)f, path, arena);
+}
+
 /* ---- folders ---- */
 
 static int open_beneath(const struct container *c, str path, struct stat *st, struct err *e)
@@ -286,6 +292,14 @@ static int open_folder(struct container *c, struct err *e)
     return 0;
 }
 
+static bool has_beneath(struct image_files *f, str path)
+{
+    struct stat st;
+    struct err none = { 0 };
+    CLEANUP(close_fdp) int fd = open_beneath((struct container *)f, path, &st, &none);
+    return fd >= 0 || none.kind != ERR_NOT_FOUND;
+}
+
 /* ---- the face ---- */
 
 static int open_path(struct container *c, struct cage *cage, const char *path, struct err *e)
@@ -299,6 +313,7 @@ static int open_path(struct container *c, struct cage *cage, const char *path, s
         return err_set(e, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "%s", strerror(errno));
     bool folder = S_ISDIR(st.st_mode);
     c->files.read = folder ? read_beneath : read_member;
+    c->files.has = folder ? has_beneath : has_member;
     return folder ? open_folder(c, e) : open_archive(c, cage, &st, e);
 }
 
@@ -365,6 +380,15 @@ int container_layer(const struct container *c, str path, int *fd, uint64_t *offs
     *fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 3);
     *offset = c->start + x->m.offset, *size = x->m.size;
     return *fd < 0 ? err_errno(e, STR_FMT, STR_ARG(path)) : 0;
+}
+
+int container_whole(const struct container *c, struct cage_input *ret, struct err *e)
+{
+    struct stat st;
+    if (fstat(c->fd, &st) < 0 || !S_ISREG(st.st_mode))
+        return err_set(e, ERR_UNSUPPORTED, "an ACI is read from a file, not from a pipe");
+    *ret = (struct cage_input){ .fd = c->fd, .offset = c->start, .size = (uint64_t)st.st_size - c->start };
+    return 0;
 }
 
 const struct layer_builder *container_read_layer(const struct container *c, str path)

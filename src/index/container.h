@@ -25,6 +25,8 @@ container_files(struct container *c); /* for image_manifest_read(); not for CONT
 /* FOLDER and ARCHIVE: the stored bytes of a layer. *fd is closed by the caller. Safe from many threads. */
 int container_layer(const struct container *c, str path, int *fd, uint64_t *offset, uint64_t *size,
                     struct err *e);
+/* ARCHIVE and STREAM: the archive itself from its first byte, if it can be read again: a regular file. */
+int container_whole(const struct container *c, struct cage_input *ret, struct err *e);
 /* STREAM: what was already read of it; NULL if there is no such member. */
 const struct layer_builder *container_read_layer(const struct container *c, str path);
 /* STREAM: reads it all once more, with aliases (layer.h): 1, 0 it can be read only once, -1. What container_read_layer() gave before

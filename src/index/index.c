@@ -36,6 +36,8 @@ struct indexing {
     struct store *store;
     struct cage *cage;
     struct container *container;
+    const struct image_platform *platform;
+    bool whole; /* the container is the only layer */
     struct index_progress *progress;
     struct layer_job *jobs;
     size_t count;
@@ -99,11 +101,20 @@ static int check_layer(struct layer_builder *b, const struct image_layer *ref, s
     return 0;
 }
 
+static int check_size(const struct image_layer *ref, uint64_t size, struct err *e)
+{
+    if (!ref->size || ref->size == size)
+        return 0;
+    return err_set(e, ERR_DIGEST, "the image says that " STR_FMT " has %llu bytes, but it has %llu",
+                   STR_ARG(ref->digest), (unsigned long long)ref->size, (unsigned long long)size);
+}
+
 static int read_layer(struct indexing *x, struct layer_job *j, struct err *e)
 {
     CLEANUP(close_fdp) int fd = -1;
     struct cage_input in = { 0 };
-    if (container_layer(x->container, j->ref->path, &fd, &in.offset, &in.size, e) < 0)
+    if (container_layer(x->container, j->ref->path, &fd, &in.offset, &in.size, e) < 0 ||
+        check_size(j->ref, in.size, e) < 0)
         return -1;
     in.fd = fd;
     j->builder.arena = j->arena = arena_new(LAYER_MEMORY_MAX);
@@ -248,7 +259,7 @@ static int store_read_layer(struct indexing *x, const struct image_layer *ref, s
     if (!read)
         return err_set(e, ERR_NOT_FOUND, "not in the archive");
     struct layer_builder b = *read;
-    if (check_layer(&b, ref, e) < 0)
+    if (check_layer(&b, ref, e) < 0 || check_size(ref, b.sums.size, e) < 0)
         return -1;
     return store_layer_put(x->store, &b.layer, indexer_version(), e);
 }
@@ -291,6 +302,8 @@ static int find_layer(struct indexing *x, struct layer_job *j, struct arena *are
 static bool is_believed(const struct layer_job *j)
 {
     str diff_id = j->ref->diff_id;
+    if (j->ref->size && j->ref->size != j->layer->size) /* read again, and refused then */
+        return false;
     return !diff_id.len || str_eq(diff_id, j->ref->digest) || str_eq(diff_id, j->layer->diff_id);
 }
 
@@ -371,8 +384,8 @@ static int add_looks(struct indexing *x, const struct image_index *image, struct
 static int look_again(struct indexing *x, struct arena *arena, struct err *e)
 {
     bool stream = container_kind(x->container) == CONTAINER_STREAM;
-    if (container_kind(x->container) == CONTAINER_ROOTFS)
-        return 0; /* the kernel followed its links */
+    if (x->whole)
+        return 0; /* of a root file system the kernel followed the links; an ACI is read once */
     int r = stream ? container_look_again(x->container, x->cage, buf_view(&x->aliases), e) : 1;
     if (r <= 0)
         return r;
@@ -409,9 +422,8 @@ static int fold_and_store(struct indexing *x, const struct image_manifest *m, st
     }
     /* What could be read only once is stored under another name: who can look again is not spared it. */
     image->digest =
-        image->unread_count ? arena_printf(arena, "once:" STR_FMT, STR_ARG(m->digest)) : m->digest;
+        image->unread_count ? arena_printf(arena, "once:" STR_FMT, STR_ARG(m->key)) : m->key;
     int stored = store_image_put(x->store, image, indexer_version(), ret_id, e);
-    image->digest = m->digest;
     if (stored < 0)
         return -1;
     if (!x->again)
@@ -421,16 +433,17 @@ static int fold_and_store(struct indexing *x, const struct image_manifest *m, st
     return found > 0 ? 0 : found < 0 ? -1 : err_set(e, ERR_INTERNAL, "the image vanished from the store");
 }
 
-/* A root file system folder is an image of one layer that gets its name from what it holds. */
-static int index_rootfs(struct indexing *x, struct arena *arena, struct image_manifest *ret, struct err *e)
+/* A root file system folder and an ACI are images of one layer that get their name from what they hold. */
+static int index_whole(struct indexing *x, bool aci, struct arena *arena, struct image_manifest *ret,
+                       struct err *e)
 {
     struct cage_input in;
     CLEANUP(job_done) struct layer_job j = { .indexing = x, .arena = arena_new(LAYER_MEMORY_MAX) };
     j.builder.arena = j.arena;
-    char params = HASH_STORED;
+    char params = aci ? HASH_STORED | LAYER_BELOW_ROOTFS : HASH_STORED;
     if (!j.arena)
         return err_set(e, ERR_OOM, "arena");
-    if (container_rootfs(x->container, &in, e) < 0 ||
+    if ((aci ? container_whole(x->container, &in, e) : container_rootfs(x->container, &in, e)) < 0 ||
         cage_run(x->cage, &index_layer_task, str_of(&params, 1), &in, on_frame, &j, NULL, e) < 0)
         return -1;
     struct image_layer *l = arena_array(arena, struct image_layer, 1);
@@ -438,9 +451,14 @@ static int index_rootfs(struct indexing *x, struct arena *arena, struct image_ma
         return err_set(e, ERR_OOM, "layer");
     l->path = STR(".");
     l->digest = arena_printf(arena, "sha256:%s", j.builder.sums.stored);
-    *ret = (struct image_manifest){ .digest = l->digest, .layers = l, .layer_count = 1 };
+    ret->digest = ret->key = l->digest;
+    ret->layers = l;
+    ret->layer_count = 1;
     if (check_layer(&j.builder, l, e) < 0)
         return -1;
+    if (aci) /* the same bytes as a plain layer would give something else */
+        ret->key = l->digest = j.builder.layer.digest =
+            arena_printf(arena, "aci:" STR_FMT, STR_ARG(l->digest));
     return store_layer_put(x->store, &j.builder.layer, indexer_version(), e);
 }
 
@@ -468,7 +486,7 @@ static int find_jobs(struct indexing *x, const struct image_manifest *m, struct 
 static int index_manifest(struct indexing *x, const struct image_manifest *m, struct arena *arena,
                           struct image_index **ret, int64_t *ret_id, struct err *e)
 {
-    int found = store_image_find(x->store, m->digest, indexer_version(), arena, ret, ret_id, e);
+    int found = store_image_find(x->store, m->key, indexer_version(), arena, ret, ret_id, e);
     if (found)
         return found < 0 ? -1 : 0;
     *ret = arena_alloc(arena, 1, sizeof **ret);
@@ -486,25 +504,45 @@ static void indexing_done(struct indexing *x)
     buf_done(&x->aliases);
 }
 
+/* People see the digest of the bytes, not the name under which the layer is kept. */
+static int name_aci_layer(struct image_index *i, struct arena *arena)
+{
+    struct layer_index *l = arena_alloc(arena, 1, sizeof *l);
+    if (!l)
+        return -1;
+    *l = *i->layers[0];
+    l->digest = i->digest;
+    i->layers[0] = l;
+    return 0;
+}
+
 static int index_container(struct indexing *x, struct arena *arena, struct image_index **ret, int64_t *ret_id,
                            struct err *e)
 {
     struct image_manifest m = { 0 };
     bool rootfs = container_kind(x->container) == CONTAINER_ROOTFS;
-    if ((rootfs ? index_rootfs(x, arena, &m, e)
-                : image_manifest_read(container_files(x->container), image_architecture(), arena, &m, e)) < 0)
+    if (!rootfs && image_manifest_read(container_files(x->container), x->platform, arena, &m, e) < 0)
+        return -1;
+    x->whole = rootfs || m.aci;
+    if (x->whole && index_whole(x, m.aci, arena, &m, e) < 0)
         return -1;
     if (index_manifest(x, &m, arena, ret, ret_id, e) < 0)
         return -1;
+    (*ret)->digest = m.digest;
+    (*ret)->unreadable |= m.partial;
+    if (m.aci && name_aci_layer(*ret, arena) < 0)
+        return err_set(e, ERR_OOM, "layer");
     return add_note(*ret, m.note, arena, e);
 }
 
 int index_image(struct store *s, struct cage *c, struct container *container, const char *path,
-                struct index_progress *progress, struct arena *arena, struct image_index **ret,
-                int64_t *ret_id, struct err *e)
+                const struct image_platform *platform, struct index_progress *progress, struct arena *arena,
+                struct image_index **ret, int64_t *ret_id, struct err *e)
 {
     CLEANUP(indexing_done)
-    struct indexing x = { .store = s, .cage = c, .container = container, .progress = progress };
+    struct indexing x = {
+        .store = s, .cage = c, .container = container, .platform = platform, .progress = progress
+    };
     if (index_container(&x, arena, ret, ret_id, e) < 0)
         return err_wrap(e, "%s", path);
     (*ret)->name = arena_dup(arena, str_from(path));

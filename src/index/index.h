@@ -20,8 +20,8 @@ extern const struct cage_task *const index_tasks[];
 
 unsigned indexer_version(void); /* re-keys what is stored when detectors change */
 
-/* `path` names the image in errors and in ret. ret lives in the arena; ret_id is the image in the store. May be called again
+/* `platform`: which of several images is meant (manifest.h). `path` names the image in errors and in ret. ret lives in the arena; ret_id is the image in the store. May be called again
  * with the same container and another store: what can be read only once is kept in the container. */
 int index_image(struct store *s, struct cage *c, struct container *container, const char *path,
-                struct index_progress *progress, struct arena *arena, struct image_index **ret,
-                int64_t *ret_id, struct err *e);
+                const struct image_platform *platform, struct index_progress *progress, struct arena *arena,
+                struct image_index **ret, int64_t *ret_id, struct err *e);
