@@ -421,8 +421,7 @@ static int fold_and_store(struct indexing *x, const struct image_manifest *m, st
             return -1;
     }
     /* What could be read only once is stored under another name: who can look again is not spared it. */
-    image->digest =
-        image->unread_count ? arena_printf(arena, "once:" STR_FMT, STR_ARG(m->key)) : m->key;
+    image->digest = image->unread_count ? arena_printf(arena, "once:" STR_FMT, STR_ARG(m->key)) : m->key;
     int stored = store_image_put(x->store, image, indexer_version(), ret_id, e);
     if (stored < 0)
         return -1;
