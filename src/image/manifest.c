@@ -7,6 +7,7 @@
 #define LAYERS_MAX    1024
 #define MANIFESTS_MAX 1024
 #define NESTING_MAX   4
+#define NAMES_MAX     512 /* bytes of names in a note */
 #define READS_MAX     256 /* manifests and indexes asked what they are for */
 
 struct reading {
@@ -115,7 +116,7 @@ static int keep_strings(struct reading *r, struct json *j, struct strings *ret, 
         if (type != JSON_STRING)
             return err_set(e, ERR_FORMAT, "byte %llu: not a string", (unsigned long long)json_offset(j));
         if (ret->count >= LAYERS_MAX)
-            return err_set(e, ERR_LIMIT, "more than %d layers", LAYERS_MAX);
+            return err_set(e, ERR_LIMIT, "more than %d layers or names", LAYERS_MAX);
         ret->at = arena_grow(r->arena, ret->at, ret->count, &ret->cap, sizeof *ret->at);
         if (!ret->at)
             return err_set(e, ERR_OOM, "manifest");
@@ -177,12 +178,34 @@ struct saved { /* one element of manifest.json */
     struct strings layers;
 };
 
-static int saved_members(struct reading *r, struct json *j, struct saved *s, struct err *e)
+struct saved_names {
+    str text;
+    size_t images;
+};
+
+/* Of the images of an archive: which ones there are, for the note. A name that is no name is passed over. */
+static int keep_name(struct reading *r, struct json *j, struct saved_names *n, struct err *e)
+{
+    struct strings tags = { 0 };
+    if (keep_strings(r, j, &tags, e) < 0)
+        return -1;
+    str name = tags.count ? tags.at[0] : STR("one without a name");
+    if (n->text.len > NAMES_MAX)
+        return 0;
+    n->text = arena_printf(r->arena, STR_FMT "%s" STR_FMT, STR_ARG(n->text), n->text.len ? ", " : "",
+                           STR_ARG(str_head(name, NAMES_MAX)));
+    return arena_failed(r->arena) ? err_set(e, ERR_OOM, "manifest") : 0;
+}
+
+static int saved_members(struct reading *r, struct json *j, struct saved *s, struct saved_names *n,
+                         struct err *e)
 {
     str key;
     int more;
     while ((more = json_key(j, &key, e)) > 0) {
-        int result = str_eq(key, STR("Config"))   ? keep_string(r, j, &s->config, e)
+        int result = str_eq(key, STR("RepoTags")) ? keep_name(r, j, n, e)
+                     : !s                         ? json_skip(j, e)
+                     : str_eq(key, STR("Config")) ? keep_string(r, j, &s->config, e)
                      : str_eq(key, STR("Layers")) ? keep_strings(r, j, &s->layers, e)
                                                   : json_skip(j, e);
         if (result < 0)
@@ -191,17 +214,18 @@ static int saved_members(struct reading *r, struct json *j, struct saved *s, str
     return more;
 }
 
-static int saved_first(struct reading *r, struct json *j, struct saved *s, size_t *images, struct err *e)
+static int saved_first(struct reading *r, struct json *j, struct saved *s, struct saved_names *n,
+                       struct err *e)
 {
     enum json_type type;
     str text;
     int more;
     if (json_enter(j, JSON_ARRAY, e) < 0)
         return -1;
-    for (*images = 0; (more = json_element(j, &type, &text, e)) > 0; ++*images) {
+    for (n->images = 0; (more = json_element(j, &type, &text, e)) > 0; n->images++) {
         if (type != JSON_OBJECT)
             return err_set(e, ERR_FORMAT, "byte %llu: not an object", (unsigned long long)json_offset(j));
-        if ((*images ? json_skip_rest(j, type, e) : saved_members(r, j, s, e)) < 0)
+        if (saved_members(r, j, n->images ? NULL : s, n, e) < 0)
             return -1;
     }
     return more;
@@ -632,17 +656,18 @@ static int read_oci(struct reading *r, str path, str digest, str content, struct
 static int read_docker(struct reading *r, str content, struct err *e)
 {
     struct saved s = { 0 };
-    size_t images = 0;
+    struct saved_names names = { 0 };
     CLEANUP(document_done) struct document d = { 0 };
     if (document_open(&d, STR("manifest.json"), content, e) < 0 ||
-        in_document(&d, saved_first(r, d.json, &s, &images, e), e) < 0 ||
+        in_document(&d, saved_first(r, d.json, &s, &names, e), e) < 0 ||
         in_document(&d, json_finish(d.json, e), e) < 0)
         return -1;
-    if (!images)
+    if (!names.images)
         return err_set(e, ERR_FORMAT, "manifest.json: no image");
-    if (images > 1)
+    if (names.images > 1)
         r->ret->note =
-            arena_printf(r->arena, "the archive holds %zu images: only the first is scanned", images);
+            arena_printf(r->arena, "the archive holds %zu images (" STR_FMT "): only the first is scanned",
+                         names.images, STR_ARG(names.text));
     return saved_layers(r, &s, e);
 }
 
@@ -698,6 +723,10 @@ int image_manifest_read(struct image_files *files, const struct image_platform *
         found = files->read(files, STR("manifest"), arena, &content, e);
     if (found > 0)
         return read_aci(&r, content, e);
+    if (found == 0 && (found = files->read(files, STR("repositories"), arena, &content, e)) > 0)
+        return err_set(e, ERR_UNSUPPORTED,
+                       "an archive of a Docker before 1.10 (repositories, but no manifest.json): "
+                       "load it into a newer one and save it again");
     return found < 0 ? -1
                      : err_set(e, ERR_FORMAT,
                                "not an image: neither manifest.json nor index.json in it (a root file system "

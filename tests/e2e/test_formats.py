@@ -1,17 +1,14 @@
 """Image formats beyond the usual: platforms, descriptors that lie, foreign layers, ACIs, skopeo's folders, odd gzip and zstd."""
 import gzip
-import hashlib
 import json
-import os
 import struct
-import tarfile
 import zlib
 from pathlib import Path
 
 import helpers
 import make_images as mi
 import pytest
-from helpers import MIB, assert_refused, scan
+from helpers import assert_refused, scan
 
 LAYERS = mi.debian_layers()
 KIND = "application/vnd.oci.image."
@@ -348,6 +345,24 @@ def test_skopeo_folder(db, tmp_path):
     report = scan(db, folder).json()
     assert helpers.ids(report) == helpers.SMALL_DEBIAN_IDS
     assert report["image"]["digest"] == d["digest"]
+
+
+def test_several_saved_images(db, tmp_path):
+    """The first is scanned, and a warning names them all."""
+    def more(text):
+        first = json.loads(text)[0]
+        return mi.dump([first, first | {"RepoTags": ["example.test/second:2", "alias:1"]}, first | {"RepoTags": None}])
+    members = [(n, more(w) if n == "manifest.json" else w) for n, w in mi.docker_members(LAYERS)]
+    (tmp_path / "image").write_bytes(mi.tar(members))
+    report = scan(db, tmp_path / "image").json()
+    assert helpers.ids(report) == helpers.SMALL_DEBIAN_IDS
+    assert any("3 images (example.test/image:1, example.test/second:2, one without a name)" in w for w in report["warnings"])
+
+
+def test_archive_of_an_old_docker(db, tmp_path):
+    members = [(n, w) for n, w in mi.docker_members(LAYERS) if n != "manifest.json"]
+    (tmp_path / "image").write_bytes(mi.tar(members))
+    assert_refused(scan(db, tmp_path / "image"), "before 1.10", "repositories")
 
 
 def test_manifest_json_without_its_list(db, tmp_path):
