@@ -5,6 +5,7 @@ import io
 import os
 import tarfile
 import time
+import zlib
 
 import helpers
 import make_images as mi
@@ -238,4 +239,11 @@ def test_damaged_aci(how, db, tmp_path):
         images.append(tmp_path / f"{how}-{i}")
         images[-1].write_bytes(data[:10] + bad)
     for image, r in zip(images, results(db, images)):
-        assert_refused(r, image)
+        try:
+            same = gzip.decompress(image.read_bytes()) == gzip.decompress(data)  # another distance to an equal string
+        except (OSError, EOFError, zlib.error):
+            same = False
+        if same:
+            assert helpers.ids(r.json()) == helpers.SMALL_DEBIAN_IDS
+        else:
+            assert_refused(r, image)
