@@ -3,14 +3,17 @@
 #include "base/buf.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <strings.h>
 #include <time.h>
 #include <unistd.h>
 
-#define FIELDS_MAX 32
-#define TEXT_MAX   ((size_t)16 << 10) /* of one value: a request's target may be that long */
+#define LINE_WAIT_MS 200 /* for a reader that is only slow */
+#define FIELDS_MAX   32
+#define TEXT_MAX     ((size_t)16 << 10) /* of one value: a request's target may be that long */
 
 static enum log_level max_level = LOG_INFO;
 
@@ -87,16 +90,51 @@ static void local_time(char ret[64])
     snprintf(ret, 64, "%s.%06ld", seconds, now.tv_nsec / 1000);
 }
 
-/* The lock keeps lines whole that are longer than a pipe takes at once. A log that nobody reads stops nobody. */
+/* Does the other end take a piece of PIPE_BUF bytes now, or soon? Then writing one does not block (pipe(7)). */
+static bool takes_more(int wait_ms)
+{
+    struct pollfd p = { .fd = STDOUT_FILENO, .events = POLLOUT };
+    return poll(&p, 1, wait_ms) > 0;
+}
+
+/* False: the other end is gone, or reads no more; something may be written of it. */
+static bool write_pieces(str line, int wait_ms)
+{
+    while (line.len) {
+        if (!takes_more(wait_ms))
+            return false;
+        ssize_t n = write(STDOUT_FILENO, line.ptr, str_head(line, PIPE_BUF).len);
+        if (n < 0 && errno != EINTR && errno != EAGAIN)
+            return false;
+        line = str_skip(line, n < 0 ? 0 : (size_t)n);
+        wait_ms = LINE_WAIT_MS;
+    }
+    return true;
+}
+
+/* A reader that stands still stops nobody: lines are dropped, without waiting from the second on, and counted. The lock keeps lines
+ * whole. */
 static void write_whole(str line)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static unsigned long dropped;
+    static bool cut; /* in the middle of a line */
+    char told[128];
     pthread_mutex_lock(&lock);
-    while (line.len) {
-        ssize_t n = write(STDOUT_FILENO, line.ptr, line.len);
-        if (n < 0 && errno != EINTR)
-            break;
-        line = str_skip(line, n < 0 ? 0 : (size_t)n);
+    bool ok = true;
+    if (dropped) {
+        int n = snprintf(told, sizeof told,
+                         "%s{\"Event\":\"log lines dropped\",\"Level\":\"warning\",\"lines\":%lu}\n",
+                         cut ? "\n" : "", dropped);
+        ok = takes_more(0) && write_pieces(str_of(told, (size_t)n), 0);
+        if (ok)
+            cut = false, dropped = 0;
+    }
+    if (!ok || !takes_more(dropped ? 0 : LINE_WAIT_MS)) {
+        dropped++;
+    } else if (!write_pieces(line, LINE_WAIT_MS)) {
+        cut = true;
+        dropped++;
     }
     pthread_mutex_unlock(&lock);
 }

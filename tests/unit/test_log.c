@@ -1,6 +1,7 @@
 /* The lines of a server's log, read back from standard output. */
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <pthread.h>
@@ -130,6 +131,42 @@ static void test_threads(void **state)
     assert_int_equal(n, WRITERS * LINES);
 }
 
+/* A pipe that nobody reads: nobody waits for it, and who reads on later is told how many lines he missed. */
+static void test_reader_stands_still(void **state)
+{
+    (void)state;
+    static char text[3000], got[1 << 20];
+    int ends[2];
+    memset(text, 'x', sizeof text);
+    assert_int_equal(pipe(ends), 0);
+    fflush(stdout);
+    int old = dup(STDOUT_FILENO);
+    dup2(ends[1], STDOUT_FILENO);
+    int64_t begin = clock_ms();
+    for (int i = 0; i < 500; i++)
+        log_line(LOG_INFO, "a.c", i, "event",
+                 (const struct log_field[]){ LOG_TEXT("text", str_of(text, sizeof text)) }, 1);
+    int64_t took = clock_ms() - begin;
+    ssize_t n = read(ends[0], got, sizeof got);
+    log_line(LOG_INFO, "a.c", 1, "again", NULL, 0);
+    ssize_t more = read(ends[0], got + n, sizeof got - (size_t)n);
+    dup2(old, STDOUT_FILENO);
+    close(old), close(ends[0]), close(ends[1]);
+    assert_true(took < 5000 && n > 0 && more > 0);
+    size_t lines = 0, dropped = 0;
+    bool again = false;
+    for (str rest = str_of(got, (size_t)(n + more)), line;
+         (line = str_line(&rest)).ptr && (line.len || rest.len);) {
+        assert_true(str_starts(line, STR("{\"Event\"")) && str_ends(line, STR("}")));
+        lines += str_starts(line, STR("{\"Event\":\"event\""));
+        again = again || str_starts(line, STR("{\"Event\":\"again\""));
+        if (str_starts(line, STR("{\"Event\":\"log lines dropped\"")))
+            sscanf(strstr(line.ptr, "\"lines\":"), "\"lines\":%zu", &dropped);
+    }
+    assert_true(again && lines >= 10 && dropped);
+    assert_int_equal(lines + dropped, 500);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -137,6 +174,7 @@ int main(void)
         cmocka_unit_test(test_levels),
         cmocka_unit_test(test_level_names),
         cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_reader_stands_still),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
