@@ -167,8 +167,38 @@ static int add_default(struct words *w, const char *keyword, const char *value, 
     return has(w, keyword) ? 0 : add_word(w, str_from(keyword), str_from(value), e);
 }
 
+static const char *value_of(const struct postgres *p, const char *keyword, const char *otherwise)
+{
+    for (size_t i = 0; p->keywords[i]; i++)
+        if (!strcmp(p->keywords[i], keyword))
+            return p->values[i];
+    return otherwise;
+}
+
+static bool is_here(str host)
+{
+    return !host.len || host.ptr[0] == '/' || host.ptr[0] == '@' || str_eq(host, STR("localhost")) ||
+           str_eq(host, STR("::1")) || str_starts(host, STR("127."));
+}
+
+/* Clair's driver asks for TLS unless told otherwise, while libpq would go on in plain text when the server has none. On this machine
+ * that harms nobody. */
+static bool wants_tls(const struct words *w)
+{
+    const char *address = value_of(w->p, "hostaddr", "");
+    str hosts = str_from(*address ? address : value_of(w->p, "host", ""));
+    if (getenv("PGSSLMODE"))
+        return false;
+    for (bool more = hosts.len; more; more = hosts.len)
+        if (!is_here(str_trim(str_cut(&hosts, ','))))
+            return true;
+    return false;
+}
+
 static int finish(struct words *w, struct err *e)
 {
+    if (wants_tls(w) && add_default(w, "sslmode", "require", e) < 0)
+        return -1;
     if (add_default(w, "connect_timeout", "5", e) < 0 || add_default(w, "tcp_user_timeout", "10000", e) < 0 ||
         add_default(w, "keepalives_idle", "10", e) < 0 || add_default(w, "application_name", "eclair", e) < 0)
         return -1;
@@ -438,14 +468,6 @@ static void closep(struct postgres **p)
     if (*p)
         postgres_close(&(*p)->sql.store);
     *p = NULL;
-}
-
-static const char *value_of(const struct postgres *p, const char *keyword, const char *otherwise)
-{
-    for (size_t i = 0; p->keywords[i]; i++)
-        if (!strcmp(p->keywords[i], keyword))
-            return p->values[i];
-    return otherwise;
 }
 
 /* What errors call the database: never the password. */

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "store/postgres.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -92,6 +93,43 @@ static void test_good(void **state)
     assert_int_equal(number(p, "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"
                                " AND relkind = 'r'"),
                      0);
+}
+
+/* As Clair's driver: TLS unless told otherwise, but not on this machine. */
+static void test_tls_by_default(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *where, *sslmode;
+    } table[] = {
+        { "host=db.example dbname=x", "require" },
+        { "postgresql://u@192.0.2.1/x", "require" },
+        { "postgresql://u@127.0.0.1,db2/x", "require" },
+        { "hostaddr=192.0.2.1 host=localhost", "require" },
+        { "host=db.example sslmode=disable", "disable" },
+        { "postgresql://u@db/x?sslmode=verify-full", "verify-full" },
+        { "host=localhost", NULL },
+        { "postgresql://u@[::1]:5432/x", NULL },
+        { "host=127.0.0.1,127.0.0.2", NULL },
+        { "host=/run/postgresql", NULL },
+        { "dbname=x", NULL },
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct postgres p = { 0 };
+        struct err e = { 0 };
+        const char *got = NULL;
+        assert_int_equal(postgres_parse(table[i].where, &p, &e), 0);
+        for (size_t k = 0; p.keywords[k]; k++) {
+            got = strcmp(p.keywords[k], "sslmode") ? got : p.values[k];
+            if (p.values[k + 1] == NULL && p.keywords[k + 1] == NULL)
+                break;
+        }
+        if (!got != !table[i].sslmode || (got && strcmp(got, table[i].sslmode)))
+            fail_msg("%s: %s", table[i].where, got ? got : "none");
+        for (size_t k = 0; p.keywords[k]; k++)
+            free(p.keywords[k]), free(p.values[k]);
+        free(p.keywords), free(p.values);
+    }
 }
 
 /* With a lock in its way a write waits as long as the string said, and no longer. */
@@ -562,10 +600,14 @@ static void test_newer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_good),    CASE(test_settings), EMPTY(test_bad),           EMPTY(test_unreachable),
-        CASE(test_denied),  CASE(test_reader),   CASE(test_reconnects),     CASE(test_update_cut),
-        CASE(test_stopped), EMPTY(test_clair),   EMPTY(test_made_together), EMPTY(test_made_together),
-        CASE(test_newer),   CASE(test_reads),
+        CASE(test_good),           cmocka_unit_test(test_tls_by_default),
+        CASE(test_settings),       EMPTY(test_bad),
+        EMPTY(test_unreachable),   CASE(test_denied),
+        CASE(test_reader),         CASE(test_reconnects),
+        CASE(test_update_cut),     CASE(test_stopped),
+        EMPTY(test_clair),         EMPTY(test_made_together),
+        EMPTY(test_made_together), CASE(test_newer),
+        CASE(test_reads),
     };
     if (!on_server()) {
         fprintf(stderr, "run me as: tests/pg.py run %s\n", program_invocation_short_name);
