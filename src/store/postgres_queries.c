@@ -254,7 +254,9 @@ const char *const postgres_queries[QUERIES] = {
     [Q_NAMED_VIEWS_CLEAR] = "DELETE FROM named_view WHERE named = $1",
     [Q_NAMED_VIEW_ADD] = "INSERT INTO named_view SELECT $1, $2, id FROM image WHERE id = $3",
     [Q_NAMED_DELETE_VIEWS] = NAMED_TREE " DELETE FROM named_view WHERE named IN (SELECT id FROM tree)",
-    [Q_NAMED_DELETE] = NAMED_TREE " DELETE FROM named_layer WHERE id IN (SELECT id FROM tree)",
+    /* and the views of those that came meanwhile: one statement sees one tree */
+    [Q_NAMED_DELETE] = NAMED_TREE ", v AS (DELETE FROM named_view WHERE named IN (SELECT id FROM tree))"
+                                  " DELETE FROM named_layer WHERE id IN (SELECT id FROM tree)",
     [Q_NAMED_CHAIN] =
         "WITH RECURSIVE chain(name, layer, parent, depth) AS (SELECT name, layer, parent, 0::bigint"
         " FROM named_layer WHERE name = $1 UNION ALL SELECT n.name, n.layer, n.parent, c.depth + 1"

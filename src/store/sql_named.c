@@ -137,13 +137,15 @@ int sql_named_put(struct store *store, const struct named_layer *layer, struct e
     return r;
 }
 
-static int named_delete(struct sql *s, str name, struct err *e)
+/* *gone: a commit that may have gone through deleted it. */
+static int named_delete(struct sql *s, str name, bool *gone, struct err *e)
 {
     CLEANUP(sql_endp) struct sql *t = sql_begin(s, true, e);
     if (!t || sql_run(s, e, Q_NAMED_DELETE_VIEWS, "b", name) < 0 ||
         sql_run(s, e, Q_NAMED_DELETE, "b", name) < 0)
         return -1;
-    int deleted = sql_changes(s) > 0;
+    int deleted = sql_changes(s) > 0 || *gone;
+    *gone = deleted;
     return sql_commit(&t, e) < 0 ? -1 : deleted;
 }
 
@@ -151,9 +153,10 @@ int sql_named_delete(struct store *store, str name, struct err *e)
 {
     struct sql *s = (struct sql *)store;
     unsigned tries = 0;
+    bool gone = false;
     int r;
     do
-        r = named_delete(s, name, e);
+        r = named_delete(s, name, &gone, e);
     while (r < 0 && sql_again(s, &tries));
     return r;
 }
