@@ -11,7 +11,7 @@
 
 #define WARNINGS_MAX 100
 
-enum type { TEXT, PORT, MILLISECONDS, SECONDS, LIST, IGNORED };
+enum type { TEXT, PORT, MILLISECONDS, SECONDS, LIST, IGNORED, WITHOUT_EFFECT, REFUSED };
 
 struct key {
     struct config_key about;
@@ -28,6 +28,12 @@ struct key {
         { key, "", NULL }, IGNORED, 0                                                                        \
     }
 
+/* Known of Clair, and not done here: the help says what is instead. Told when it is set to more than nothing. */
+#define TOLD(key, type, instead)                                                                             \
+    {                                                                                                        \
+        { key, "", instead }, type, 0                                                                        \
+    }
+
 /* A later row of the same field wins where the file has both. */
 static const struct key keys[] = {
     ROW("database.type", TEXT, database_type, "", "pgsql, or sqlite for an embedded database."),
@@ -35,10 +41,12 @@ static const struct key keys[] = {
         "Connection string of PostgreSQL (URL or keywords), or the path of an SQLite file."),
     ROW("database.options.paginationkey", TEXT, paginationkey, "", "Key of page tokens: 32 bytes as base64."),
     OLD("database.options.cachesize"),
-    OLD("database.options.managedatabaselifecycle"),
-    OLD("database.options.fixturepath"),
-    OLD("database.options.maxopenconnections"),
-    OLD("database.options.readonly"),
+    TOLD("database.options.managedatabaselifecycle", WITHOUT_EFFECT,
+         "the database must be there, and is not dropped"),
+    TOLD("database.options.fixturepath", WITHOUT_EFFECT, "nothing is loaded from it"),
+    TOLD("database.options.maxopenconnections", WITHOUT_EFFECT,
+         "each thread that needs the database has one connection"),
+    TOLD("database.options.readonly", REFUSED, "this server writes; give it a database that it may write"),
     ROW("api.port", PORT, addr, "6060", "TCP port of the API, on all addresses."),
     ROW("api.addr", TEXT, addr, ":6060", "Address and port of the API; wins over port."),
     ROW("api.healthport", PORT, healthaddr, "6061", "TCP port of the health API, on all addresses."),
@@ -142,11 +150,27 @@ static int set_list(struct loading *l, const struct key *k, const struct yaml *v
     return 0;
 }
 
+/* false, 0 and nothing are what it does anyway. */
+static int tell(struct loading *l, const struct key *k, const struct yaml *v, struct err *e)
+{
+    static const char *const nothing[] = { "", "0", "false", "False", "FALSE", "no", "off" };
+    for (size_t i = 0; i < sizeof nothing / sizeof *nothing; i++)
+        if (v->type == YAML_SCALAR && str_eq(v->text, str_from(nothing[i])))
+            return 0;
+    if (k->type == REFUSED)
+        return err_set(e, ERR_UNSUPPORTED, "%s: line %u: clair.%s: %s", l->name, v->line, k->about.key,
+                       k->about.help);
+    WARN(l, "%s: line %u: clair.%s has no effect: %s", l->name, v->line, k->about.key, k->about.help);
+    return 0;
+}
+
 static int set(struct loading *l, const struct key *k, const struct yaml *v, struct err *e)
 {
     void *field = (char *)l->to + k->field;
     if (v->type == YAML_NULL || k->type == IGNORED)
         return 0;
+    if (k->type == WITHOUT_EFFECT || k->type == REFUSED)
+        return tell(l, k, v, e);
     if (k->type != LIST && v->type != YAML_SCALAR)
         return err_set(e, ERR_FORMAT, "%s: line %u: clair.%s: a list or map where one value is wanted",
                        l->name, v->line, k->about.key);
@@ -163,6 +187,8 @@ static int set(struct loading *l, const struct key *k, const struct yaml *v, str
     case LIST:
         return set_list(l, k, v, e);
     case IGNORED:
+    case WITHOUT_EFFECT:
+    case REFUSED:
         break;
     }
     return 0;

@@ -144,6 +144,8 @@ static const struct {
     { "clair:\n  database:\n    type: pgsql\n", "pgsql: no database connection string specified" },
     { "clair:\n  api:\n    certfile: a\n    keyfile: b\n", "TLS is not built in yet" },
     { "clair:\n  api:\n   - x\n  y", "c: line " },
+    { "clair:\n  database:\n    options:\n      readonly: true\n",
+      "c: line 4: clair.database.options.readonly: this server writes" },
     { "clair: *nothing\n", "c: line 1: unknown anchor 'nothing'" },
     { "clair:\n\tapi:\n", "c: line 2: found character that cannot start any token" },
     { "clair: {? [a] : b}\n", "c: line 1: a key that is no text" },
@@ -157,6 +159,37 @@ static void test_wrong(void **state)
         CLEANUP(arena_freep) struct arena *arena = arena_new(0);
         if (config_read(str_from(wrong[i].text), "c", arena, &c, &e) == 0 || !strstr(e.text, wrong[i].error))
             fail_msg("'%s': '%s', not '%s'", wrong[i].text, e.text, wrong[i].error);
+    }
+}
+
+/* What Clair knew and éclair does not do is told, unless it asks for nothing. */
+static void test_without_effect(void **state)
+{
+    static const struct {
+        const char *options, *warning;
+    } table[] = {
+        { "managedatabaselifecycle: true",
+          "managedatabaselifecycle has no effect: the database must be there" },
+        { "managedatabaselifecycle: false", NULL },
+        { "fixturepath: ''", NULL },
+        { "fixturepath: /a", "c: line 5: clair.database.options.fixturepath has no effect" },
+        { "maxopenconnections: 100", "maxopenconnections has no effect" },
+        { "maxopenconnections: 0", NULL },
+        { "cachesize: 16384", NULL },
+        { "readonly: false", NULL },
+        { "readonly:", NULL },
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+        struct err e = { 0 };
+        struct config c;
+        str text = arena_printf(arena, "clair:\n  database:\n    options:\n      source: x\n      %s\n",
+                                table[i].options);
+        assert_int_equal(config_read(text, "c", arena, &c, &e), 0);
+        if (c.warning_count != (table[i].warning != NULL) ||
+            (c.warning_count && !str_contains(c.warnings[0], str_from(table[i].warning))))
+            fail_msg("%s: %zu warnings: " STR_FMT, table[i].options, c.warning_count,
+                     STR_ARG(c.warning_count ? c.warnings[0] : STR("")));
     }
 }
 
@@ -246,8 +279,9 @@ static void test_yaml(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_seed), cmocka_unit_test(test_files),     cmocka_unit_test(test_wrong),
-        cmocka_unit_test(test_load), cmocka_unit_test(test_durations), cmocka_unit_test(test_yaml),
+        cmocka_unit_test(test_seed),           cmocka_unit_test(test_files), cmocka_unit_test(test_wrong),
+        cmocka_unit_test(test_without_effect), cmocka_unit_test(test_load),  cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_yaml),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);
 }
