@@ -22,7 +22,7 @@ struct flight {
     unsigned waiting;
     bool ended;
     unsigned status; /* of a failure; 0: it went well */
-    char message[512];
+    str answer;      /* its body; lives as the name */
 };
 
 struct flights {
@@ -59,9 +59,9 @@ static struct flight *flight_by_name(struct flights *all, str name)
     return f;
 }
 
-/* 1: `mine` is in the air. 0: there was one of this name, it has landed; *ret_status and the message are its answer if it was the
+/* 1: `mine` is in the air. 0: there was one of this name, it has landed; *ret_status and *answer are its answer if it was the
  * same request and failed. */
-static int flight_begin(struct flights *all, struct flight *mine, unsigned *ret_status, char message[512])
+static int flight_begin(struct flights *all, struct flight *mine, unsigned *ret_status, struct buf *answer)
 {
     int result = 1;
     *ret_status = 0;
@@ -74,7 +74,7 @@ static int flight_begin(struct flights *all, struct flight *mine, unsigned *ret_
             pthread_cond_wait(&all->wake, &all->lock);
         if (other->status && str_eq(other->body, mine->body)) {
             *ret_status = other->status;
-            memcpy(message, other->message, sizeof other->message);
+            buf_str(answer, other->answer);
         }
         other->waiting--;
         pthread_cond_broadcast(&all->wake);
@@ -138,13 +138,26 @@ static const struct {
     { STEP_PLACE, ERR_LIMIT, 422, "tarutil: could not extract the archive" },
 };
 
+/* Whoever may fetch a layer often says so in its URL, and logs go far (spec/server.md 5). */
+static str without_secrets(str path, struct arena *arena)
+{
+    if (!str_starts(path, STR("http://")) && !str_starts(path, STR("https://")))
+        return path;
+    str rest = str_skip(path, STR("https://").len - str_starts(path, STR("http://")));
+    str scheme = str_head(path, path.len - rest.len), question = rest, hash = str_cut(&question, '?');
+    str shown = str_cut(&hash, '#'), folder = shown, host = str_cut(&folder, '/');
+    return arena_printf(arena, STR_FMT STR_FMT, STR_ARG(scheme),
+                        STR_ARG(str_skip(shown, (size_t)(str_rfind(host, '@') + 1))));
+}
+
 static void fail(const struct posting *p, const struct err *e)
 {
     const struct v1_layer *l = &p->layer;
+    str path = without_secrets(l->path, p->call->request->arena);
     for (size_t i = 0; i < sizeof answers / sizeof *answers; i++)
         if (answers[i].step == p->step && answers[i].kind == e->kind) {
             log_warning("could not process layer", LOG_TEXT("error", str_from(e->text)),
-                        LOG_TEXT("layer", l->name), LOG_TEXT("path", l->path));
+                        LOG_TEXT("layer", l->name), LOG_TEXT("path", path));
             v1_error(p->call, answers[i].status, str_from(answers[i].message ? answers[i].message : e->text));
             return;
         }
@@ -251,7 +264,7 @@ static void keep_answer(const struct posting *p, struct flight *mine)
     if (p->call->response->status == 201)
         return;
     mine->status = p->call->response->status;
-    snprintf(mine->message, sizeof mine->message, STR_FMT, STR_ARG(body));
+    mine->answer = arena_dup(p->call->request->arena, body);
 }
 
 static void post(struct posting *p)
@@ -259,11 +272,9 @@ static void post(struct posting *p)
     struct call *c = p->call;
     struct flight mine = { .name = p->layer.name, .body = c->request->body };
     unsigned status;
-    char message[512];
-    while (!flight_begin(c->api->flights, &mine, &status, message)) {
+    while (!flight_begin(c->api->flights, &mine, &status, &c->response->body)) {
         if (!status)
             continue; /* it is stored now, or another request failed: look for ourselves */
-        buf_str(&c->response->body, str_from(message));
         v1_headers(c, status);
         return;
     }
