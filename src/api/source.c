@@ -51,17 +51,24 @@ static int open_file(const struct api_options *o, const struct request *r, str p
                      struct err *e)
 {
     struct stat st;
+    char self[40];
     const char *name = arena_cstr(r->arena, path);
-    if (name && strlen(name) == path.len)
-        ret->fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (ret->fd < 0 || fstat(ret->fd, &st) < 0)
+    CLEANUP(close_fdp) int place = -1;
+    errno = ENOENT;
+    if (name && strlen(name) == path.len) /* opening some devices does something: look first */
+        place = open(name, O_PATH | O_CLOEXEC);
+    if (place < 0 || fstat(place, &st) < 0)
         return err_set(e, ERR_NOT_FOUND, "%s: %s", name ? name : "", strerror(errno));
-    if (!is_allowed(o, r, ret->fd))
+    if (!is_allowed(o, r, place))
         return err_set(e, ERR_NOT_FOUND, "%s: not below a folder of api.localpaths", name);
     if (S_ISDIR(st.st_mode))
         return err_set(e, ERR_FORMAT, "%s: a folder", name);
     if (!S_ISREG(st.st_mode))
         return err_set(e, ERR_NOT_FOUND, "%s: not a regular file", name);
+    snprintf(self, sizeof self, "/proc/self/fd/%d", place);
+    ret->fd = open(self, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (ret->fd < 0)
+        return err_set(e, ERR_NOT_FOUND, "%s: %s", name, strerror(errno));
     ret->input = (struct cage_input){ .fd = ret->fd, .size = (uint64_t)st.st_size };
     return 0;
 }
@@ -91,7 +98,17 @@ static bool is_header(const struct v1_header *h)
     return h->key.len;
 }
 
-/* "Name: value", without Host, which Go's client ignores there too; NULL on error. */
+/* What belongs to the connection: Go's client ignores them in a request's own headers. */
+static bool is_ours(str name)
+{
+    static const char *const names[] = { "Host", "Content-Length", "Transfer-Encoding", "Trailer" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (name.len == strlen(names[i]) && !strncasecmp(name.ptr, names[i], name.len))
+            return true;
+    return false;
+}
+
+/* "Name: value"; NULL on error. */
 static const char *const *header_lines(const struct v1_layer *l, struct arena *arena, struct err *e)
 {
     const char **lines = arena_array(arena, const char *, l->header_count + 1);
@@ -102,7 +119,7 @@ static const char *const *header_lines(const struct v1_layer *l, struct arena *a
             err_set(e, ERR_NOT_FOUND, "Headers: '" STR_FMT "' is no header", STR_ARG(h->key));
             return NULL;
         }
-        if (h->key.len == 4 && !strncasecmp(h->key.ptr, "Host", 4))
+        if (is_ours(h->key))
             continue;
         str line = arena_printf(arena, STR_FMT ": " STR_FMT, STR_ARG(h->key), STR_ARG(h->value));
         lines[n++] = arena_cstr(arena, line);
@@ -117,9 +134,9 @@ static const char *const *header_lines(const struct v1_layer *l, struct arena *a
 static int open_url(const struct api_options *o, const struct request *r, const struct v1_layer *l,
                     struct source *ret, struct err *e)
 {
-    const struct http_options options = { .no_link_local = true,
-                                          .insecure = o->insecure_tls,
-                                          .max_redirects = 10 };
+    const struct http_options options = {
+        .no_link_local = true, .insecure = o->insecure_tls, .min_rate = MIN_RATE, .max_redirects = 10
+    };
     const char *url = arena_cstr(r->arena, l->path);
     const char *const *headers = header_lines(l, r->arena, e);
     if (!url || !headers)

@@ -3,7 +3,7 @@
  *
  * Errors     of source_open(): ERR_NOT_FOUND: there is nothing to be read, or it may not be; ERR_FORMAT: a folder. Errors of the transfer
  *            come from the input.
- * Limits     STORED_MAX bytes; a minute without a byte ends the transfer; 10 redirects; link-local addresses are refused; of files
+ * Limits     STORED_MAX bytes; a minute without a byte, or with less than MIN_RATE bytes a second, ends the transfer; 10 redirects; link-local addresses are refused; of files
  *            only regular ones, and only where api.localpaths allows.
  */
 #pragma once
@@ -12,6 +12,7 @@
 #include "net/http.h"
 
 #define STORED_MAX ((uint64_t)32 << 30)
+#define MIN_RATE   1024
 
 struct api_options;
 

@@ -19,6 +19,7 @@
 
 #define CONFIG_PLACE    "/etc/clair/config.yaml"
 #define DB_PLACE        "/var/lib/eclair/eclair.db" /* of a service (design.md 9, Store place) */
+#define WORK_STOP_MS    5000                        /* for posts whose clients were answered with 503 */
 #define HEALTH_STOP_MS  10000
 #define UPDATER_STOP_MS 3000
 
@@ -269,12 +270,16 @@ static void stop(struct serving *s)
     log_info("main API stopped");
     server_stop(s->health, HEALTH_STOP_MS);
     log_info("health API stopped");
-    if (!updater_stop(&s->updater, UPDATER_STOP_MS)) {
-        /* it waits for somebody else's server; what it has staged is swept by the next one */
+    bool updated = updater_stop(&s->updater, UPDATER_STOP_MS), rests = server_rest(s->main, WORK_STOP_MS);
+    if (updated)
+        log_info("updater service stopped");
+    else
         log_warning("updater service abandoned");
+    if (!rests)
+        log_warning("layers that were being read abandoned");
+    /* they wait for somebody else's server; what they have begun is swept, or begun anew, by the next one */
+    if (!updated || !rests)
         _exit(0);
-    }
-    log_info("updater service stopped");
 }
 
 static int serve(struct serving *s, const struct serve_options *o, struct err *e)

@@ -217,7 +217,8 @@ static bool link_local6(const uint8_t a[16])
     static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff }, nat64[12] = { 0, 0x64, 0xff, 0x9b };
     if (!memcmp(a, mapped, 12) || !memcmp(a, nat64, 12))
         return link_local4(a + 12);
-    return a[0] == 0xfe && (a[1] & 0xc0) == 0x80;
+    static const uint8_t metadata[16] = { 0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54 };
+    return (a[0] == 0xfe && (a[1] & 0xc0) == 0x80) || !memcmp(a, metadata, 16);
 }
 
 static bool link_local_text(const char *address)
@@ -385,6 +386,10 @@ static bool set_options(struct http *h, const struct http_options *o)
         return false;
     if (o->insecure &&
         (curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 0L) || curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 0L)))
+        return false;
+    long seconds = (long)(h->idle_ms + 999) / 1000;
+    if (o->min_rate && (curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, (long)o->min_rate) ||
+                        curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, seconds)))
         return false;
     return set_method(c, o) &&
            !curl_easy_setopt(c, CURLOPT_USERAGENT,

@@ -50,8 +50,10 @@ struct http_options {
     const char *unix_socket;     /* path: connect there, whatever the URL's host */
     const char *ca, *cert, *key; /* PEM files: authorities in place of the system's; our certificate */
     bool insecure;               /* believe any certificate and name */
-    bool no_link_local;          /* refuse 169.254.0.0/16 and fe80::/10, when connecting (design.md 9) */
-    unsigned max_redirects;      /* 0: 20. Headers given go on to the same host only */
+    bool
+        no_link_local; /* refuse 169.254.0.0/16, fe80::/10 and fd00:ec2::254 (a cloud's metadata), when connecting (design.md 9) */
+    unsigned min_rate; /* bytes a second over idle_ms, while the reader waits; less is ERR_NETWORK; 0: any */
+    unsigned max_redirects; /* 0: 20. Headers given go on to the same host only */
 };
 
 struct http;

@@ -10,7 +10,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#define BACKOFF_MS 100 /* after accept() failed for want of descriptors or memory */
+#define REST_STEP_MS 20
+#define BACKOFF_MS   100 /* after accept() failed for want of descriptors or memory */
 
 /* ---- options ---- */
 
@@ -259,6 +260,17 @@ void server_stop(struct server *s, int64_t wait_ms)
     pool_stop(&s->read_pool);
     pool_stop(&s->long_pool);
     close_listeners(s);
+}
+
+bool server_rest(struct server *s, int64_t wait_ms)
+{
+    int64_t end = clock_ms() + wait_ms;
+    while (pool_busy(&s->read_pool) || pool_busy(&s->long_pool)) {
+        if (clock_ms() >= end)
+            return false;
+        poll(NULL, 0, REST_STEP_MS);
+    }
+    return true;
 }
 
 void server_freep(struct server **sp)

@@ -88,5 +88,8 @@ unsigned server_port(const struct server *s);
 int server_start(struct server *s, struct err *e);
 /* Closes the listener at once and waits for running requests (those that have come whole), `wait_ms` at most (-1: as long as it takes), then closes all. */
 void server_stop(struct server *s, int64_t wait_ms);
+/* After that: waits until nothing runs that a request had begun, at most so long. False: something still does, though its client was
+ * answered; server_freep() would wait for it. */
+bool server_rest(struct server *s, int64_t wait_ms);
 /* Stops it first, and waits for handlers that still run, however long: they use what is the caller's. NULL is fine. */
 void server_freep(struct server **s);

@@ -87,6 +87,7 @@ int pool_init(struct pool *p, unsigned threads, unsigned queue_max, void (*done)
               struct err *e);
 bool pool_add(struct pool *p, struct exchange *x); /* false: the queue is full, or no thread can be had */
 void pool_stop(struct pool *p);                    /* forgets the queue; what runs goes on */
+bool pool_busy(struct pool *p);                    /* something runs */
 void pool_done(struct pool *p);                    /* waits for what runs */
 int thread_start(pthread_t *ret, void *(*run)(void *), void *ctx); /* without signals; 0 or an errno */
 

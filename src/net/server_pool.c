@@ -101,6 +101,14 @@ void pool_stop(struct pool *p)
     }
 }
 
+bool pool_busy(struct pool *p)
+{
+    pthread_mutex_lock(&p->lock);
+    bool busy = p->running > 0;
+    pthread_mutex_unlock(&p->lock);
+    return busy;
+}
+
 void pool_done(struct pool *p)
 {
     for (unsigned i = 0; i < p->count; i++)

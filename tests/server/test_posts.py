@@ -341,6 +341,39 @@ def test_odd_headers(serve, files):
     assert server.post("host", files.url + "/a.tar", headers={"Host": "other.example", "X-Empty": ""}).status == 201
     path, got = files.requests[0]
     assert got["Host"].startswith("127.0.0.1") and got["X-Empty"] == ""
+    of_the_connection = {"Content-Length": "5", "transfer-encoding": "chunked", "Trailer": "X"}
+    assert server.post("ours", files.url + "/a.tar", headers=of_the_connection | {"X-Two": "2"}).status == 201
+    got = files.requests[1][1]
+    assert got["X-Two"] == "2" and not {k.lower() for k in of_the_connection} & {k.lower() for k in got}
+
+
+def test_secrets_stay_out_of_the_log(serve, files):
+    server = serve()
+    (files.folder / "bad.tar").write_bytes(b"<html>" * 1000)
+    for i, path in enumerate((f"http://user:hunter2@127.0.0.1:{files.port}/bad.tar?X-Amz-Signature=hunter2#hunter2",
+                              f"http://127.0.0.1:{files.port}?token=hunter2/@x", f"http://hunter2@127.0.0.1:{files.port}")):
+        assert server.post(f"l{i}", path, headers={"Authorization": "Bearer hunter2"}).status in (400, 422)
+    text = server.text()
+    assert "hunter2" not in text and f'"path":"http://127.0.0.1:{files.port}/bad.tar"' in text
+
+
+def test_long_answers_are_joined(serve, faulty):
+    """Who waits for the same post gets the whole of its answer."""
+    gate, server, answers = threading.Event(), serve(), []
+    source = faulty(gated(LAYER, gate))
+    form = "ü" * 600
+
+    def post():
+        answers.append(server.post("one", source.url, form=form))
+
+    threads = [threading.Thread(target=post) for _ in range(4)]
+    for t in threads:
+        t.start()
+    time.sleep(0.3)
+    gate.set()
+    for t in threads:
+        t.join()
+    assert {(a.status, message(a)) for a in answers} == {(400, f"unsupported image format '{form}'")}
 
 
 def test_names(serve, files):

@@ -146,6 +146,72 @@ def test_stop_reaches_no_worker(serve, layer, tmp_path):
     assert server.process.wait(30) == 0
 
 
+def dribble():
+    """A server of layers that gives a byte every 20 ms, for ever."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def answer(connection):
+        with connection:
+            try:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+                while True:
+                    connection.sendall(b"\0" * 100)
+                    time.sleep(0.02)
+            except OSError:
+                pass
+
+    def accept():
+        while True:
+            try:
+                threading.Thread(target=answer, args=(listener.accept()[0],), daemon=True).start()
+            except OSError:
+                return
+
+    threading.Thread(target=accept, daemon=True).start()
+    return listener, f"http://127.0.0.1:{listener.getsockname()[1]}/layer"
+
+
+def test_stop_waits_for_no_dribble(serve):
+    """Posts whose clients were told that it takes too long keep no server alive."""
+    server = serve(api="    timeout: 1s\n")
+    listener, url = dribble()
+    answers = []
+    threads = [threading.Thread(target=lambda i=i: answers.append(server.post(f"l{i}", url).status)) for i in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert answers == [503] * 4
+    begin = time.monotonic()
+    server.stop()
+    assert server.process.returncode == 0 and time.monotonic() - begin < 30
+    assert "layers that were being read abandoned" in server.text()
+    listener.close()
+
+
+def test_log_that_nobody_reads(tmp_path, database, layer):
+    """A reader of standard output that stands still stops the log, and nothing else."""
+    config = tmp_path / "config.yaml"
+    config.write_text(f"clair:\n  database: {{type: {'sqlite' if '/' in str(database) and '=' not in str(database) and '://' not in str(database) else 'pgsql'}, "
+                      f"options: {{source: '{database}'}}}}\n  api: {{addr: '127.0.0.1:0', healthaddr: '127.0.0.1:0'}}\n"
+                      "  updater: {interval: 0}\n")
+    p = subprocess.Popen([helpers.ECLAIR, "serve", "-c", config], stdout=subprocess.PIPE, env=helpers.environment())
+    try:
+        port = None
+        while port is None:
+            event = json.loads(p.stdout.readline())
+            port = event["port"] if event["Event"] == "starting main API" else None
+        begin = time.monotonic()
+        for i in range(600):  # each is a line of the log
+            assert request(port, "GET", f"/v1/layers/{'x' * 1000}{i}").status == 404
+        assert time.monotonic() - begin < 60
+        p.send_signal(signal.SIGTERM)
+        assert p.wait(30) == 0
+    finally:
+        p.kill()
+
+
 def test_second_signal(serve):
     """Who does not want to wait."""
     listener = socket.create_server(("127.0.0.1", 0))

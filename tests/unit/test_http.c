@@ -1,11 +1,14 @@
 /* What http_open() sends, whom it believes and where it does not go. The other side is our own server, or libmicrohttpd for TLS. */
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "net/http.h"
 #include "net/server.h"
 
 #include <errno.h>
 #include <ftw.h>
+#include <arpa/inet.h>
 #include <microhttpd.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -216,6 +219,49 @@ static void test_large_body(void **state)
     assert_null(strstr(a.body.ptr, "Expect"));
 }
 
+/* Sends a byte now and then: never silent, and never done. */
+static void *dribble(void *ctx)
+{
+    int listener = *(int *)ctx, c = accept(listener, NULL, NULL);
+    static const char head[] = "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
+    ssize_t n = send(c, head, sizeof head - 1, MSG_NOSIGNAL);
+    for (int i = 0; n > 0 && i < 300; i++) {
+        n = send(c, "x", 1, MSG_NOSIGNAL);
+        usleep(100000);
+    }
+    close(c);
+    return NULL;
+}
+
+static void test_min_rate(void **state)
+{
+    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    socklen_t size = sizeof a;
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    pthread_t thread;
+    struct err e = { 0 };
+    str chunk;
+    int r;
+    assert_int_equal(bind(listener, (struct sockaddr *)&a, sizeof a), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    getsockname(listener, (struct sockaddr *)&a, &size);
+    pthread_create(&thread, NULL, dribble, &listener);
+    struct http *h =
+        http_open(world.pool, url("http://127.0.0.1:%u/", ntohs(a.sin_port)), NULL,
+                  &(struct http_options){ .min_rate = 1024 }, &(struct http_limits){ .idle_ms = 2000 }, &e);
+    assert_non_null(h);
+    int64_t begin = clock_ms();
+    while ((r = http_read(h, &chunk, &e)) > 0)
+        ;
+    assert_int_equal(r, -1);
+    assert_int_equal(e.kind, ERR_NETWORK);
+    assert_non_null(strstr(e.text, "too slow"));
+    assert_true(clock_ms() - begin < 20000);
+    http_freep(&h);
+    pthread_join(thread, NULL);
+    close(listener);
+}
+
 static void test_headers(void **state)
 {
     CLEANUP(answer_done) struct answer a = { 0 }, b = { 0 };
@@ -281,6 +327,7 @@ static void test_link_local(void **state)
         "http://[64:ff9b::a9fe:a9fe]/",
         "http://[fe80::1]/",
         "http://[febf::1]:8080/",
+        "http://[fd00:ec2::254]/latest/meta-data",
         "http://0xa9fea9fe/",
         url("http://127.0.0.1:%u/to/302/http://169.254.169.254/", port),
     };
@@ -362,10 +409,15 @@ static void test_tls(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_methods),     cmocka_unit_test(test_large_body),
-        cmocka_unit_test(test_headers),     cmocka_unit_test(test_redirects),
-        cmocka_unit_test(test_link_local),  cmocka_unit_test(test_redirect_limit),
-        cmocka_unit_test(test_unix_socket), cmocka_unit_test(test_tls),
+        cmocka_unit_test(test_methods),
+        cmocka_unit_test(test_large_body),
+        cmocka_unit_test(test_min_rate),
+        cmocka_unit_test(test_headers),
+        cmocka_unit_test(test_redirects),
+        cmocka_unit_test(test_link_local),
+        cmocka_unit_test(test_redirect_limit),
+        cmocka_unit_test(test_unix_socket),
+        cmocka_unit_test(test_tls),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
