@@ -128,11 +128,21 @@ unsigned detector_versions(void)
     return h;
 }
 
+static bool too_long(const struct package *p)
+{
+    const str texts[] = { p->name, p->version, p->arch, p->source, p->source_version, p->module, p->kind };
+    size_t sum = 0;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        if (texts[i].len > PACKAGE_TEXT_MAX)
+            return true;
+        sum += texts[i].len;
+    }
+    return sum > PACKAGE_TEXTS_MAX;
+}
+
 bool detected_add(struct detected *d, const struct package *p)
 {
-    if (p->name.len > PACKAGE_TEXT_MAX || p->version.len > PACKAGE_TEXT_MAX ||
-        p->arch.len > PACKAGE_TEXT_MAX || p->source.len > PACKAGE_TEXT_MAX ||
-        p->source_version.len > PACKAGE_TEXT_MAX || p->module.len > PACKAGE_TEXT_MAX) {
+    if (too_long(p)) {
         detected_note(d,
                       "a package whose name or version is longer than %d bytes was skipped: " STR_FMT "...",
                       PACKAGE_TEXT_MAX, STR_ARG(str_head(p->name, 40)));

@@ -5,6 +5,9 @@
 #define PACKAGE_TEXT_MAX                                                                                     \
     512 /* bytes of a name or a version (design.md 9, Limits); longer ones are skipped with a note */
 
+#define PACKAGE_TEXTS_MAX                                                                                    \
+    2048 /* bytes of all its texts: PostgreSQL has no longer rows in an index than 2,704 */
+
 struct package {
     str kind;           /* the detector's name and version scheme: "dpkg", "apk" */
     str name;           /* binary package */

@@ -347,6 +347,20 @@ def test_odd_headers(serve, files):
     assert got["X-Two"] == "2" and not {k.lower() for k in of_the_connection} & {k.lower() for k in got}
 
 
+def test_longest_packages(serve, files):
+    """What one store's index could not hold is skipped by both; just below that it is kept by both."""
+    server = serve()
+    def stanza(name, size):
+        source = f"{'s' * size} ({'2' * size})" if size else name
+        return (f"Package: {name * max(size, 1)}\nStatus: install ok installed\nArchitecture: {'a' * min(size, 490)}\n"
+                f"Version: {'1' * max(size, 1)}\nSource: {source}\n\n")
+    text = stanza("x", 500) + stanza("y", 405) + stanza("z", 0)
+    (files.folder / "long.tar").write_bytes(make_images.tar([("etc/os-release", make_images.os_release()),
+                                                             ("var/lib/dpkg/status", text.encode())]))
+    assert server.post("long", files.url + "/long.tar").status == 201
+    assert [f["Name"][:1] for f in server.layer("long")["Features"]] == ["s", "z"]
+
+
 def test_secrets_stay_out_of_the_log(serve, files):
     server = serve()
     (files.folder / "bad.tar").write_bytes(b"<html>" * 1000)
