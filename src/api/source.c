@@ -33,12 +33,17 @@ static bool lies_in(const char *path, str folder)
     return str_starts(p, f) && (f.len == 1 || p.len == f.len || p.ptr[f.len] == '/');
 }
 
+bool source_is_here(const struct request *r)
+{
+    return r->loopback && !request_header(r, "X-Forwarded-For").len;
+}
+
 /* Whoever may read what this server can read: without a list of folders only those who are on this machine anyway. */
 static bool is_allowed(const struct api_options *o, const struct request *r, int fd)
 {
     char path[PATH_MAX];
     if (!o->localpaths)
-        return r->loopback && !request_header(r, "X-Forwarded-For").len;
+        return source_is_here(r);
     if (!real_path(fd, path))
         return false;
     for (size_t i = 0; i < o->localpath_count; i++)

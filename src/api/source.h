@@ -24,6 +24,8 @@ struct source {
     uint64_t got;
 };
 
+/* Does the request come from this machine, and for nobody else? */
+bool source_is_here(const struct request *r);
 /* *ret must not move until source_done(). */
 int source_open(const struct api_options *o, const struct request *r, const struct v1_layer *l,
                 struct source *ret, struct err *e);

@@ -19,6 +19,7 @@
 struct flight {
     struct flight *next;
     str name, body; /* of the first request's arena, which outlives the flight */
+    bool here; /* it came from this machine, and may name its files: what it was told is not for others */
     unsigned waiting;
     bool ended;
     unsigned status; /* of a failure; 0: it went well */
@@ -72,7 +73,7 @@ static int flight_begin(struct flights *all, struct flight *mine, unsigned *ret_
         other->waiting++;
         while (!other->ended)
             pthread_cond_wait(&all->wake, &all->lock);
-        if (other->status && str_eq(other->body, mine->body)) {
+        if (other->status && str_eq(other->body, mine->body) && other->here == mine->here) {
             *ret_status = other->status;
             buf_str(answer, other->answer);
         }
@@ -270,7 +271,9 @@ static void keep_answer(const struct posting *p, struct flight *mine)
 static void post(struct posting *p)
 {
     struct call *c = p->call;
-    struct flight mine = { .name = p->layer.name, .body = c->request->body };
+    struct flight mine = { .name = p->layer.name,
+                           .body = c->request->body,
+                           .here = source_is_here(c->request) };
     unsigned status;
     while (!flight_begin(c->api->flights, &mine, &status, &c->response->body)) {
         if (!status)

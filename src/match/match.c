@@ -49,7 +49,7 @@ static void judge(struct report *r, struct arena *arena)
     size_t judged = count_judged(r);
     if (i->unreadable) {
         r->coverage = COVERAGE_NONE;
-        add_warning(r, STR("not covered: a package database of the image was not read"));
+        add_warning(r, STR("not covered: a part of the image that may hold packages was not read"));
     } else if (!i->package_count) {
         r->coverage = COVERAGE_EMPTY;
         add_warning(r, STR("the image has no package that a package manager installed"));
