@@ -4,6 +4,9 @@
 
 #include "base/cleanup.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+
 struct found {
     struct rpm_sink sink; /* first: the walkers hand it back */
     struct detected *out;
@@ -76,6 +79,17 @@ static int walk(const struct detect_file *file, struct rpm_sink *sink, struct er
             return err_set(e, ERR_FORMAT, "a database of %s under the name of one of %s", formats[i].name,
                            own->name);
     return own->walk(file, sink, e);
+}
+
+int rpm_damaged(struct rpm_sink *s, struct rpm_place at, const char *fmt, ...)
+{
+    char text[160];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    s->damage(s, at, text);
+    return 0;
 }
 
 static int rpm_scan(const struct detect_file *file, struct detected *out, struct err *e)

@@ -5,8 +5,6 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 
-#include <stdarg.h>
-
 enum { META_SIZE = 512, PAGE_HEADER = 26, OFFPAGE_SIZE = 12, KEY_SIZE = 5, PAGE_MIN = 512, PAGE_MAX = 65536 };
 enum {
     META_MAGIC = 12,
@@ -46,19 +44,6 @@ static uint16_t u16(const struct bdb *b, const char *p)
 
 static const char *page_at(const struct bdb *b, size_t n) { return b->content.ptr + n * b->page_size; }
 
-/* Tells, and returns 0: the walk goes on. */
-static int damaged(struct bdb *b, size_t page, const char *fmt, ...) PRINTF(3, 4);
-static int damaged(struct bdb *b, size_t page, const char *fmt, ...)
-{
-    char text[160];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    b->sink->damage(b->sink, (struct rpm_place){ "page", page }, text);
-    return 0;
-}
-
 /* Gathers a value that lies on pages of its own. 1 done; 0 damaged, and told; -1 no memory. */
 static int gather(struct bdb *b, size_t owner, uint32_t first, uint32_t length, struct err *e)
 {
@@ -67,14 +52,17 @@ static int gather(struct bdb *b, size_t owner, uint32_t first, uint32_t length, 
         const char *page = page_at(b, n < b->pages ? n : 0);
         size_t part = u16(b, page + PAGE_LENGTH);
         if (!n || n >= b->pages)
-            return damaged(b, owner, "a value of %u bytes ends after %zu, at page %u of %zu", length,
-                           b->value.len, n, b->pages);
+            return rpm_damaged(b->sink, (struct rpm_place){ "page", owner },
+                               "a value of %u bytes ends after %zu, at page %u of %zu", length, b->value.len,
+                               n, b->pages);
         if (page[PAGE_TYPE] != P_OVERFLOW || !part || part > b->page_size - PAGE_HEADER ||
             part > length - b->value.len)
-            return damaged(b, owner, "page %u does not go on with its value (type %d, %zu bytes)", n,
-                           page[PAGE_TYPE], part);
+            return rpm_damaged(b->sink, (struct rpm_place){ "page", owner },
+                               "page %u does not go on with its value (type %d, %zu bytes)", n,
+                               page[PAGE_TYPE], part);
         if (!rpm_claim(b->claimed, n))
-            return damaged(b, owner, "page %u belongs to its value a second time, or to another one", n);
+            return rpm_damaged(b->sink, (struct rpm_place){ "page", owner },
+                               "page %u belongs to its value a second time, or to another one", n);
         buf_add(&b->value, page + PAGE_HEADER, part);
         if (b->value.failed)
             return err_set(e, ERR_OOM, "page %zu: no memory for a value of %u bytes", owner, length);
@@ -86,13 +74,15 @@ static int read_pair(struct bdb *b, size_t n, str key, str value, struct err *e)
 {
     struct rpm_place at = { "page", n };
     if (key.len != KEY_SIZE || key.ptr[0] != H_KEYDATA)
-        return damaged(b, n, "a key of %zu bytes, type %d", key.len, key.len ? key.ptr[0] : 0);
+        return rpm_damaged(b->sink, (struct rpm_place){ "page", n }, "a key of %zu bytes, type %d", key.len,
+                           key.len ? key.ptr[0] : 0);
     if (!u32(b, key.ptr + 1))
         return 0; /* it holds the next number */
     if (value.len > 1 && value.ptr[0] == H_KEYDATA)
         return b->sink->header(b->sink, at, str_skip(value, 1), e);
     if (value.len != OFFPAGE_SIZE || value.ptr[0] != H_OFFPAGE)
-        return damaged(b, n, "a value of %zu bytes, type %d", value.len, value.len ? value.ptr[0] : 0);
+        return rpm_damaged(b->sink, (struct rpm_place){ "page", n }, "a value of %zu bytes, type %d",
+                           value.len, value.len ? value.ptr[0] : 0);
     int r = gather(b, n, u32(b, value.ptr + 4), u32(b, value.ptr + 8), e);
     return r > 0 ? b->sink->header(b->sink, at, buf_view(&b->value), e) : r;
 }
@@ -103,19 +93,19 @@ static int read_page(struct bdb *b, size_t n, struct err *e)
     const char *page = page_at(b, n);
     size_t entries = u16(b, page + PAGE_ENTRIES), floor = PAGE_HEADER + 2 * entries, end = b->page_size;
     if (floor > end)
-        return damaged(b, n, "%zu items", entries);
+        return rpm_damaged(b->sink, (struct rpm_place){ "page", n }, "%zu items", entries);
     str key = { 0 };
     for (size_t i = 0; i < entries; i++) {
         size_t start = u16(b, page + PAGE_HEADER + 2 * i);
         if (start < floor || start > end)
-            return damaged(b, n, "item %zu at %zu", i, start);
+            return rpm_damaged(b->sink, (struct rpm_place){ "page", n }, "item %zu at %zu", i, start);
         str item = { page + start, end - start };
         if (i & 1 && read_pair(b, n, key, item, e) < 0)
             return -1;
         key = item;
         end = start;
     }
-    return entries & 1 ? damaged(b, n, "a key without a value") : 0;
+    return entries & 1 ? rpm_damaged(b->sink, (struct rpm_place){ "page", n }, "a key without a value") : 0;
 }
 
 bool rpm_bdb_is(str content)
@@ -141,7 +131,8 @@ static int read_meta(struct bdb *b, struct err *e)
     b->pages = b->content.len / b->page_size;
     uint64_t told = (uint64_t)u32(b, meta + META_LAST) + 1;
     if (told > b->pages)
-        damaged(b, b->pages, "the file ends here, of %llu pages", (unsigned long long)told);
+        rpm_damaged(b->sink, (struct rpm_place){ "page", b->pages }, "the file ends here, of %llu pages",
+                    (unsigned long long)told);
     return 0;
 }
 

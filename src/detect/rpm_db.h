@@ -24,6 +24,9 @@ struct rpm_sink {
     void (*odd)(struct rpm_sink *s, const char *what); /* nothing is missing, but a person should know */
 };
 
+/* Tells the sink of damage, and returns 0: the walk goes on. */
+int rpm_damaged(struct rpm_sink *s, struct rpm_place at, const char *fmt, ...) PRINTF(3, 4);
+
 int rpm_bdb_walk(str content, struct rpm_sink *s, struct err *e);
 int rpm_ndb_walk(str content, struct rpm_sink *s, struct err *e);
 /* `wal`: content of the file "-wal" beside it, empty without: its committed pages count. It is no error if it is not valid. */

@@ -3,8 +3,6 @@
 
 #include "base/cleanup.h"
 
-#include <stdarg.h>
-
 enum {
     SLOT_SIZE = 16,
     BLOCK = 16,
@@ -49,19 +47,6 @@ static uint32_t adler32(str s)
     return b << 16 | a;
 }
 
-/* Tells, and returns 0: the walk goes on. */
-static int damaged(struct ndb *d, size_t slot, const char *fmt, ...) PRINTF(3, 4);
-static int damaged(struct ndb *d, size_t slot, const char *fmt, ...)
-{
-    char text[160];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    d->sink->damage(d->sink, (struct rpm_place){ "slot", slot }, text);
-    return 0;
-}
-
 /* Also where it fails the blocks before the failing one stay marked: many slots cannot make the same walk again. */
 static bool claim_blocks(struct ndb *d, size_t from, size_t count)
 {
@@ -75,24 +60,29 @@ static int read_slot(struct ndb *d, size_t slot, const char *p, struct err *e)
 {
     uint32_t index = le32(p + 4), from = le32(p + 8), count = le32(p + 12);
     if (le32(p) != SLOT_MAGIC)
-        return damaged(d, slot, "it does not begin with \"Slot\"");
+        return rpm_damaged(d->sink, (struct rpm_place){ "slot", slot }, "it does not begin with \"Slot\"");
     if (!index || !from)
         return 0; /* free */
     uint64_t start = (uint64_t)from * BLOCK, size = (uint64_t)count * BLOCK;
     if (start < d->slots_end || size < BLOB_HEAD + BLOB_TAIL || start + size > d->content.len)
-        return damaged(d, slot, "its %u blocks from %u on lie outside the file", count, from);
+        return rpm_damaged(d->sink, (struct rpm_place){ "slot", slot },
+                           "its %u blocks from %u on lie outside the file", count, from);
     if (!claim_blocks(d, from, count))
-        return damaged(d, slot, "its %u blocks from %u on overlap another blob's", count, from);
+        return rpm_damaged(d->sink, (struct rpm_place){ "slot", slot },
+                           "its %u blocks from %u on overlap another blob's", count, from);
 
     str blob = { d->content.ptr + start, size };
     const char *tail = blob.ptr + size - BLOB_TAIL;
     uint32_t length = le32(blob.ptr + 12);
     if (le32(blob.ptr) != HEAD_MAGIC || le32(blob.ptr + 4) != index)
-        return damaged(d, slot, "no blob of package %u begins at block %u", index, from);
+        return rpm_damaged(d->sink, (struct rpm_place){ "slot", slot },
+                           "no blob of package %u begins at block %u", index, from);
     if (length > size - BLOB_HEAD - BLOB_TAIL || le32(tail + 4) != length || le32(tail + 8) != TAIL_MAGIC)
-        return damaged(d, slot, "the blob at block %u does not end after its %u bytes", from, length);
+        return rpm_damaged(d->sink, (struct rpm_place){ "slot", slot },
+                           "the blob at block %u does not end after its %u bytes", from, length);
     if (adler32(str_head(blob, size - BLOB_TAIL)) != le32(tail))
-        return damaged(d, slot, "the check sum of the blob at block %u is wrong", from);
+        return rpm_damaged(d->sink, (struct rpm_place){ "slot", slot },
+                           "the check sum of the blob at block %u is wrong", from);
     return d->sink->header(d->sink, (struct rpm_place){ "slot", slot }, str_of(blob.ptr + BLOB_HEAD, length),
                            e);
 }

@@ -3,6 +3,7 @@
 #include "codec/pack.h"
 #include "index/archive.h"
 #include "index/rootfs.h"
+#include "index/walk.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -159,28 +160,6 @@ static int open_archive(struct container *c, struct cage *cage, const struct sta
     return c->size ? 0 : err_set(e, ERR_FORMAT, "is empty");
 }
 
-/* "/a/./b/../c" is "a/c", without ever leaving the archive. */
-static str normal_path(str path, struct arena *arena)
-{
-    char *to = arena_alloc(arena, path.len + 1, 1);
-    size_t n = 0;
-    for (str rest = path; to && rest.len;) {
-        str part = str_cut(&rest, '/');
-        if (!part.len || str_eq(part, STR(".")))
-            continue;
-        if (str_eq(part, STR(".."))) {
-            ptrdiff_t slash = str_rfind(str_of(to, n), '/');
-            n = slash < 0 ? 0 : (size_t)slash;
-            continue;
-        }
-        if (n)
-            to[n++] = '/';
-        memcpy(to + n, part.ptr, part.len);
-        n += part.len;
-    }
-    return str_of(to, n);
-}
-
 /* A symbolic link is seen from its own folder, a hard link from the top. */
 static str link_target(const struct archive_member *m, struct arena *arena)
 {
@@ -194,7 +173,8 @@ static str link_target(const struct archive_member *m, struct arena *arena)
 static struct member *find(const struct container *c, str path, struct arena *arena)
 {
     for (unsigned hops = 0; hops < HOPS_MAX; hops++) {
-        struct member *x = strmap_get(&c->members, normal_path(path, arena));
+        char normal[PATH_MAX]; /* "/a/./b/../c" is "a/c", without ever leaving the archive */
+        struct member *x = strmap_get(&c->members, path_join(STR(""), path, normal));
         if (!x || (x->m.type != TAR_SYMLINK && x->m.type != TAR_HARDLINK))
             return x && x->m.type == TAR_FILE ? x : NULL;
         path = link_target(&x->m, arena);
