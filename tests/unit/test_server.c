@@ -636,7 +636,8 @@ static void test_large_headers(void **state)
         CLEANUP(close_fdp) int fd = dial(s);
         CLEANUP(reply_done) struct reply r = { 0 };
         assert_true(say(fd, STR("GET /now HTTP/1.1\r\nHost: a\r\nX-Long: ")));
-        assert_true(say(fd, str_of(value, i ? sizeof value : 31000)) && say(fd, STR("\r\n\r\n")));
+        bool sent = say(fd, str_of(value, i ? sizeof value : 31000)) && say(fd, STR("\r\n\r\n"));
+        assert_true(sent || i); /* who sends too much may be cut off before the end */
         hear(fd, &r);
         assert_int_equal(r.status, i ? 431 : 200);
     }
