@@ -149,9 +149,14 @@ int cage_want(struct frame_writer *out, uint64_t offset, size_t size, void *ret,
     return 0;
 }
 
+/* Never more than what this process was given itself. */
 static int limit(int what, uint64_t value, uint64_t hard)
 {
-    struct rlimit r = { value, hard };
+    struct rlimit own;
+    if (getrlimit((__rlimit_resource_t)what, &own) < 0)
+        return -1;
+    struct rlimit r = { value < own.rlim_max ? value : own.rlim_max,
+                        hard < own.rlim_max ? hard : own.rlim_max };
     return setrlimit((__rlimit_resource_t)what, &r);
 }
 

@@ -2,6 +2,7 @@
 import hashlib
 import json
 import os
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -262,3 +263,9 @@ def test_uncertain_findings_are_marked(db, tmp_path):
     image.write_bytes(mi.archive(mi.alpine_layers([("busybox", "1.36.1.-r2", "busybox")])))
     r = eclair("scan", "--db", db, image)
     assert b"1.36.1-r3 ?\n" in r.out and b"2 uncertain (?" in r.out
+
+
+def test_under_own_limits(db, small_image):
+    """Who runs it with less than a worker may have gets workers with that."""
+    r = scan(db, small_image, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (300, 300)))
+    assert r.code == 0, r.err
