@@ -184,8 +184,9 @@ static int look(struct posting *p, bool *stored, struct err *e)
     if (found == 0 && p->parent.len) {
         p->step = STEP_PARENT;
         found = store_named_find(s, p->parent, p->call->request->arena, &parent, e);
-        if (found == 0)
-            found = err_set(e, ERR_NOT_FOUND, "parent " STR_FMT " is unknown", STR_ARG(p->parent));
+        if (found == 0 || (found > 0 && parent->indexer != indexer_version()))
+            found = err_set(e, ERR_NOT_FOUND, "parent " STR_FMT " is unknown%s", STR_ARG(p->parent),
+                            found ? ": it was read by another version" : "");
     }
     stores_give(a->stores, s);
     return found < 0 ? -1 : 0;

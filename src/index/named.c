@@ -189,8 +189,10 @@ static int load_below(struct naming *n, str parent, bool whole, struct err *e)
     if (store_view_begin(n->store, e) < 0)
         return -1;
     int found = parent.len ? store_named_find(n->store, parent, n->arena, &n->parent, e) : 1;
+    if (found > 0 && parent.len && n->parent->indexer != indexer_version())
+        found = 0; /* what is made from it could never be made better */
     if (found == 0)
-        err_set(e, ERR_NOT_FOUND, "parent " STR_FMT " is not stored", STR_ARG(parent));
+        err_set(e, ERR_NOT_FOUND, "parent " STR_FMT " is not stored, or by another version", STR_ARG(parent));
     int result = found <= 0 || (whole && (load_chain(n, e) < 0 || load_parent(n, e) < 0)) ? -1 : 0;
     store_view_end(n->store);
     return result;

@@ -8,6 +8,7 @@
  *            the layer that added it likewise.
  * Storing    What results depends on the chain's content alone and is stored once for it; the name is stored last.
  *            The parent is read in one view of the store and checked again when the name is stored: another one by then is begun anew.
+ *            A parent of another indexer version has to be posted again first: it is as good as unknown.
  * Errors     ERR_UNSUPPORTED: packages, or a package database that cannot be read, and no namespace for them. ERR_NOT_FOUND: the parent
  *            is not there (any more). ERR_BUSY: it was another one each time.
  */

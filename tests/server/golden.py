@@ -90,14 +90,20 @@ def compare(x, got, without=lambda value: value):
     return differs
 
 
-def make_old(database, name):
-    """As the recording did: the stored layer says that an older engine made it."""
+def execute(database, statement, *values):
+    """Behind the server's back; `?` for the values. The number of rows."""
     if "=" in str(database) or "://" in str(database):
         import psycopg2
         with psycopg2.connect(str(database)) as db, db.cursor() as c:
-            c.execute("UPDATE eclair.named_layer SET engine = 1 WHERE name = %s", (name.encode(),))
-            assert c.rowcount == 1
-    else:
-        with sqlite3.connect(database) as db:
-            assert db.execute("UPDATE named_layer SET engine = 1 WHERE name = ?", (name.encode(),)).rowcount == 1
-        db.close()
+            c.execute("SET search_path = eclair")
+            c.execute(statement.replace("?", "%s"), values)
+            return c.rowcount
+    with sqlite3.connect(database) as db:
+        rows = db.execute(statement, values).rowcount
+    db.close()
+    return rows
+
+
+def make_old(database, name):
+    """As the recording did: the stored layer says that an older engine made it."""
+    assert execute(database, "UPDATE named_layer SET engine = 1 WHERE name = ?", name.encode()) == 1

@@ -244,6 +244,24 @@ def test_engine_upgrade_keeps_its_parent(serve, files, database):
     assert [f["Name"] for f in layer["Features"]] == ["child", "one"]
 
 
+def test_parent_of_another_version(serve, files, database):
+    """What an older éclair read of a layer is shown as it is, but nothing is built on it: clients post the parent again."""
+    server = serve()
+    for name in ("base", "child"):
+        (files.folder / f"{name}.tar").write_bytes(make_images.tar(
+            [("etc/os-release", make_images.os_release()),
+             (f"var/lib/dpkg/status.d/{name}", make_images.dpkg_status([(name, "1.0-1", None)]))]))
+    (files.folder / "empty.tar").write_bytes(bytes(1024))
+    assert server.post("base", f"{files.url}/base.tar").status == 201
+    assert golden_tools.execute(database, "UPDATE layer SET indexer = 1") == 1
+    assert [f["Name"] for f in server.layer("base")["Features"]] == ["base"]
+    for i, path in enumerate(("child", "empty")):
+        a = server.post(f"child{i}", f"{files.url}/{path}.tar", "base")
+        assert (a.status, message(a)) == (400, "worker: parent layer is unknown, it must be processed first")
+    server.post_chain(["base", "child0"], [f"{files.url}/base.tar", f"{files.url}/child.tar"])
+    assert [f["Name"] for f in server.layer("child0")["Features"]] == ["base", "child"]
+
+
 def test_too_many_ancestors(serve, files):
     """What brings nothing counts too; what is refused leaves nothing behind, and the last that is not can be read."""
     server = serve()
