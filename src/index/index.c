@@ -29,7 +29,8 @@ struct layer_job {
     struct layer_builder builder;
     struct err err;
     bool known, done;
-    size_t twin; /* index + 1 of the first layer that is the same file, if that is another one */
+    uint64_t size; /* as stored */
+    size_t twin;   /* index + 1 of the first layer that is the same file, if that is another one */
 };
 
 struct indexing {
@@ -40,6 +41,7 @@ struct indexing {
     bool whole; /* the container is the only layer */
     struct index_progress *progress;
     struct layer_job *jobs;
+    struct layer_job **order; /* in which they are read */
     size_t count;
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t wake;
@@ -136,7 +138,7 @@ static void *work(void *ctx)
     struct indexing *x = ctx;
     pthread_mutex_lock(&x->lock);
     while (!x->stop && x->next < x->count) {
-        struct layer_job *j = &x->jobs[x->next++];
+        struct layer_job *j = x->order[x->next++];
         if (j->known || j->twin)
             continue;
         pthread_mutex_unlock(&x->lock);
@@ -232,8 +234,32 @@ static int collect(struct indexing *x, size_t threads, struct err *e)
     return err_wrap(e, "layer %zu (" STR_FMT ")", (size_t)(failed - x->jobs) + 1, STR_ARG(failed->ref->path));
 }
 
+static int by_size(const void *a, const void *b)
+{
+    const struct layer_job *x = *(struct layer_job *const *)a, *y = *(struct layer_job *const *)b;
+    if (x->size != y->size)
+        return x->size > y->size ? -1 : 1;
+    return x < y ? -1 : x > y;
+}
+
+/* The largest first, so that no core stands idle while the last one is read. */
+static void order_layers(struct indexing *x)
+{
+    for (size_t i = 0; i < x->count; i++) {
+        struct layer_job *j = x->order[i] = &x->jobs[i];
+        struct err ignored = { 0 }; /* told when the layer is read */
+        uint64_t offset;
+        CLEANUP(close_fdp) int fd = -1;
+        j->size = j->ref->size;
+        if (!j->size && !j->known && !j->twin)
+            container_layer(x->container, j->ref->path, &fd, &offset, &j->size, &ignored);
+    }
+    qsort(x->order, x->count, sizeof *x->order, by_size);
+}
+
 static int read_layers(struct indexing *x, struct err *e)
 {
+    order_layers(x);
     pthread_t threads[WORKERS_MAX];
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     size_t wanted = cores < 1 ? 1 : (size_t)cores, started = 0;
@@ -479,7 +505,8 @@ static int find_jobs(struct indexing *x, const struct image_manifest *m, struct 
 {
     x->count = m->layer_count;
     x->jobs = arena_array(arena, struct layer_job, m->layer_count + 1);
-    return x->jobs ? find_known(x, m, arena, e) : err_set(e, ERR_OOM, "layers");
+    x->order = arena_array(arena, struct layer_job *, m->layer_count + 1);
+    return x->jobs && x->order ? find_known(x, m, arena, e) : err_set(e, ERR_OOM, "layers");
 }
 
 static int index_manifest(struct indexing *x, const struct image_manifest *m, struct arena *arena,
