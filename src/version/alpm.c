@@ -12,11 +12,6 @@
  */
 #include "version/key.h"
 
-struct evr {
-    str epoch, version, release;
-    bool has_release;
-};
-
 /* What comes next in a part: its class in the order above (of separators only the number counts), and its text. */
 enum class { CLASS_LETTERS, CLASS_END, CLASS_TRAILING, CLASS_DIGITS };
 struct token {
@@ -24,28 +19,6 @@ struct token {
     size_t separators; /* before letters or digits */
     str text;
 };
-
-/* As pacman cuts: the epoch is all digits (or none) before the first colon, the release follows the last dash. */
-static bool split(str v, struct evr *ret)
-{
-    struct evr p = { .epoch = STR("0"), .release = STR("") };
-    if (!version_printable(v, false))
-        return false;
-    str rest = v, epoch = version_digits(&rest);
-    if (rest.len && rest.ptr[0] == ':') {
-        p.epoch = epoch;
-        v = str_skip(rest, 1);
-    }
-    ptrdiff_t dash = str_rfind(v, '-');
-    if (dash >= 0) {
-        p.has_release = true;
-        p.release = str_skip(v, (size_t)dash + 1);
-        v = str_head(v, (size_t)dash);
-    }
-    p.version = v;
-    *ret = p;
-    return v.len > 0;
-}
 
 static struct token next(str *s)
 {
@@ -96,17 +69,7 @@ static int part_compare(str a, str b)
     }
 }
 
-static int alpm_compare(str a, str b)
-{
-    struct evr x = { 0 }, y = { 0 };
-    split(a, &x), split(b, &y);
-    int order = version_number_compare(x.epoch, y.epoch);
-    if (!order)
-        order = part_compare(x.version, y.version);
-    if (!order)
-        order = x.has_release - y.has_release;
-    return order ? order : part_compare(x.release, y.release);
-}
+static int alpm_compare(str a, str b) { return version_evr_compare(a, b, part_compare); }
 
 /* The first bytes of tokens are in their order: letters as they are, 7b the end, 7c separators at the end, from 80 numbers; bf
  * for each separator. */
@@ -127,29 +90,12 @@ static void key_part(struct version_key *k, str s)
     }
 }
 
-static bool alpm_key(str v, struct version_key *ret)
-{
-    struct evr p;
-    ret->len = 0;
-    if (!split(v, &p))
-        return false;
-    vk_number(ret, p.epoch, 0x02);
-    key_part(ret, p.version);
-    if (p.has_release)
-        key_part(ret, p.release);
-    return vk_finish(ret);
-}
-
-static bool alpm_valid(str v)
-{
-    struct evr p;
-    return split(v, &p);
-}
+static bool alpm_key(str v, struct version_key *ret) { return version_evr_key(v, key_part, ret); }
 
 const struct version_scheme version_alpm = {
     .name = "alpm",
-    .valid = alpm_valid,
-    .exact = alpm_valid,
+    .valid = version_evr_valid,
+    .exact = version_evr_valid,
     .compare = alpm_compare,
     .key = alpm_key,
 };

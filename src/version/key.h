@@ -15,6 +15,13 @@ str version_digits(str *rest); /* the digits at the front, perhaps none; *rest k
 int version_number_compare(str a, str b); /* digit strings by value, "" is 0; -1, 0, 1 */
 int version_sign(int difference);         /* -1, 0, 1 */
 
+/* [epoch:]version[-release] of rpm and pacman: the epoch stands before the first colon if it is all digits, or nothing, which counts as 0;
+ * the release after the last dash, as rpm's parseEVR() cuts. Each part in the scheme's own way; what a missing release means stands in
+ * version.h. */
+bool version_evr_valid(str v);
+int version_evr_compare(str a, str b, int (*part)(str a, str b));
+bool version_evr_key(str v, void (*part)(struct version_key *k, str s), struct version_key *ret);
+
 void vk_byte(struct version_key *k, uint8_t byte);
 void vk_text(struct version_key *k, str s); /* its bytes (none is 0), then 00 */
 

@@ -6,35 +6,6 @@
  */
 #include "version/key.h"
 
-struct evr {
-    str epoch, version, release;
-    bool has_release;
-};
-
-/* The epoch stands before the first colon if it is all digits (or nothing), the release after the last dash:
- * this is how rpm's parseEVR() cuts. */
-static bool split(str v, struct evr *ret)
-{
-    struct evr p = { .epoch = STR("0"), .release = STR("") };
-    if (!version_printable(v, false))
-        return false;
-    str rest = v;
-    str epoch = version_digits(&rest);
-    if (rest.len && rest.ptr[0] == ':') {
-        p.epoch = epoch; /* an empty one counts as 0 */
-        v = str_skip(rest, 1);
-    }
-    ptrdiff_t dash = str_rfind(v, '-');
-    if (dash >= 0) {
-        p.has_release = true;
-        p.release = str_skip(v, (size_t)dash + 1);
-        v = str_head(v, (size_t)dash);
-    }
-    p.version = v;
-    *ret = p;
-    return v.len > 0;
-}
-
 static bool is_mark(str s, char mark) { return s.len && s.ptr[0] == mark; }
 
 static str skip_separators(str s)
@@ -87,17 +58,7 @@ static int rpmvercmp_compare(str a, str b)
     }
 }
 
-static int rpm_compare(str a, str b)
-{
-    struct evr x = { 0 }, y = { 0 };
-    split(a, &x), split(b, &y);
-    int order = version_number_compare(x.epoch, y.epoch);
-    if (!order)
-        order = rpmvercmp_compare(x.version, y.version);
-    if (!order)
-        order = x.has_release - y.has_release;
-    return order ? order : rpmvercmp_compare(x.release, y.release);
-}
+static int rpm_compare(str a, str b) { return version_evr_compare(a, b, rpmvercmp_compare); }
 
 /* The first bytes of tokens are in their order: 01 tilde, 02 end, 03 caret, letters, from 80 numbers. */
 static void key_part(struct version_key *k, str s)
@@ -115,24 +76,7 @@ static void key_part(struct version_key *k, str s)
     vk_byte(k, 0x02);
 }
 
-static bool rpm_valid(str v)
-{
-    struct evr p;
-    return split(v, &p);
-}
-
-static bool rpm_key(str v, struct version_key *ret)
-{
-    struct evr p;
-    ret->len = 0;
-    if (!split(v, &p))
-        return false;
-    vk_number(ret, p.epoch, 0x02);
-    key_part(ret, p.version);
-    if (p.has_release)
-        key_part(ret, p.release);
-    return vk_finish(ret);
-}
+static bool rpm_key(str v, struct version_key *ret) { return version_evr_key(v, key_part, ret); }
 
 static bool rpmvercmp_valid(str v) { return version_printable(v, false); }
 
@@ -147,8 +91,8 @@ static bool rpmvercmp_key(str v, struct version_key *ret)
 
 const struct version_scheme version_rpm = {
     .name = "rpm",
-    .valid = rpm_valid,
-    .exact = rpm_valid,
+    .valid = version_evr_valid,
+    .exact = version_evr_valid,
     .compare = rpm_compare,
     .key = rpm_key,
 };
