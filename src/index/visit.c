@@ -79,27 +79,6 @@ static int put_found(struct visit *v, const struct detected *d, struct err *e)
 
 /* ---- paths ---- */
 
-/* `path` with an alias's target replaced by the link that leads there; empty when none fits, or for a folder above one (*above). */
-static str wanted_name(const struct visit *v, str path, char to[PATH_MAX], bool *above)
-{
-    for (size_t i = 0; i < v->alias_count; i++) {
-        str real = v->aliases[i].real, wanted = v->aliases[i].wanted;
-        if (path.len < real.len && str_starts(real, path) && (!path.len || real.ptr[path.len] == '/'))
-            *above = true;
-        if (!str_starts(path, real) || (path.len > real.len && path.ptr[real.len] != '/'))
-            continue;
-        str rest = str_skip(path, real.len);
-        if (wanted.len + rest.len >= PATH_MAX)
-            continue;
-        memcpy(to, wanted.ptr, wanted.len);
-        memcpy(to + wanted.len, rest.ptr, rest.len);
-        str name = str_of(to, wanted.len + rest.len);
-        if (detector_for(name) || detector_beside(name) || detector_wants_below(name))
-            return name;
-    }
-    return STR("");
-}
-
 struct place { /* what is wanted of a path */
     str path;  /* in the layer */
     str name;  /* what it is for detectors: another path where a link leads here */
@@ -108,20 +87,34 @@ struct place { /* what is wanted of a path */
     bool below;                    /* something below it, or it itself, may be wanted */
 };
 
+static struct place place_by(str path, str name)
+{
+    struct place p = { .path = path, .name = name, .detector = detector_for(name) };
+    p.beside = p.detector ? NULL : detector_beside(name);
+    p.below = p.detector || p.beside || detector_wants_below(name);
+    return p;
+}
+
+static bool lies_below(str path, str top)
+{
+    return str_starts(path, top) && (path.len == top.len || !top.len || path.ptr[top.len] == '/');
+}
+
+/* A path that is none of the wanted ones is judged by the links that lead to it, or to a folder above it. */
 static struct place place_of(struct visit *v, str path, char to[PATH_MAX])
 {
-    struct place p = { .path = path, .name = path, .detector = detector_for(path) };
-    if (!p.detector)
-        p.beside = detector_beside(path);
-    p.below = p.detector || p.beside || detector_wants_below(path);
-    if (!v->alias_count || p.detector || p.beside)
-        return p;
-    str name = wanted_name(v, path, to, &p.below);
-    if (name.len) {
-        p.name = name;
-        p.detector = detector_for(name);
-        p.beside = p.detector ? NULL : detector_beside(name);
-        p.below = true;
+    struct place p = place_by(path, path);
+    for (size_t i = 0; i < v->alias_count && !p.detector && !p.beside; i++) {
+        str real = v->aliases[i].real, wanted = v->aliases[i].wanted;
+        p.below = p.below || lies_below(real, path);
+        str rest = str_skip(path, real.len);
+        if (!lies_below(path, real) || wanted.len + rest.len >= PATH_MAX)
+            continue;
+        memcpy(to, wanted.ptr, wanted.len);
+        memcpy(to + wanted.len, rest.ptr, rest.len);
+        struct place q = place_by(path, str_of(to, wanted.len + rest.len));
+        if (q.below)
+            return q;
     }
     return p;
 }
