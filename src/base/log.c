@@ -97,17 +97,16 @@ static bool takes_more(int wait_ms)
     return poll(&p, 1, wait_ms) > 0;
 }
 
-/* False: the other end is gone, or reads no more; something may be written of it. */
-static bool write_pieces(str line, int wait_ms)
+/* False: the other end is gone, or reads no more; *rest is what it has not got. */
+static bool write_pieces(str *rest, int wait_ms)
 {
-    while (line.len) {
+    for (; rest->len; wait_ms = LINE_WAIT_MS) {
         if (!takes_more(wait_ms))
             return false;
-        ssize_t n = write(STDOUT_FILENO, line.ptr, str_head(line, PIPE_BUF).len);
+        ssize_t n = write(STDOUT_FILENO, rest->ptr, str_head(*rest, PIPE_BUF).len);
         if (n < 0 && errno != EINTR && errno != EAGAIN)
             return false;
-        line = str_skip(line, n < 0 ? 0 : (size_t)n);
-        wait_ms = LINE_WAIT_MS;
+        *rest = str_skip(*rest, n < 0 ? 0 : (size_t)n);
     }
     return true;
 }
@@ -119,22 +118,22 @@ static void write_whole(str line)
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     static unsigned long dropped;
     static bool cut; /* in the middle of a line */
-    char told[128];
+    char text[128];
     pthread_mutex_lock(&lock);
     bool ok = true;
     if (dropped) {
-        int n = snprintf(told, sizeof told,
+        int n = snprintf(text, sizeof text,
                          "%s{\"Event\":\"log lines dropped\",\"Level\":\"warning\",\"lines\":%lu}\n",
                          cut ? "\n" : "", dropped);
-        ok = takes_more(0) && write_pieces(str_of(told, (size_t)n), 0);
+        str told = str_of(text, (size_t)n);
+        ok = write_pieces(&told, 0); /* it is one piece: all or nothing */
         if (ok)
             cut = false, dropped = 0;
     }
-    if (!ok || !takes_more(dropped ? 0 : LINE_WAIT_MS)) {
+    str rest = line;
+    if (!ok || !write_pieces(&rest, LINE_WAIT_MS)) {
         dropped++;
-    } else if (!write_pieces(line, LINE_WAIT_MS)) {
-        cut = true;
-        dropped++;
+        cut = cut || rest.len < line.len;
     }
     pthread_mutex_unlock(&lock);
 }
