@@ -144,8 +144,9 @@ bool detected_add(struct detected *d, const struct package *p)
 {
     if (too_long(p)) {
         detected_note(d,
-                      "a package whose name or version is longer than %d bytes was skipped: " STR_FMT "...",
-                      PACKAGE_TEXT_MAX, STR_ARG(str_head(p->name, 40)));
+                      "a package was skipped, of which a text is longer than %d bytes, or all together than "
+                      "%d: " STR_FMT "...",
+                      PACKAGE_TEXT_MAX, PACKAGE_TEXTS_MAX, STR_ARG(str_head(p->name, 40)));
         return true;
     }
     struct package *all =
