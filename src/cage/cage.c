@@ -19,8 +19,7 @@ struct cage {
     pid_t zygote;
     const struct cage_task *const *tasks;
     struct cage_limits limits;
-    const char *notice;
-    bool walls_known;
+    const char *notice; /* NULL: not asked for yet */
     atomic_uint_fast64_t next_job;
 };
 
@@ -82,12 +81,11 @@ void cage_freep(struct cage **c)
 const char *cage_notice(struct cage *c)
 {
     unsigned walls = 0;
-    if (c->walls_known)
+    if (c->notice)
         return c->notice;
     ssize_t n;
     while ((n = recv(c->control, &walls, sizeof walls, 0)) < 0 && errno == EINTR)
         ;
-    c->walls_known = true;
     bool files = n == sizeof walls && (walls & WALL_FILES),
          network = n == sizeof walls && (walls & WALL_NETWORK);
     c->notice =

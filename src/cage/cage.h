@@ -56,7 +56,8 @@ int cage_run(struct cage *c, const struct cage_task *task, str params, const str
              struct err *e); /* summary: NULL, or gets the END frame's body */
 void cage_freep(struct cage **c);
 
-/* Beside seccomp a worker has neither file system nor network, where the kernel offers that (Landlock, Linux 5.13 and 6.7; or namespaces).
+/* Beside seccomp a worker has neither file system nor network, where the kernel offers that (Landlock: Linux 5.13 for files, 6.7 for
+ * TCP; or namespaces; of the network's other kinds seccomp alone keeps it).
  * Empty, or what is missing, for people. Call it from one thread. */
 const char *cage_notice(struct cage *c);
 

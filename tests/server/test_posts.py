@@ -158,15 +158,17 @@ def test_lying_names(serve, files):
     assert server.layer(right.replace(":", "%3A"))["Name"] == right
 
 
+def gated(content, gate):
+    def behave(connection, request):
+        gate.wait(30)
+        connection.sendall(head(len(content)) + content)
+    return behave
+
+
 def test_same_layer_at_once(serve, faulty):
     """Twenty clients with one new layer: all get 201, the bytes are asked for once."""
     gate = threading.Event()
-
-    def behave(connection, request):
-        gate.wait(30)
-        connection.sendall(head(len(LAYER)) + LAYER)
-
-    source, server, answers = faulty(behave), serve(), []
+    source, server, answers = faulty(gated(LAYER, gate)), serve(), []
     threads = [threading.Thread(target=lambda: answers.append(server.post("one", source.url).status)) for _ in range(20)]
     for t in threads:
         t.start()
@@ -176,13 +178,6 @@ def test_same_layer_at_once(serve, faulty):
         t.join()
     assert answers == [201] * 20 and source.asked == 1
     assert len(server.layer("one")["Features"]) == 2
-
-
-def gated(content, gate):
-    def behave(connection, request):
-        gate.wait(30)
-        connection.sendall(head(len(content)) + content)
-    return behave
 
 
 def test_parent_is_replaced_meanwhile(serve, faulty, files):
@@ -299,12 +294,7 @@ def test_same_layer_on_two_servers(serve, files):
 def test_clients_that_vanish(serve, faulty):
     """The client goes away while its layer is read: the layer is stored all the same, the server lives."""
     gate = threading.Event()
-
-    def behave(connection, request):
-        gate.wait(30)
-        connection.sendall(head(len(LAYER)) + LAYER)
-
-    server, source = serve(), faulty(behave)
+    server, source = serve(), faulty(gated(LAYER, gate))
     body = json.dumps({"Layer": {"Name": "gone", "Path": source.url, "Format": "Docker"}}).encode()
     with socket.create_connection(("127.0.0.1", server.port)) as s:
         s.sendall(b"POST /v1/layers HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)

@@ -50,8 +50,8 @@ static int run_crash(str params, struct stream *in, struct frame_writer *out, st
     __builtin_trap();
 }
 
-/* Each is a system call that a program gone wild would make, with arguments that are right outside of the cage. */
-static long attempt(const char *what)
+/* Each is a system call that a program gone wild would make, with arguments that are right outside of the cage. Tells what went through. */
+static void try_all(struct buf *went)
 {
     static const char *const argv[] = { "/bin/true", NULL };
     static const struct sockaddr_in somewhere = { .sin_family = AF_INET,
@@ -97,24 +97,12 @@ static long attempt(const char *what)
         { "another filter", SYS_seccomp, { 0, 0, 0 } },
         { "keys", SYS_keyctl, { 0, -3, 0 } },
     };
-    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
-        if (!strcmp(calls[i].what, what) || (what[0] >= '0' && what[0] <= '9' && (size_t)atoi(what) == i))
-            return syscall(calls[i].number, calls[i].args[0], calls[i].args[1], calls[i].args[2],
-                           calls[i].args[3], calls[i].args[4], calls[i].args[5]);
-    return -2;
-}
-
-static void try_all(struct buf *summary)
-{
-    char number[8];
-    for (unsigned i = 0;; i++) {
-        snprintf(number, sizeof number, "%u", i);
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        const long *a = calls[i].args;
         errno = 0;
-        long r = attempt(number);
-        if (r == -2)
-            break;
+        long r = syscall(calls[i].number, a[0], a[1], a[2], a[3], a[4], a[5]);
         if (r != -1 || errno != EPERM)
-            buf_printf(summary, "attempt %u: %ld, %s; ", i, r, strerror(errno));
+            buf_printf(went, "%s: %ld, %s; ", calls[i].what, r, strerror(errno));
     }
 }
 
