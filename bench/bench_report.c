@@ -25,7 +25,7 @@ static int once(struct store *s, const char *digest, struct err *e)
     int found = arena ? store_image_find(s, str_from(digest), indexer_version(), arena, &image, &id, e) : -1;
     if (found <= 0)
         return found < 0 ? -1 : err_set(e, ERR_NOT_FOUND, "%s: not stored", digest);
-    if (match_image(s, image, id, clock_now(), arena, &report, e) < 0)
+    if (match_image(s, image, clock_now(), arena, &report, e) < 0)
         return -1;
     report_json.write(&report, &out);
     printf("%.3f ms, %zu packages, %zu findings, %zu bytes\n", now_ms() - start, image->package_count,

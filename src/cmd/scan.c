@@ -103,7 +103,7 @@ static int index_and_match(struct scan *s, struct cage *cage, const char *path, 
         return err_set(e, ERR_OOM, "arena");
     if (index_image(s->store, cage, s->container, path, &s->platform, shows_progress(o) ? &progress : NULL,
                     s->arena, &s->image, &id, e) == 0) {
-        if (match_image(s->store, s->image, id, clock_now(), s->arena, &s->report, e) == 0)
+        if (match_image(s->store, s->image, clock_now(), s->arena, &s->report, e) == 0)
             return 0;
         err_wrap(e, "%s", path);
     }

@@ -61,7 +61,7 @@ static int begin(struct job *j, struct err *e)
         j->ranges = calloc(ADVISORY_RANGES, sizeof *j->ranges);
     if (!j->ranges)
         return err_set(e, ERR_OOM, "out of memory");
-    j->update = store_update_begin(j->store, j->name, e);
+    j->update = store_update_begin(j->store, j->name, STORE_RANK, e);
     return j->update ? 0 : -1;
 }
 

@@ -70,15 +70,15 @@ static void judge(struct report *r, struct arena *arena)
     check_age(r, arena);
 }
 
-int match_image(struct store *s, const struct image_index *image, int64_t image_id, int64_t now,
-                struct arena *arena, struct report *ret, struct err *e)
+int match_image(struct store *s, const struct image_index *image, int64_t now, struct arena *arena,
+                struct report *ret, struct err *e)
 {
     *ret = (struct report){ .image = image,
                             .now = now,
                             .warnings = arena_array(arena, str, image->note_count + 3) };
     if (!ret->warnings)
         return err_set(e, ERR_OOM, "report");
-    if (store_match(s, image_id, arena, &ret->match, e) < 0)
+    if (store_match(s, image, arena, &ret->match, e) < 0)
         return -1;
     judge(ret, arena);
     return arena_failed(arena) ? err_set(e, ERR_OOM, "report") : 0;

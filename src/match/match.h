@@ -29,5 +29,5 @@ struct report {
     int64_t now;     /* seconds since 1970: ages are counted from here */
 };
 
-int match_image(struct store *s, const struct image_index *image, int64_t image_id, int64_t now,
-                struct arena *arena, struct report *ret, struct err *e);
+int match_image(struct store *s, const struct image_index *image, int64_t now, struct arena *arena,
+                struct report *ret, struct err *e);

@@ -26,7 +26,8 @@ struct store_engine {
                       struct image_index **ret, int64_t *ret_id, struct err *e);
     int (*image_get)(struct store *s, int64_t id, struct arena *arena, struct image_index **ret,
                      struct err *e);
-    int (*match)(struct store *s, int64_t image_id, struct arena *arena, struct match *ret, struct err *e);
+    int (*match)(struct store *s, const struct image_index *image, struct arena *arena, struct match *ret,
+                 struct err *e);
 
     int (*named_find)(struct store *s, str name, struct arena *arena, struct named_layer **ret,
                       struct err *e);
@@ -35,6 +36,11 @@ struct store_engine {
     int (*named_chain)(struct store *s, str name, struct arena *arena, struct named_link **ret,
                        size_t *ret_count, struct err *e);
 
+    int (*advisory_find)(struct store *s, str feed, str key, int64_t *ret_id, struct err *e);
+    int (*advisory_get)(struct store *s, int64_t id, struct arena *arena, struct stored_advisory *ret,
+                        struct err *e);
+    int (*affected)(struct store *s, int64_t advisory, struct affected_cursor *cursor, size_t limit,
+                    struct arena *arena, struct affected_image **ret, size_t *ret_count, struct err *e);
     int (*feeds)(struct store *s, struct arena *arena, struct feed_status **ret, size_t *ret_count,
                  struct err *e);
     int (*count)(struct store *s, struct store_counts *ret, struct err *e);
@@ -42,7 +48,7 @@ struct store_engine {
                     struct err *e);
     int (*feed_tried)(struct store *s, str feed, int64_t now, str error, struct err *e);
 
-    struct store_update *(*update_begin)(struct store *s, str feed, struct err *e);
+    struct store_update *(*update_begin)(struct store *s, str feed, unsigned rank, struct err *e);
     int (*update_document)(struct store_update *u, str document, str validator, struct err *e);
     int (*update_put)(struct store_update *u, const struct advisory *a, struct err *e);
     int (*update_drop)(struct store_update *u, str document, struct err *e);
@@ -55,6 +61,8 @@ struct store_engine {
     int (*lease_take)(struct store *s, str name, str owner, unsigned seconds, int64_t *ret_until,
                       struct err *e);
     int (*lease_drop)(struct store *s, str name, str owner, struct err *e);
+    int (*tidy)(struct store *s, const struct tidy_options *o, struct tidy_counts *ret, struct err *e);
+    int (*image_keep)(struct store *s, int64_t id, struct err *e);
     int (*value_get)(struct store *s, str key, struct arena *arena, str *ret, struct err *e);
     int (*value_set)(struct store *s, str key, str value, struct err *e);
 };

@@ -124,6 +124,26 @@ static void add(struct parameters *p, Oid type, const void *value, size_t len)
     p->formats[p->count++] = 1;
 }
 
+/* Two arrays. */
+static int add_pairs(struct postgres *p, struct postgres_stmt *st, const struct sql_pair *list, size_t count,
+                     struct parameters *ret, struct err *e)
+{
+    struct buf *b = &st->list;
+    buf_clear(b);
+    put_array(b, OID_BYTEA, count);
+    for (size_t i = 0; i < count; i++)
+        put_bytes(b, list[i].name);
+    size_t names = b->len;
+    put_array(b, OID_BYTEA, count);
+    for (size_t i = 0; i < count; i++)
+        put_bytes(b, list[i].key);
+    if (b->failed || ret->count + 2 > POSTGRES_PARAMS)
+        return sql_oom(&p->sql, e);
+    add(ret, OID_BYTEA_ARRAY, b->ptr, names);
+    add(ret, OID_BYTEA_ARRAY, b->ptr + names, b->len - names);
+    return 0;
+}
+
 static int take_parameters(struct postgres *p, struct postgres_stmt *st, const char *types, va_list *ap,
                            struct parameters *ret, struct err *e)
 {
@@ -141,6 +161,10 @@ static int take_parameters(struct postgres *p, struct postgres_stmt *st, const c
             if (st->list.failed)
                 return sql_oom(&p->sql, e);
             add(ret, OID_INT8_ARRAY, st->list.ptr, st->list.len);
+        } else if (*types == 'P') {
+            const struct sql_pair *list = va_arg(*ap, const struct sql_pair *);
+            if (add_pairs(p, st, list, va_arg(*ap, size_t), ret, e) < 0)
+                return -1;
         } else if (*types == 'n') {
             add(ret, OID_INT8, NULL, 0);
         } else {
@@ -234,22 +258,6 @@ static str value(const struct postgres_stmt *st, int column)
     return str_of(PQgetvalue(st->result, st->row, column), (size_t)PQgetlength(st->result, st->row, column));
 }
 
-static int next_record(struct postgres_stmt *st, struct err *e)
-{
-    for (unsigned i = 0; i < st->record_columns; i++) {
-        uint32_t len = UINT32_MAX;
-        if (st->records.len >= sizeof len)
-            memcpy(&len, st->records.ptr, sizeof len);
-        str rest = str_skip(st->records, sizeof len);
-        len = ntohl(len);
-        if (len > rest.len)
-            return err_set(e, ERR_FORMAT, "%s: a record is cut off", st->base.sql->where);
-        st->record[i] = str_head(rest, len);
-        st->records = str_skip(rest, len);
-    }
-    return 1;
-}
-
 static int driver_row(struct sql_stmt *stmt, struct err *e)
 {
     struct postgres_stmt *st = (struct postgres_stmt *)stmt;
@@ -260,7 +268,7 @@ static int driver_row(struct sql_stmt *stmt, struct err *e)
                              (size_t)PQgetlength(st->result, st->row, 0)); /* NULL is empty */
     }
     if (st->records.len)
-        return next_record(st, e);
+        return sql_record_take(st->base.sql, &st->records, st->record, st->record_columns, e);
     clear(st);
     return 0;
 }
@@ -269,21 +277,7 @@ static void driver_reset(struct sql_stmt *st) { clear((struct postgres_stmt *)st
 
 static int64_t driver_integer(struct sql_stmt *stmt, int column)
 {
-    str v = value((const struct postgres_stmt *)stmt, column);
-    uint64_t number;
-    uint32_t small;
-    switch (v.len) {
-    case 8:
-        memcpy(&number, v.ptr, 8);
-        return (int64_t)be64toh(number);
-    case 4:
-        memcpy(&small, v.ptr, 4);
-        return (int32_t)ntohl(small);
-    case 1:
-        return *v.ptr;
-    default:
-        return 0; /* NULL */
-    }
+    return sql_field_int(value((const struct postgres_stmt *)stmt, column));
 }
 
 static str driver_bytes(struct sql_stmt *stmt, int column)
@@ -336,6 +330,14 @@ static void driver_rollback(struct sql *s)
         PQclear(PQexec(p->conn, "ROLLBACK"));
 }
 
+static int driver_lock(struct sql *s, bool exclusive, struct err *e)
+{
+    return execute((struct postgres *)s,
+                   exclusive ? "SELECT pg_advisory_xact_lock(1162037363)"
+                             : "SELECT pg_advisory_xact_lock_shared(1162037363)",
+                   e);
+}
+
 /* ---- many at once ---- */
 
 /* PostgreSQL's manual, COPY, "Binary Format". */
@@ -373,7 +375,7 @@ static int end_copy(struct postgres *p, struct err *e)
 static int copy(struct postgres *p, enum bulk b, struct err *e)
 {
     char sql[512];
-    snprintf(sql, sizeof sql, "COPY %s FROM STDIN (FORMAT binary)", postgres_copies[b].table);
+    snprintf(sql, sizeof sql, "COPY %s FROM STDIN (FORMAT binary)", postgres_tables[b]);
     PGresult *r = PQexec(p->conn, sql);
     bool ready = PQresultStatus(r) == PGRES_COPY_IN;
     if (!ready)
@@ -403,88 +405,85 @@ static int driver_bulk_end(struct sql *s, struct err *e)
     return 0;
 }
 
-struct fields {
-    str values[POSTGRES_PARAMS]; /* no address: NULL */
-    uint64_t numbers[POSTGRES_PARAMS];
-};
-
-static void take_fields(struct fields *f, const char *types, va_list *ap)
+static void put_row(struct buf *to, const struct sql_shape *shape, const struct sql_fields *f)
 {
-    for (size_t i = 0; types[i] && i < POSTGRES_PARAMS; i++) {
-        if (types[i] == 'i') {
-            f->numbers[i] = htobe64((uint64_t)va_arg(*ap, int64_t));
-            f->values[i] = str_of(&f->numbers[i], 8);
-        } else if (types[i] == 'n') {
-            f->values[i] = (str){ 0 };
-        } else {
-            str v = va_arg(*ap, str);
-            f->values[i] = v.len ? v : STR("");
-        }
-    }
-}
-
-static void put_row(struct buf *to, const struct postgres_copy *copy, const struct fields *f)
-{
-    put_u16(to, (uint16_t)(strlen(copy->columns) + (copy->record != NULL)));
-    for (const char *c = copy->columns; *c; c++) {
+    put_u16(to, (uint16_t)(strlen(shape->columns) + (shape->record != NULL)));
+    for (const char *c = shape->columns; *c; c++) {
         str v = f->values[*c - 'a'];
         if (v.ptr)
             put_bytes(to, v);
         else
             put_u32(to, UINT32_MAX);
     }
-    if (!copy->record)
+    if (!shape->record)
         return;
     size_t len = 0;
-    for (const char *c = copy->record; *c; c++)
+    for (const char *c = shape->record; *c; c++)
         len += 4 + f->values[*c - 'a'].len;
     put_u32(to, (uint32_t)len);
-    for (const char *c = copy->record; *c; c++)
-        put_bytes(to, f->values[*c - 'a']);
+    sql_record_put(to, shape->record, f);
 }
 
 static int driver_bulk(struct sql *s, enum bulk b, const char *types, va_list ap, struct err *e)
 {
     struct postgres *p = (struct postgres *)s;
-    struct fields f;
+    struct sql_fields f;
     va_list list;
     va_copy(list, ap);
-    take_fields(&f, types, &list);
+    sql_fields_take(&f, types, &list);
     va_end(list);
-    put_row(&p->bulks[b], &postgres_copies[b], &f);
+    put_row(&p->bulks[b], &sql_shapes[b], &f);
     return p->bulks[b].len > COPY_MAX ? driver_bulk_end(s, e) : 0;
 }
 
+#define PACKAGE_FIELDS 10 /* the hash first */
+
 /* One array of bytes per column. */
 struct columns {
-    struct buf arrays[9];
+    struct buf arrays[PACKAGE_FIELDS];
 };
 
 static void columns_done(struct columns *c)
 {
-    for (size_t i = 0; i < 9; i++)
+    for (size_t i = 0; i < PACKAGE_FIELDS; i++)
         buf_done(&c->arrays[i]);
 }
 
-static void fill_columns(struct columns *c, const struct package *const *packages, size_t count)
+/* Of those that have no number yet. Returns how many, or -1. */
+static int fill_columns(struct columns *c, const struct package *const *packages, const int64_t *ids,
+                        size_t count, bool all, struct err *e)
 {
-    for (size_t k = 0; k < 9; k++)
-        put_array(&c->arrays[k], OID_BYTEA, count);
+    size_t missing = 0;
+    for (size_t i = 0; i < count; i++)
+        missing += !ids[i];
+    for (size_t k = 0; k < PACKAGE_FIELDS; k++) {
+        buf_clear(&c->arrays[k]);
+        put_array(&c->arrays[k], OID_BYTEA, missing);
+    }
     for (size_t i = 0; i < count; i++) {
         const struct package *p = packages[i];
         struct version_key version, source;
-        const str fields[9] = { p->name,
-                                p->version,
-                                p->arch,
-                                p->kind,
-                                p->source,
-                                p->source_version,
-                                p->module,
-                                installed_key(p->kind, p->version, &version),
-                                installed_key(p->kind, p->source_version, &source) };
-        for (size_t k = 0; k < 9; k++)
-            put_bytes(&c->arrays[k], fields[k]);
+        uint8_t hash[PACKAGE_HASH];
+        if (ids[i])
+            continue;
+        if (package_hash(p, hash, e) < 0)
+            return -1;
+        put_bytes(&c->arrays[0], str_of(hash, sizeof hash));
+        if (!all)
+            continue;
+        const str fields[] = { p->name,
+                               p->version,
+                               p->arch,
+                               p->kind,
+                               p->source,
+                               p->source_version,
+                               p->module,
+                               installed_key(p->kind, p->version, &version),
+                               installed_key(p->kind, p->source_version, &source) };
+        for (size_t k = 1; k < PACKAGE_FIELDS; k++)
+            put_bytes(&c->arrays[k], fields[k - 1]);
     }
+    return (int)missing;
 }
 
 /* NULL on error. */
@@ -511,24 +510,33 @@ static PGresult *with_arrays(struct postgres *p, const char *sql, const struct b
     return NULL;
 }
 
-/* The numbers of the packages that are there; how many there were, or -1. */
-static int find_packages(struct postgres *p, const struct columns *c, size_t count, int64_t *ids,
-                         struct err *e)
+/* The numbers of those that have none yet, where they are there. How many are missing still, or -1. */
+static int find_packages(struct postgres *p, struct columns *c, const struct package *const *packages,
+                         size_t count, int64_t *ids, struct err *e)
 {
     struct sql_stmt base = { &p->sql };
     struct postgres_stmt st = { .base = base, .row = -1 };
-    int found = 0;
-    st.result = with_arrays(p, postgres_packages_find, c->arrays, 7, NULL, e);
+    CLEANUP(freep) size_t *places = malloc((count + 1) * sizeof *places);
+    int missing = fill_columns(c, packages, ids, count, false, e);
+    if (!places)
+        return sql_oom(&p->sql, e);
+    if (missing <= 0)
+        return missing;
+    for (size_t i = 0, n = 0; i < count; i++)
+        if (!ids[i])
+            places[n++] = i;
+    int left = missing;
+    st.result = with_arrays(p, postgres_packages_find, c->arrays, 1, NULL, e);
     if (!st.result)
         return -1;
     while (driver_row(&st.base, e) > 0) {
         int64_t place = driver_integer(&st.base, 1);
-        if (place < 1 || (size_t)place > count)
+        if (place < 1 || place > missing)
             continue;
-        ids[place - 1] = driver_integer(&st.base, 0);
-        found++;
+        ids[places[place - 1]] = driver_integer(&st.base, 0);
+        left--;
     }
-    return found;
+    return left;
 }
 
 /* Sorted, so that two transactions add in the same order and wait for each other at most once. */
@@ -537,15 +545,17 @@ static int driver_package_ids(struct sql *s, const struct package *const *packag
 {
     struct postgres *p = (struct postgres *)s;
     CLEANUP(columns_done) struct columns c = { 0 };
-    fill_columns(&c, packages, count);
-    int found = find_packages(p, &c, count, ids, e);
-    if (found < 0 || (size_t)found == count)
-        return found < 0 ? -1 : 0;
-    PGresult *r = with_arrays(p, postgres_packages_add, c.arrays, 9, NULL, e);
-    PQclear(r);
-    if (!r || (found = find_packages(p, &c, count, ids, e)) < 0)
+    memset(ids, 0, count * sizeof *ids);
+    int left = find_packages(p, &c, packages, count, ids, e);
+    if (left <= 0)
+        return left;
+    if (fill_columns(&c, packages, ids, count, true, e) < 0)
         return -1;
-    return (size_t)found == count ? 0 : err_set(e, ERR_INTERNAL, "%s: packages vanished", s->where);
+    PGresult *r = with_arrays(p, postgres_packages_add, c.arrays, PACKAGE_FIELDS, NULL, e);
+    PQclear(r);
+    if (!r || (left = find_packages(p, &c, packages, count, ids, e)) < 0)
+        return -1;
+    return left ? err_set(e, ERR_INTERNAL, "%s: packages vanished", s->where) : 0;
 }
 
 static int driver_advisories(struct sql *s, int64_t feed, const str *keys, size_t count,
@@ -581,6 +591,7 @@ const struct sql_driver postgres_driver = {
     .begin = driver_begin,
     .commit = driver_commit,
     .rollback = driver_rollback,
+    .lock = driver_lock,
     .bulk = driver_bulk,
     .bulk_end = driver_bulk_end,
     .package_ids = driver_package_ids,

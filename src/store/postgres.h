@@ -4,9 +4,8 @@
  * Parameters and results are binary. Settings of the session keep the plans of sql_match.c what they are on SQLite: the loops in the
  * order in which they are written, each an index range, prepared once (postgres_open.c says which).
  *
- * Records    What a report reads by the thousand is packed when it is loaded: a record is, for each column, its length (32 bits, network
- *            order) and its bytes. A statement that gives records gives values that are many of them, one behind the other, which costs
- *            both sides half of what rows cost. The driver takes them apart: to its callers they are rows.
+ * Records    A statement that gives records (sql.h) gives values that are many of them, one behind the other, which costs both sides half
+ *            of what rows cost. The driver takes them apart: to its callers they are rows.
  */
 #pragma once
 #include <libpq-fe.h>
@@ -14,19 +13,14 @@
 #include "base/buf.h"
 #include "store/sql.h"
 
-#define POSTGRES_PARAMS 16
-#define POSTGRES_RECORD 8 /* columns */
+#define POSTGRES_PARAMS SQL_FIELDS
 
-extern const char *const postgres_index_tables[2]; /* permanent, temporary */
+extern const char *const postgres_index_tables; /* the temporary ones */
 /* What leads from schema N to N + 1; PostgreSQL begins at SCHEMA_NUMBER 2. Never edit an old one. */
 extern const char *const *const postgres_migrations[SCHEMA_NUMBER];
 
-extern const char *const postgres_queries[QUERIES]; /* NULL: the other engine's */
-extern const struct postgres_copy {
-    const char *table;   /* and columns */
-    const char *columns; /* which parameters go there, 'a' the first */
-    const char *record;  /* NULL, or what makes the record: the last column */
-} postgres_copies[BULKS];
+extern const char *const postgres_queries[QUERIES];    /* NULL: the other engine's */
+extern const char *const postgres_tables[BULKS];       /* and the columns that a COPY fills */
 extern const uint8_t postgres_record_columns[QUERIES]; /* 0: its rows are rows */
 extern const char postgres_packages_add[], postgres_packages_find[], postgres_advisories_find[];
 extern const struct sql_driver postgres_driver;
@@ -37,7 +31,7 @@ struct postgres_stmt {
     int row;
     unsigned record_columns; /* of the statement, 0: rows */
     str records;             /* that follow */
-    str record[POSTGRES_RECORD];
+    str record[SQL_RECORD];
     bool prepared;
     struct buf list; /* of an I parameter */
 };

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define VERSION_MIN 100000 /* identity columns */
+#define VERSION_MIN 110000 /* sha256() */
 
 /* ---- the connection string ---- */
 
@@ -312,7 +312,7 @@ static int configure(struct postgres *p, struct err *e)
 {
     int version = PQserverVersion(p->conn);
     if (version < VERSION_MIN)
-        return err_set(e, ERR_UNSUPPORTED, "%s: PostgreSQL %d.%d is too old: 10 is the oldest that will do",
+        return err_set(e, ERR_UNSUPPORTED, "%s: PostgreSQL %d.%d is too old: 11 is the oldest that will do",
                        p->sql.where, version / 10000, version / 100 % 100);
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
         if (version < settings[i].since)
@@ -347,7 +347,7 @@ int postgres_connect(struct postgres *p, struct err *e)
         return -1;
     if (!p->sql.scratch)
         return 0;
-    PGresult *r = postgres_execute(p, postgres_index_tables[1], e);
+    PGresult *r = postgres_execute(p, postgres_index_tables, e);
     PQclear(r);
     return r ? 0 : -1;
 }
@@ -387,13 +387,16 @@ static int read_schema(struct postgres *p, int64_t *ret, struct err *e)
 static int run_steps(struct postgres *p, int64_t schema, struct err *e)
 {
     char mark[64];
-    for (; schema < SCHEMA_NUMBER; schema++)
+    for (; schema < SCHEMA_NUMBER; schema++) {
         for (const char *const *step = postgres_migrations[schema]; *step; step++) {
             PGresult *r = postgres_execute(p, *step, e);
             PQclear(r);
             if (!r)
                 return -1;
         }
+        if (sql_convert(&p->sql, (int)schema + 1, e) < 0)
+            return -1;
+    }
     snprintf(mark, sizeof mark, "UPDATE meta SET schema = %d", SCHEMA_NUMBER);
     PGresult *r = postgres_execute(p, mark, e);
     PQclear(r);
@@ -493,7 +496,7 @@ struct store *postgres_open(const char *where, enum store_mode mode, struct err 
         check_schema(p, mode, e) < 0)
         return NULL;
     if (mode == STORE_SCRATCH) {
-        PGresult *r = postgres_execute(p, postgres_index_tables[1], e);
+        PGresult *r = postgres_execute(p, postgres_index_tables, e);
         PQclear(r);
         if (!r)
             return NULL;

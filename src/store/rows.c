@@ -1,16 +1,73 @@
 #include "store/rows.h"
 
+#include "base/cleanup.h"
 #include "codec/pack.h"
 #include "codec/sha256.h"
 
-int advisory_hash(const struct advisory *a, struct buf *work, uint8_t ret[CONTENT_HASH], struct err *e)
+#include <arpa/inet.h>
+
+int package_hash(const struct package *p, uint8_t ret[PACKAGE_HASH], struct err *e)
+{
+    const str texts[] = { p->kind, p->name, p->version, p->arch, p->source, p->source_version, p->module };
+    char room[PACKAGE_TEXTS_MAX + sizeof texts / sizeof *texts * 4];
+    CLEANUP(buf_done) struct buf large = { 0 };
+    uint8_t sum[32];
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        n += 4 + texts[i].len;
+    char *to = n <= sizeof room ? room : buf_reserve(&large, n), *at = to;
+    if (!to)
+        return err_set(e, ERR_OOM, "out of memory");
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        memcpy(at, &(uint32_t){ htonl((uint32_t)texts[i].len) }, 4);
+        if (texts[i].len)
+            memcpy(at + 4, texts[i].ptr, texts[i].len);
+        at += 4 + texts[i].len;
+    }
+    if (sha256_of(to, n, sum, e) < 0)
+        return -1;
+    memcpy(ret, sum, PACKAGE_HASH);
+    return 0;
+}
+
+static int digit(char c) { return c <= '9' ? c - '0' : c - 'a' + 10; }
+
+str digest_pack(str digest, char room[DIGEST_ROOM])
+{
+    if (!digest_valid(digest))
+        return digest;
+    str hex = str_skip(digest, STR("sha256:").len);
+    room[0] = 1; /* no other digest of ours begins so */
+    for (size_t i = 0; i < 32; i++)
+        room[i + 1] = (char)(digit(hex.ptr[2 * i]) << 4 | digit(hex.ptr[2 * i + 1]));
+    return str_of(room, DIGEST_ROOM);
+}
+
+str digest_unpack(str packed, struct arena *arena)
+{
+    if (packed.len != DIGEST_ROOM || packed.ptr[0] != 1)
+        return arena_dup(arena, packed);
+    char text[80] = "sha256:";
+    hex_encode(packed.ptr + 1, 32, text + STR("sha256:").len);
+    return arena_dup(arena, str_from(text));
+}
+
+static int add_hash(struct buf *work, uint8_t ret[16], struct err *e)
 {
     uint8_t sum[32];
+    if (work->failed)
+        return err_set(e, ERR_OOM, "out of memory");
+    if (sha256_of(work->ptr, work->len, sum, e) < 0)
+        return -1;
+    memcpy(ret, sum, 16);
+    buf_clear(work);
+    return 0;
+}
+
+int advisory_hash(const struct advisory *a, struct buf *work, uint8_t ret[CONTENT_HASH], struct err *e)
+{
     buf_clear(work);
     pack_str(work, a->id);
-    pack_str(work, a->title);
-    pack_str(work, a->description);
-    pack_str(work, a->link);
     for (size_t i = 0; i < a->range_count; i++) {
         const struct affected_range *r = &a->ranges[i];
         pack_str(work, r->namespace);
@@ -19,15 +76,16 @@ int advisory_hash(const struct advisory *a, struct buf *work, uint8_t ret[CONTEN
         pack_str(work, r->fixed_version);
         pack_str(work, r->arch);
         pack_str(work, r->module);
-        uint8_t small[] = { (uint8_t)r->kind, r->negative, (uint8_t)r->severity, (uint8_t)r->state };
+        uint8_t small[] = { (uint8_t)r->kind, r->negative, r->negative ? 0 : (uint8_t)r->severity,
+                            r->negative ? 0 : (uint8_t)r->state };
         buf_add(work, small, sizeof small);
     }
-    if (work->failed)
-        return err_set(e, ERR_OOM, "out of memory");
-    if (sha256_of(work->ptr, work->len, sum, e) < 0)
+    if (add_hash(work, ret, e) < 0)
         return -1;
-    memcpy(ret, sum, CONTENT_HASH);
-    return 0;
+    pack_str(work, a->title);
+    pack_str(work, a->description);
+    pack_str(work, a->link);
+    return add_hash(work, ret + MEANING_HASH, e);
 }
 
 /* One bound of a range. Of a version outside the grammar the key up to there is sure, and its last byte stands for the rest
@@ -225,4 +283,30 @@ int details_unpack(str blob, struct arena *arena, struct image_index *ret, struc
     if (arena_failed(arena))
         return err_set(e, ERR_OOM, "details of an image: out of memory");
     return unpack_end(&u) ? 0 : err_set(e, ERR_FORMAT, "damaged details of an image");
+}
+
+void origins_pack(const struct image_index *image, struct buf *ret)
+{
+    for (size_t i = 0, next; i < image->package_count; i = next) {
+        for (next = i + 1;
+             next < image->package_count && image->packages[next].layer == image->packages[i].layer;)
+            next++;
+        pack_u64(ret, next - i);
+        pack_u64(ret, image->packages[i].layer);
+    }
+}
+
+int origins_unpack(str blob, struct image_index *ret, struct err *e)
+{
+    struct unpack u = { .rest = blob };
+    size_t i = 0;
+    while (u.rest.len) {
+        uint64_t count = unpack_u64(&u), layer = unpack_u64(&u);
+        if (u.failed || count > ret->package_count - i || layer >= ret->layer_count)
+            break;
+        for (; count; count--)
+            ret->packages[i++].layer = (uint32_t)layer;
+    }
+    return unpack_end(&u) && i == ret->package_count ? 0
+                                                     : err_set(e, ERR_FORMAT, "damaged origins of an image");
 }

@@ -7,9 +7,24 @@
 #include "store/store.h"
 #include "version/version.h"
 
-#define CONTENT_HASH 16 /* bytes: SHA-256, cut; enough to tell two contents of one key apart */
+/* Two hashes (SHA-256, cut; enough to tell two contents of one key apart): of what an advisory means to an image (id, ranges, severities),
+ * and behind it of its texts. */
+#define MEANING_HASH 16
+#define CONTENT_HASH 32
 
-/* The content of an advisory: all but its key. `work` is scratch memory of the caller's. */
+#define PACKAGE_HASH 16
+/* What names a package: SHA-256, cut, over its seven texts, each behind its length (32 bits, network order), in the order of struct package. The
+ * migrations say the same in SQL. */
+int package_hash(const struct package *p, uint8_t ret[PACKAGE_HASH], struct err *e);
+
+#define SET_HASH 16 /* of what set_pack() gives; those of schema 2 have 32 */
+
+/* A digest as its column has it: "sha256:" and 64 hex digits as 33 bytes, any other as it is. */
+#define DIGEST_ROOM 33
+str digest_pack(str digest, char room[DIGEST_ROOM]);
+str digest_unpack(str packed, struct arena *arena);
+
+/* The content of an advisory: all but its key, and of ranges that say "not affected" all but severity and state. `work` is scratch memory of the caller's. */
 int advisory_hash(const struct advisory *a, struct buf *work, uint8_t ret[CONTENT_HASH], struct err *e);
 
 /* The bounds of a range as keys. Where a text is not exact (version.h), or the scheme is unknown, the range is a
@@ -33,14 +48,19 @@ int layer_unpack(str blob, struct arena *arena, struct layer_index *ret, int64_t
 void details_pack(const struct image_index *image, struct buf *ret);
 int details_unpack(str blob, struct arena *arena, struct image_index *ret, struct err *e);
 
+/* Which layer brought each package: runs of (how many, layer). */
+void origins_pack(const struct image_index *image, struct buf *ret);
+int origins_unpack(str blob, struct image_index *ret, struct err *e); /* into ret->packages */
+
 /* One affected range that contains the version of one package. */
 struct candidate {
     struct finding finding;
     str fixed_key;
-    str key; /* of the advisory: the last word between equals, so that reports can be reproduced */
+    str key;      /* of the advisory: the last word between equals, so that reports can be reproduced */
+    int64_t rank; /* of the feed */
 };
-/* Sorts, and leaves one for each (package, id): certain ones before uncertain, then the highest fix; severity
- * and texts are those of the first feed by name. Returns how many are left, in order, at the start of `c`. */
+/* Sorts, and leaves one for each (package, id): of the best feeds, certain ones before uncertain, then the highest fix; severity
+ * and texts are those of the first of these feeds by name. Returns how many are left, in order, at the start of `c`. */
 size_t candidates_pick(struct candidate *c, size_t count);
 
 /* Who holds a lease: this boot, this pid namespace, this process, this handle. */

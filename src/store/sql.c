@@ -3,12 +3,14 @@
 #include "base/cleanup.h"
 #include "store/rows.h"
 
+#include <arpa/inet.h>
+#include <endian.h>
 #include <stdio.h>
 #include <time.h>
 
 #define TRIES_MAX 3
 
-/* ---- statements and transactions ---- */
+/* ---- statements ---- */
 
 struct sql_stmt *sql_bind(struct sql *s, struct err *e, enum query q, const char *types, ...)
 {
@@ -61,6 +63,77 @@ int sql_bulk(struct sql *s, struct err *e, enum bulk b, const char *types, ...)
 
 int sql_bulk_end(struct sql *s, struct err *e) { return s->driver->bulk_end(s, e); }
 
+/* ---- for drivers ---- */
+
+/* A record holds what Q_MATCH_*, Q_AFFECTED_GET and Q_ADVISORIES give. */
+const struct sql_shape sql_shapes[BULKS] = {
+    [BULK_ADVISORY] = { "abcdefgh", "abgfjik" },
+    [BULK_AFFECTED] = { "abcdef", "edkihjgmnl" },
+    [BULK_NEGATIVE] = { "abcdefghijkl", NULL },
+    [BULK_CHANGE] = { "abcde", NULL },
+    [BULK_BLOCK] = { "abcd", NULL },
+};
+
+void sql_fields_take(struct sql_fields *f, const char *types, va_list *ap)
+{
+    for (size_t i = 0; types[i] && i < SQL_FIELDS; i++) {
+        if (types[i] == 'i') {
+            f->numbers[i] = htobe64((uint64_t)va_arg(*ap, int64_t));
+            f->values[i] = str_of(&f->numbers[i], 8);
+        } else if (types[i] == 'n') {
+            f->values[i] = (str){ 0 };
+        } else {
+            str v = va_arg(*ap, str);
+            f->values[i] = v.len ? v : STR("");
+        }
+    }
+}
+
+void sql_record_put(struct buf *to, const char *letters, const struct sql_fields *f)
+{
+    for (; *letters; letters++) {
+        str v = f->values[*letters - 'a'];
+        buf_add(to, &(uint32_t){ htonl((uint32_t)v.len) }, 4);
+        buf_str(to, v);
+    }
+}
+
+int sql_record_take(struct sql *s, str *rest, str *fields, unsigned count, struct err *e)
+{
+    for (unsigned i = 0; i < count; i++) {
+        uint32_t len = UINT32_MAX;
+        if (rest->len >= sizeof len)
+            memcpy(&len, rest->ptr, sizeof len);
+        str more = str_skip(*rest, sizeof len);
+        len = ntohl(len);
+        if (len > more.len)
+            return err_set(e, ERR_FORMAT, "%s: a record is cut off", s->where);
+        fields[i] = str_head(more, len);
+        *rest = str_skip(more, len);
+    }
+    return 1;
+}
+
+int64_t sql_field_int(str field)
+{
+    uint64_t number;
+    uint32_t small;
+    switch (field.len) {
+    case 8:
+        memcpy(&number, field.ptr, 8);
+        return (int64_t)be64toh(number);
+    case 4:
+        memcpy(&small, field.ptr, 4);
+        return (int32_t)ntohl(small);
+    case 1:
+        return *field.ptr;
+    default:
+        return 0; /* NULL */
+    }
+}
+
+/* ---- transactions ---- */
+
 struct sql *sql_begin(struct sql *s, bool write, struct err *e)
 {
     if (s->viewing)
@@ -71,6 +144,18 @@ struct sql *sql_begin(struct sql *s, bool write, struct err *e)
     s->inside = true;
     return s;
 }
+
+static struct sql *begin_locked(struct sql *s, bool exclusive, struct err *e)
+{
+    CLEANUP(sql_endp) struct sql *t = sql_begin(s, true, e);
+    if (!t || (s->driver->lock && s->driver->lock(s, exclusive, e) < 0))
+        return NULL;
+    t = NULL;
+    return s;
+}
+
+struct sql *sql_begin_index(struct sql *s, struct err *e) { return begin_locked(s, false, e); }
+struct sql *sql_begin_collect(struct sql *s, struct err *e) { return begin_locked(s, true, e); }
 
 int sql_commit(struct sql **t, struct err *e)
 {

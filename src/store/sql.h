@@ -3,9 +3,11 @@
  *         the store (sql_*.c) is written once against it; an engine is a driver, a table of texts, and how it is opened.
  *
  * Shape      Each statement has a number and, for each engine, a text. Parameters are given by types: i int64_t, b str as bytes, t str
- *            as text, I (const int64_t *, size_t) as a list of numbers, n NULL. Bytes from outside are bytes (BLOB, bytea), so that
+ *            as text, I (const int64_t *, size_t) as a list of numbers, P (const struct sql_pair *, size_t) as a list of pairs, n NULL. Bytes from outside are bytes (BLOB, bytea), so that
  *            no text encoding touches them; text are our own words and the key-values that other programs read.
  * Rows       Views live until the next row, the next use or the reset of that statement. Several statements may be in use, each once.
+ * Records    What a report reads by the thousand is packed when it is loaded: a record is, for each field, its length (32 bits, network
+ *            order) and its bytes, numbers as eight of them. The driver takes records apart: to its callers fields are columns.
  * Bulk       Rows that are put by the thousand: SQLite inserts them one by one, PostgreSQL gathers them for a COPY. What is wrong
  *            with one may show only in sql_bulk_end().
  * Lost       A connection that broke is made anew by the next transaction, or the next statement outside of one.
@@ -14,9 +16,10 @@
 #pragma once
 #include <stdarg.h>
 
+#include "base/buf.h"
 #include "store/engine.h"
 
-#define SCHEMA_NUMBER 2
+#define SCHEMA_NUMBER 3
 
 enum query {
     Q_GENERATION,
@@ -33,21 +36,28 @@ enum query {
     Q_PACKAGES_GET,
     Q_SET_FIND,
     Q_SET_ADD,
+    Q_SET_QUEUE,
     Q_SET_GET,
     Q_LAYER_FIND,
     Q_LAYER_DIFF_ID,
     Q_LAYER_ADD,
-    Q_POSTING_ADD,
+    Q_LAYER_SET_ADD,
+    Q_DISTRIBUTION_FIND,
+    Q_DISTRIBUTION_ADD,
     Q_IMAGE_FIND,
     Q_IMAGE_BY_ID,
     Q_IMAGE_PUT,
     Q_IMAGE_LAYERS_CLEAR,
-    Q_IMAGE_PACKAGES_CLEAR,
     Q_IMAGE_LAYER_ADD,
-    Q_IMAGE_PACKAGE_ADD,
     Q_IMAGE_LAYERS,
-    Q_IMAGE_PACKAGES,
-    Q_IMAGE_NAMESPACE,
+    Q_OLD_LAYER_NEXT,
+    Q_OLD_LAYER_PUT,
+    Q_OLD_LAYERS_DROP,
+    Q_OLD_IMAGE_NEXT,
+    Q_OLD_IMAGE_PACKAGES,
+    Q_OLD_IMAGE_NUMBER,
+    Q_OLD_IMAGES_DROP,
+    Q_NAMESPACE,
     Q_MATCH_FEEDS,
     Q_MATCH_SOURCE,
     Q_MATCH_BINARY,
@@ -82,6 +92,7 @@ enum query {
     Q_ADVISORY_RANGES,
     Q_ADVISORY_WALK,
     Q_AFFECTED_ADD,
+    Q_AFFECTED_GET,
     Q_NEGATIVE_ADD,
     Q_CHANGE_ADD,
     Q_NAMESPACE_FIND,
@@ -95,6 +106,54 @@ enum query {
     Q_GENERATION_SET,
     Q_GENERATION_LOG,
     Q_FEED_CHANGED,
+    Q_QUEUE_NEXT,
+    Q_QUEUE_COUNT,
+    Q_QUEUE_FIRST,
+    Q_QUEUE_DROP,
+    Q_SEGMENTS,
+    Q_SEGMENT_ADD,
+    Q_SEGMENT_STATE,
+    Q_SEGMENT_DROP,
+    Q_BLOCK_ADD,
+    Q_BLOCKS_NEXT,
+    Q_BLOCKS_BEFORE,
+    Q_BLOCKS_AT,
+    Q_BLOCKS_AFTER,
+    Q_BLOCKS_DROP,
+    Q_SETS_ALIVE,
+    Q_ADVISORY_VISIBLE,
+    Q_ADVISORY_BY_ID,
+    Q_ADVISORY_TEXTS,
+    Q_NEGATIVE_GET,
+    Q_NAMESPACE_BY_ID,
+    Q_NEGATIVES_OF,
+    Q_PACKAGES_OF_SOURCE,
+    Q_PACKAGES_OF_NAME,
+    Q_IMAGES_WITH,
+    Q_SET_STORED,
+    Q_BLOCKS_RANGE,
+    Q_IMAGE_KEEP,
+    Q_LAYER_KEEP,
+    Q_TIDY_IMAGES,
+    Q_TIDY_IMAGE_LAYERS,
+    Q_TIDY_IMAGE,
+    Q_TIDY_LAYERS,
+    Q_TIDY_LAYER_SETS,
+    Q_TIDY_LAYER,
+    Q_TIDY_SETS,
+    Q_TIDY_SET_QUEUED,
+    Q_TIDY_SET,
+    Q_TIDY_SEGMENTS,
+    Q_TIDY_PACKAGES,
+    Q_TIDY_PACKAGE,
+    Q_LAST_IMAGE,
+    Q_LAST_LAYER,
+    Q_LAST_SET,
+    Q_LAST_PACKAGE,
+    Q_ENDED,
+    Q_ENDED_ADVISORIES,
+    Q_ENDED_CHANGES,
+    Q_ENDED_GENERATIONS,
     Q_SWEEP_STAGED,
     Q_SWEEP_AFFECTED,
     Q_SWEEP_NEGATIVE,
@@ -105,18 +164,24 @@ enum query {
     QUERIES
 };
 
-enum bulk {
-    BULK_ADVISORY,
-    BULK_AFFECTED,
-    BULK_NEGATIVE,
-    BULK_CHANGE,
-    BULK_POSTING,
-    BULK_IMAGE_PACKAGE,
-    BULKS
-};
+enum bulk { BULK_ADVISORY, BULK_AFFECTED, BULK_NEGATIVE, BULK_CHANGE, BULK_BLOCK, BULKS };
 
 /* What there has ever been in a namespace, as bits: what was not need not be looked for. */
 enum sql_kinds { KIND_SOURCE = 1, KIND_BINARY = 2, KIND_NOT_SOURCE = 4, KIND_NOT_BINARY = 8 };
+
+#define SQL_FIELDS 16 /* parameters of a statement or a bulk */
+#define SQL_RECORD 12 /* fields of a record */
+
+struct sql_pair {
+    str name, key;
+};
+
+/* What goes into which column: letters are parameters of sql_bulk(), 'a' the first. */
+struct sql_shape {
+    const char *columns;
+    const char *record; /* NULL, or what makes the record: the last column */
+};
+extern const struct sql_shape sql_shapes[BULKS];
 
 struct sql;
 
@@ -138,6 +203,9 @@ struct sql_driver {
     int (*begin)(struct sql *s, bool write, struct err *e);
     int (*commit)(struct sql *s, struct err *e);
     void (*rollback)(struct sql *s);
+    int (*lock)(struct sql *s, bool exclusive,
+                struct err *e); /* of layers and images, until the end of the transaction; NULL:
+                                                                  there is one writer anyway */
     int (*bulk)(struct sql *s, enum bulk b, const char *types, va_list ap, struct err *e);
     int (*bulk_end)(struct sql *s, struct err *e);
     /* ids[i] of packages[i], found or added; packages are sorted by package_cmp() and differ */
@@ -186,6 +254,9 @@ int sql_bulk_end(struct sql *s, struct err *e);
  *   ...
  *   return sql_commit(&t, e); */
 struct sql *sql_begin(struct sql *s, bool write, struct err *e);
+/* One that writes layers or images, or deletes what none of them needs (collect): a deletion sees all that others want to keep. */
+struct sql *sql_begin_index(struct sql *s, struct err *e);
+struct sql *sql_begin_collect(struct sql *s, struct err *e);
 int sql_commit(struct sql **t, struct err *e);
 void sql_endp(struct sql **t);
 
@@ -195,7 +266,32 @@ bool sql_again(struct sql *s, unsigned *tries);
 int sql_oom(const struct sql *s, struct err *e);
 int sql_writable(struct sql *s, struct err *e); /* refuses what a scratch store cannot write */
 
+/* ---- for drivers ---- */
+
+struct sql_fields {
+    str values[SQL_FIELDS]; /* no address: NULL */
+    uint64_t numbers[SQL_FIELDS];
+};
+void sql_fields_take(struct sql_fields *f, const char *types, va_list *ap);
+void sql_record_put(struct buf *to, const char *letters,
+                    const struct sql_fields *f); /* without its own length */
+/* Takes `count` fields off the front. */
+int sql_record_take(struct sql *s, str *rest, str *fields, unsigned count, struct err *e);
+int64_t sql_field_int(str field);
+
 /* ---- the parts of the logic ---- */
+
+/* What schema `schema` wants of the data of before and SQL cannot say; inside the transaction of the migration. */
+int sql_convert(struct sql *s, int schema, struct err *e);
+
+/* A set and its number, 0 of no package; equal ones are stored once. Sorts `ids`. */
+int sql_set_put(struct sql *s, int64_t *ids, size_t count, int64_t *ret, struct err *e);
+/* Rows of a layer (1: it is new, 0: it is there) and an image without what they refer to. */
+int sql_layer_row(struct sql *s, const struct layer_index *layer, unsigned indexer, const int64_t *sets,
+                  int64_t *id, struct err *e);
+int sql_layer_sets(struct sql *s, int64_t id, const int64_t *sets, size_t count, struct err *e);
+int sql_image_row(struct sql *s, const struct image_index *image, unsigned indexer, int64_t set, int64_t *ret,
+                  struct err *e);
 
 int sql_generation(struct sql *s, int64_t *ret, struct err *e);
 
@@ -205,14 +301,15 @@ int sql_lease_take(struct sql *s, str name, str owner, unsigned seconds, int64_t
 /* What engine.h asks for: the same functions in every engine's table. */
 #define SQL_ENGINE                                                                                           \
     .layer_find = sql_layer_find, .layer_put = sql_layer_put, .image_put = sql_image_put,                    \
-    .image_find = sql_image_find, .image_get = sql_image_get, .match = sql_match, .feeds = sql_feeds,        \
-    .count = sql_count, .document = sql_document, .feed_tried = sql_feed_tried, .ping = sql_ping,            \
-    .update_begin = sql_update_begin, .update_document = sql_update_document, .update_put = sql_update_put,  \
-    .update_drop = sql_update_drop, .update_commit = sql_update_commit, .update_free = sql_update_free,      \
-    .value_get = sql_value_get, .value_set = sql_value_set, .named_find = sql_named_find,                    \
-    .named_put = sql_named_put, .named_delete = sql_named_delete, .named_chain = sql_named_chain,            \
-    .lease_take = sql_lease, .lease_drop = sql_lease_drop, .view_begin = sql_view_begin,                     \
-    .view_end = sql_view_end
+    .image_find = sql_image_find, .image_get = sql_image_get, .match = sql_match,                            \
+    .advisory_find = sql_advisory_find, .advisory_get = sql_advisory_get, .affected = sql_affected,          \
+    .feeds = sql_feeds, .count = sql_count, .document = sql_document, .feed_tried = sql_feed_tried,          \
+    .ping = sql_ping, .update_begin = sql_update_begin, .update_document = sql_update_document,              \
+    .update_put = sql_update_put, .update_drop = sql_update_drop, .update_commit = sql_update_commit,        \
+    .update_free = sql_update_free, .value_get = sql_value_get, .value_set = sql_value_set,                  \
+    .named_find = sql_named_find, .named_put = sql_named_put, .named_delete = sql_named_delete,              \
+    .named_chain = sql_named_chain, .lease_take = sql_lease, .lease_drop = sql_lease_drop,                   \
+    .view_begin = sql_view_begin, .view_end = sql_view_end, .tidy = sql_tidy, .image_keep = sql_image_keep
 
 int sql_layer_find(struct store *s, str digest, unsigned indexer, struct arena *arena,
                    struct layer_index **ret, struct err *e);
@@ -222,7 +319,13 @@ int sql_image_put(struct store *s, const struct image_index *image, unsigned ind
 int sql_image_find(struct store *s, str digest, unsigned indexer, struct arena *arena,
                    struct image_index **ret, int64_t *ret_id, struct err *e);
 int sql_image_get(struct store *s, int64_t id, struct arena *arena, struct image_index **ret, struct err *e);
-int sql_match(struct store *s, int64_t image_id, struct arena *arena, struct match *ret, struct err *e);
+int sql_match(struct store *s, const struct image_index *image, struct arena *arena, struct match *ret,
+              struct err *e);
+int sql_advisory_find(struct store *s, str feed, str key, int64_t *ret_id, struct err *e);
+int sql_advisory_get(struct store *s, int64_t id, struct arena *arena, struct stored_advisory *ret,
+                     struct err *e);
+int sql_affected(struct store *s, int64_t advisory, struct affected_cursor *cursor, size_t limit,
+                 struct arena *arena, struct affected_image **ret, size_t *ret_count, struct err *e);
 int sql_feeds(struct store *s, struct arena *arena, struct feed_status **ret, size_t *ret_count,
               struct err *e);
 int sql_count(struct store *s, struct store_counts *ret, struct err *e);
@@ -232,12 +335,14 @@ int sql_feed_tried(struct store *s, str feed, int64_t now, str error, struct err
 int sql_ping(struct store *s, struct err *e);
 int sql_view_begin(struct store *s, struct err *e);
 void sql_view_end(struct store *s);
-struct store_update *sql_update_begin(struct store *s, str feed, struct err *e);
+struct store_update *sql_update_begin(struct store *s, str feed, unsigned rank, struct err *e);
 int sql_update_document(struct store_update *u, str document, str validator, struct err *e);
 int sql_update_put(struct store_update *u, const struct advisory *a, struct err *e);
 int sql_update_drop(struct store_update *u, str document, struct err *e);
 int sql_update_commit(struct store_update *u, int64_t now, struct update_counts *ret, struct err *e);
 void sql_update_free(struct store_update *u);
+int sql_tidy(struct store *s, const struct tidy_options *o, struct tidy_counts *ret, struct err *e);
+int sql_image_keep(struct store *s, int64_t id, struct err *e);
 int sql_value_get(struct store *s, str key, struct arena *arena, str *ret, struct err *e);
 int sql_value_set(struct store *s, str key, str value, struct err *e);
 int sql_named_find(struct store *s, str name, struct arena *arena, struct named_layer **ret, struct err *e);

@@ -3,9 +3,11 @@
 #include "base/cleanup.h"
 #include "codec/pack.h"
 #include "codec/sha256.h"
+#include "store/posting.h"
 #include "store/rows.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 /* ---- packages ---- */
 
@@ -13,7 +15,7 @@
 struct numbered {
     const struct package **packages; /* sorted by package_cmp() */
     int64_t *ids;
-    size_t count;
+    size_t count, total; /* total: before equal ones became one */
 };
 
 static void numbered_done(struct numbered *n)
@@ -30,6 +32,7 @@ static int by_package(const void *a, const void *b)
 /* n->packages holds `count` in any order. */
 static int number_packages(struct sql *s, struct numbered *n, size_t count, struct err *e)
 {
+    n->total = count;
     if (count)
         qsort(n->packages, count, sizeof *n->packages, by_package);
     for (size_t i = 0; i < count; i++)
@@ -60,58 +63,70 @@ static struct package package_of(struct sql_stmt *st, struct arena *arena)
     };
 }
 
-/* The set of a file's packages, in their order; equal ones are stored once. `work` is scratch memory of the
- * caller's. */
-static int set_id(struct sql *s, const struct numbered *numbers, const struct layer_entry *n,
-                  struct buf *work, int64_t *ret, struct err *e)
+static int by_number(const void *pa, const void *pb)
 {
-    uint8_t hash[32];
+    const int64_t *a = pa, *b = pb;
+    return (*a > *b) - (*a < *b);
+}
+
+int sql_set_put(struct sql *s, int64_t *ids, size_t count, int64_t *ret, struct err *e)
+{
+    uint8_t sum[32];
+    CLEANUP(buf_done) struct buf members = { 0 };
     *ret = 0;
-    if (!n->package_count)
+    if (!count)
         return 0;
-    buf_clear(work);
-    for (size_t i = 0; i < n->package_count; i++)
-        pack_u64(work, (uint64_t)number_of(numbers, &n->packages[i]));
-    if (work->failed)
+    qsort(ids, count, sizeof *ids, by_number);
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++)
+        if (!n || ids[n - 1] != ids[i])
+            ids[n++] = ids[i];
+    set_pack(&members, ids, n);
+    if (members.failed)
         return sql_oom(s, e);
-    if (sha256_of(work->ptr, work->len, hash, e) < 0)
+    if (sha256_of(members.ptr, members.len, sum, e) < 0)
         return -1;
-    str name = str_of(hash, sizeof hash);
+    str name = str_of(sum, SET_HASH);
     int r = sql_number(s, e, ret, Q_SET_FIND, "b", name);
-    if (r == 0) /* nothing when another transaction has just put it */
-        r = sql_number(s, e, ret, Q_SET_ADD, "bb", name, buf_view(work));
-    if (r == 0)
-        r = sql_number(s, e, ret, Q_SET_FIND, "b", name);
+    if (r)
+        return r < 0 ? -1 : 0;
+    r = sql_number(s, e, ret, Q_SET_ADD, "bb", name, buf_view(&members));
+    if (r)
+        return r < 0 ? -1 : sql_run(s, e, Q_SET_QUEUE, "i", *ret);
+    r = sql_number(s, e, ret, Q_SET_FIND, "b", name); /* another transaction has just put it */
     return r < 0 ? -1 : r ? 0 : err_set(e, ERR_INTERNAL, "%s: a package set vanished", s->where);
 }
 
-static int set_members(struct sql *s, int64_t set, struct arena *arena, struct layer_entry *ret,
-                       struct err *e)
+static int by_package_row(const void *a, const void *b) { return package_cmp(a, b); }
+
+/* The packages of a set, sorted by package_cmp(). */
+static int set_get(struct sql *s, int64_t set, struct arena *arena, struct package **ret, size_t *ret_count,
+                   struct err *e)
 {
     CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_SET_GET, "i", set);
     int r = st ? sql_row(s, st, e) : -1;
     if (r <= 0)
         return r < 0 ? -1
                      : err_set(e, ERR_FORMAT, "%s: package set %lld is missing", s->where, (long long)set);
-    str members = sql_str(st, 0);
-    size_t count = 0, cap = 0;
-    CLEANUP(freep)
-    int64_t *ids = malloc((members.len + 1) * sizeof *ids); /* a number takes a byte at least */
+    size_t count = 0, n = 0;
+    CLEANUP(freep) int64_t *ids = set_unpack(sql_str(st, 0), &count, e);
     if (!ids)
+        return -1;
+    struct package *packages = arena_array(arena, struct package, count + 1);
+    if (!packages)
         return sql_oom(s, e);
-    for (struct unpack u = { .rest = members }; u.rest.len && !u.failed;)
-        ids[count++] = (int64_t)unpack_u64(&u);
-    CLEANUP(sql_resetp) struct sql_stmt *packages = sql_bind(s, e, Q_PACKAGES_GET, "I", ids, count);
+    CLEANUP(sql_resetp) struct sql_stmt *rows = sql_bind(s, e, Q_PACKAGES_GET, "I", ids, count);
     r = -1;
-    while (packages && (r = sql_row(s, packages, e)) > 0) {
-        ret->packages = arena_grow(arena, ret->packages, ret->package_count, &cap, sizeof *ret->packages);
-        if (!ret->packages)
-            return sql_oom(s, e);
-        ret->packages[ret->package_count++] = package_of(packages, arena);
-    }
-    if (r == 0 && ret->package_count != count)
+    while (rows && (r = sql_row(s, rows, e)) > 0 && n < count)
+        packages[n++] = package_of(rows, arena);
+    if (r < 0)
+        return -1;
+    if (n != count)
         return err_set(e, ERR_FORMAT, "%s: package set %lld: a package is missing", s->where, (long long)set);
-    return r;
+    qsort(packages, count, sizeof *packages, by_package_row);
+    *ret = packages;
+    *ret_count = count;
+    return 0;
 }
 
 /* ---- layers ---- */
@@ -119,20 +134,13 @@ static int set_members(struct sql *s, int64_t set, struct arena *arena, struct l
 /* 1 and its number, 0, -1. */
 static int layer_id(struct sql *s, str digest, unsigned indexer, int64_t *ret, struct err *e)
 {
-    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_LAYER_FIND, "bi", digest, (int64_t)indexer);
+    char room[DIGEST_ROOM];
+    CLEANUP(sql_resetp)
+    struct sql_stmt *st = sql_bind(s, e, Q_LAYER_FIND, "bi", digest_pack(digest, room), (int64_t)indexer);
     int r = st ? sql_row(s, st, e) : -1;
     if (r > 0)
         *ret = sql_int(st, 0);
     return r;
-}
-
-/* Which layers have a package: the backward question. */
-static int add_postings(struct sql *s, const struct numbered *numbers, int64_t id, struct err *e)
-{
-    for (size_t i = 0; i < numbers->count; i++)
-        if (sql_bulk(s, e, BULK_POSTING, "ii", numbers->ids[i], id) < 0)
-            return -1;
-    return sql_bulk_end(s, e);
 }
 
 static int number_layer(struct sql *s, const struct layer_index *layer, struct numbered *ret, struct err *e)
@@ -150,36 +158,70 @@ static int number_layer(struct sql *s, const struct layer_index *layer, struct n
     return number_packages(s, ret, n, e);
 }
 
+static int put_sets(struct sql *s, const struct layer_index *layer, int64_t *sets, struct err *e)
+{
+    CLEANUP(numbered_done) struct numbered numbers = { 0 };
+    if (number_layer(s, layer, &numbers, e) < 0)
+        return -1;
+    CLEANUP(freep) int64_t *ids = malloc((numbers.total + 1) * sizeof *ids);
+    if (!ids)
+        return sql_oom(s, e);
+    for (size_t i = 0; i < layer->entry_count; i++) {
+        const struct layer_entry *n = &layer->entries[i];
+        for (size_t k = 0; k < n->package_count; k++)
+            ids[k] = number_of(&numbers, &n->packages[k]);
+        if (sql_set_put(s, ids, n->package_count, &sets[i], e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int sql_layer_row(struct sql *s, const struct layer_index *layer, unsigned indexer, const int64_t *sets,
+                  int64_t *id, struct err *e)
+{
+    CLEANUP(buf_done) struct buf blob = { 0 };
+    char room[DIGEST_ROOM], diff_room[DIGEST_ROOM];
+    layer_pack(layer, sets, &blob);
+    if (blob.failed)
+        return sql_oom(s, e);
+    return sql_number(s, e, id, Q_LAYER_ADD, "biibbi", digest_pack(layer->digest, room), (int64_t)indexer,
+                      (int64_t)layer->size, digest_pack(layer->diff_id, diff_room), buf_view(&blob),
+                      (int64_t)time(NULL));
+}
+
+int sql_layer_sets(struct sql *s, int64_t id, const int64_t *sets, size_t count, struct err *e)
+{
+    for (size_t i = 0; i < count; i++)
+        if (sets[i] && sql_run(s, e, Q_LAYER_SET_ADD, "ii", sets[i], id) < 0)
+            return -1;
+    return 0;
+}
+
 static int layer_add(struct sql *s, const struct layer_index *layer, unsigned indexer, struct err *e)
 {
-    CLEANUP(buf_done) struct buf work = { 0 }, blob = { 0 };
-    CLEANUP(numbered_done) struct numbered numbers = { 0 };
     CLEANUP(freep) int64_t *sets = calloc(layer->entry_count + 1, sizeof *sets);
     int64_t id;
     if (!sets)
         return sql_oom(s, e);
-    if (number_layer(s, layer, &numbers, e) < 0)
+    if (put_sets(s, layer, sets, e) < 0)
         return -1;
-    for (size_t i = 0; i < layer->entry_count; i++)
-        if (set_id(s, &numbers, &layer->entries[i], &work, &sets[i], e) < 0)
-            return -1;
-    layer_pack(layer, sets, &blob);
-    if (blob.failed)
-        return sql_oom(s, e);
-    int added = sql_number(s, e, &id, Q_LAYER_ADD, "biibb", layer->digest, (int64_t)indexer,
-                           (int64_t)layer->size, layer->diff_id, buf_view(&blob));
-    return added > 0 ? add_postings(s, &numbers, id, e)
-                     : added; /* 0: another transaction has just added it */
+    int added = sql_layer_row(s, layer, indexer, sets, &id, e);
+    /* 0: another transaction has just added it */
+    return added > 0 ? sql_layer_sets(s, id, sets, layer->entry_count, e) : added;
 }
 
 static int layer_put(struct sql *s, const struct layer_index *layer, unsigned indexer, struct err *e)
 {
     int64_t id;
-    CLEANUP(sql_endp) struct sql *t = sql_begin(s, true, e);
+    char room[DIGEST_ROOM];
+    CLEANUP(sql_endp) struct sql *t = sql_begin_index(s, e);
     int known = t ? layer_id(s, layer->digest, indexer, &id, e) : -1;
     if (known < 0 || (!known && layer_add(s, layer, indexer, e) < 0))
         return -1;
-    if (known && layer->diff_id.len && sql_run(s, e, Q_LAYER_DIFF_ID, "ib", id, layer->diff_id) < 0)
+    if (known && layer->diff_id.len &&
+        sql_run(s, e, Q_LAYER_DIFF_ID, "ib", id, digest_pack(layer->diff_id, room)) < 0)
+        return -1;
+    if (known && sql_run(s, e, Q_LAYER_KEEP, "ii", id, (int64_t)time(NULL)) < 0)
         return -1;
     return sql_commit(&t, e);
 }
@@ -202,7 +244,9 @@ int sql_layer_find(struct store *store, str digest, unsigned indexer, struct are
     CLEANUP(sql_endp) struct sql *t = sql_begin(s, false, e);
     if (!t)
         return -1;
-    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_LAYER_FIND, "bi", digest, (int64_t)indexer);
+    char room[DIGEST_ROOM];
+    CLEANUP(sql_resetp)
+    struct sql_stmt *st = sql_bind(s, e, Q_LAYER_FIND, "bi", digest_pack(digest, room), (int64_t)indexer);
     int r = st ? sql_row(s, st, e) : -1;
     if (r <= 0)
         return r;
@@ -212,12 +256,14 @@ int sql_layer_find(struct store *store, str digest, unsigned indexer, struct are
         return sql_oom(s, e);
     layer->digest = arena_dup(arena, digest);
     layer->size = (uint64_t)sql_int(st, 1);
-    layer->diff_id = arena_dup(arena, sql_str(st, 2));
+    layer->diff_id = digest_unpack(sql_str(st, 2), arena);
     if (layer_unpack(sql_str(st, 3), arena, layer, &sets, e) < 0)
         return err_wrap(e, "%s: layer " STR_FMT, s->where, STR_ARG(digest));
-    for (size_t i = 0; i < layer->entry_count; i++)
-        if (sets[i] && set_members(s, sets[i], arena, &layer->entries[i], e) < 0)
+    for (size_t i = 0; i < layer->entry_count; i++) {
+        struct layer_entry *n = &layer->entries[i];
+        if (sets[i] && set_get(s, sets[i], arena, &n->packages, &n->package_count, e) < 0)
             return -1;
+    }
     if (arena_failed(arena))
         return sql_oom(s, e);
     *ret = layer;
@@ -226,39 +272,53 @@ int sql_layer_find(struct store *store, str digest, unsigned indexer, struct are
 
 /* ---- images ---- */
 
-static int image_row(struct sql *s, const struct image_index *image, unsigned indexer, int64_t *ret,
-                     struct err *e)
+static int distribution_id(struct sql *s, const struct distribution *d, int64_t *ret, struct err *e)
 {
-    CLEANUP(buf_done) struct buf details = { 0 };
-    details_pack(image, &details);
-    if (details.failed)
-        return sql_oom(s, e);
-    const struct distribution *d = &image->distribution;
-    CLEANUP(sql_resetp)
-    struct sql_stmt *st =
-        sql_bind(s, e, Q_IMAGE_PUT, "bibbbbib", image->digest, (int64_t)indexer, d->namespace, d->id,
-                 d->version, d->name, (int64_t)image->unreadable, buf_view(&details));
-    if (!st || sql_row(s, st, e) < 0)
-        return -1;
-    *ret = sql_int(st, 0);
-    return 0;
+    int r = sql_number(s, e, ret, Q_DISTRIBUTION_FIND, "bbbb", d->namespace, d->id, d->version, d->name);
+    if (r == 0) /* nothing when another transaction has just put it */
+        r = sql_number(s, e, ret, Q_DISTRIBUTION_ADD, "bbbb", d->namespace, d->id, d->version, d->name);
+    if (r == 0)
+        r = sql_number(s, e, ret, Q_DISTRIBUTION_FIND, "bbbb", d->namespace, d->id, d->version, d->name);
+    return r < 0 ? -1 : r ? 0 : err_set(e, ERR_INTERNAL, "%s: a distribution vanished", s->where);
 }
 
-static int number_image(struct sql *s, const struct image_index *image, struct numbered *ret, struct err *e)
+int sql_image_row(struct sql *s, const struct image_index *image, unsigned indexer, int64_t set, int64_t *ret,
+                  struct err *e)
 {
-    ret->packages = calloc(image->package_count + 1, sizeof *ret->packages);
-    if (!ret->packages)
+    CLEANUP(buf_done) struct buf details = { 0 }, origins = { 0 };
+    char room[DIGEST_ROOM];
+    int64_t distribution;
+    details_pack(image, &details);
+    origins_pack(image, &origins);
+    if (details.failed || origins.failed)
+        return sql_oom(s, e);
+    if (distribution_id(s, &image->distribution, &distribution, e) < 0)
+        return -1;
+    int r = sql_number(s, e, ret, Q_IMAGE_PUT, "biiibibi", digest_pack(image->digest, room), (int64_t)indexer,
+                       distribution, set, buf_view(&origins), (int64_t)image->unreadable, buf_view(&details),
+                       (int64_t)time(NULL));
+    return r < 0 ? -1 : 0;
+}
+
+static int put_image_set(struct sql *s, const struct image_index *image, int64_t *ret, struct err *e)
+{
+    CLEANUP(numbered_done) struct numbered numbers = { 0 };
+    numbers.packages = calloc(image->package_count + 1, sizeof *numbers.packages);
+    if (!numbers.packages)
         return sql_oom(s, e);
     for (size_t i = 0; i < image->package_count; i++)
-        ret->packages[i] = &image->packages[i].package;
-    return number_packages(s, ret, image->package_count, e);
+        numbers.packages[i] = &image->packages[i].package;
+    if (number_packages(s, &numbers, image->package_count, e) < 0)
+        return -1;
+    if (numbers.count != image->package_count)
+        return err_set(e, ERR_INTERNAL, "%s: an image has a package twice", s->where);
+    return sql_set_put(s, numbers.ids, numbers.count, ret, e);
 }
 
-static int image_rows(struct sql *s, const struct image_index *image, unsigned indexer, int64_t id,
-                      struct err *e)
+static int image_layer_rows(struct sql *s, const struct image_index *image, unsigned indexer, int64_t id,
+                            struct err *e)
 {
-    if (sql_run(s, e, Q_IMAGE_LAYERS_CLEAR, "i", id) < 0 ||
-        sql_run(s, e, Q_IMAGE_PACKAGES_CLEAR, "i", id) < 0)
+    if (sql_run(s, e, Q_IMAGE_LAYERS_CLEAR, "i", id) < 0)
         return -1;
     for (size_t i = 0; i < image->layer_count; i++) {
         int64_t layer = 0;
@@ -269,25 +329,16 @@ static int image_rows(struct sql *s, const struct image_index *image, unsigned i
         if (sql_run(s, e, Q_IMAGE_LAYER_ADD, "iii", id, (int64_t)i, layer) < 0)
             return -1;
     }
-    CLEANUP(numbered_done) struct numbered numbers = { 0 };
-    if (number_image(s, image, &numbers, e) < 0)
-        return -1;
-    for (size_t i = 0; i < image->package_count; i++) {
-        const struct image_package *p = &image->packages[i];
-        if (sql_bulk(s, e, BULK_IMAGE_PACKAGE, "iiii", id, (int64_t)i, number_of(&numbers, &p->package),
-                     (int64_t)p->layer) < 0)
-            return -1;
-    }
-    return sql_bulk_end(s, e);
+    return 0;
 }
 
 static int image_put(struct sql *s, const struct image_index *image, unsigned indexer, int64_t *ret_id,
                      struct err *e)
 {
-    int64_t id = 0;
-    CLEANUP(sql_endp) struct sql *t = sql_begin(s, true, e);
-    if (!t || image_row(s, image, indexer, &id, e) < 0 || image_rows(s, image, indexer, id, e) < 0 ||
-        sql_commit(&t, e) < 0)
+    int64_t id = 0, set;
+    CLEANUP(sql_endp) struct sql *t = sql_begin_index(s, e);
+    if (!t || put_image_set(s, image, &set, e) < 0 || sql_image_row(s, image, indexer, set, &id, e) < 0 ||
+        image_layer_rows(s, image, indexer, id, e) < 0 || sql_commit(&t, e) < 0)
         return -1;
     *ret_id = id;
     return 0;
@@ -316,49 +367,46 @@ static int image_layers(struct sql *s, int64_t id, struct arena *arena, struct i
         ret->layers = arena_grow(arena, ret->layers, ret->layer_count, &cap, sizeof *ret->layers);
         if (!layer || !ret->layers)
             return sql_oom(s, e);
-        layer->digest = arena_dup(arena, sql_str(st, 0));
+        layer->digest = digest_unpack(sql_str(st, 0), arena);
         layer->size = (uint64_t)sql_int(st, 1);
         ret->layers[ret->layer_count++] = layer;
     }
     return r;
 }
 
-static int image_packages(struct sql *s, int64_t id, struct arena *arena, struct image_index *ret,
+static int image_packages(struct sql *s, int64_t set, struct arena *arena, struct image_index *ret,
                           struct err *e)
 {
-    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_IMAGE_PACKAGES, "i", id);
-    int r = -1;
-    size_t cap = 0;
-    while (st && (r = sql_row(s, st, e)) > 0) {
-        ret->packages = arena_grow(arena, ret->packages, ret->package_count, &cap, sizeof *ret->packages);
-        if (!ret->packages)
-            return sql_oom(s, e);
-        struct image_package *p = &ret->packages[ret->package_count++];
-        p->package = package_of(st, arena);
-        p->layer = (uint32_t)sql_int(st, 7);
-        if (p->layer >= ret->layer_count)
-            return err_set(e, ERR_FORMAT, "%s: image %lld: package of no layer", s->where, (long long)id);
-    }
-    return r;
+    struct package *packages;
+    size_t count = 0;
+    if (set && set_get(s, set, arena, &packages, &count, e) < 0)
+        return -1;
+    ret->packages = arena_array(arena, struct image_package, count + 1);
+    if (!ret->packages)
+        return sql_oom(s, e);
+    for (size_t i = 0; i < count; i++)
+        ret->packages[i].package = packages[i];
+    ret->package_count = count;
+    return 0;
 }
 
-/* `st`: digest, number, namespace, ... of an image. */
+/* `st`: a row of Q_IMAGE_FIND. */
 static int image_of(struct sql *s, struct sql_stmt *st, struct arena *arena, struct image_index **ret,
                     int64_t *ret_id, struct err *e)
 {
-    int64_t id = sql_int(st, 1);
+    int64_t id = sql_int(st, 0);
     struct image_index *image = arena_alloc(arena, 1, sizeof *image);
     if (!image)
         return sql_oom(s, e);
-    image->digest = arena_dup(arena, sql_str(st, 0));
+    image->digest = digest_unpack(sql_str(st, 1), arena);
     image->distribution.namespace = arena_dup(arena, sql_str(st, 2));
     image->distribution.id = arena_dup(arena, sql_str(st, 3));
     image->distribution.version = arena_dup(arena, sql_str(st, 4));
     image->distribution.name = arena_dup(arena, sql_str(st, 5));
     image->unreadable = sql_int(st, 6);
-    if (details_unpack(sql_str(st, 7), arena, image, e) < 0 || image_layers(s, id, arena, image, e) < 0 ||
-        image_packages(s, id, arena, image, e) < 0)
-        return -1;
+    if (image_layers(s, id, arena, image, e) < 0 || image_packages(s, sql_int(st, 7), arena, image, e) < 0 ||
+        origins_unpack(sql_str(st, 8), image, e) < 0 || details_unpack(sql_str(st, 9), arena, image, e) < 0)
+        return err_wrap(e, "%s: image %lld", s->where, (long long)id);
     if (arena_failed(arena))
         return sql_oom(s, e);
     *ret = image;
@@ -373,7 +421,9 @@ int sql_image_find(struct store *store, str digest, unsigned indexer, struct are
     CLEANUP(sql_endp) struct sql *t = sql_begin(s, false, e);
     if (!t)
         return -1;
-    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_IMAGE_FIND, "bi", digest, (int64_t)indexer);
+    char room[DIGEST_ROOM];
+    CLEANUP(sql_resetp)
+    struct sql_stmt *st = sql_bind(s, e, Q_IMAGE_FIND, "bi", digest_pack(digest, room), (int64_t)indexer);
     int r = st ? sql_row(s, st, e) : -1;
     return r > 0 ? image_of(s, st, arena, ret, ret_id, e) : r;
 }
@@ -388,4 +438,15 @@ int sql_image_get(struct store *store, int64_t id, struct arena *arena, struct i
     CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_IMAGE_BY_ID, "i", id);
     int r = st ? sql_row(s, st, e) : -1;
     return r > 0 ? image_of(s, st, arena, ret, &id, e) : r;
+}
+
+int sql_image_keep(struct store *store, int64_t id, struct err *e)
+{
+    struct sql *s = (struct sql *)store;
+    if (s->scratch)
+        return 0;
+    CLEANUP(sql_endp) struct sql *t = sql_begin_index(s, e);
+    if (!t || sql_run(s, e, Q_IMAGE_KEEP, "ii", id, (int64_t)time(NULL)) < 0)
+        return -1;
+    return sql_commit(&t, e);
 }

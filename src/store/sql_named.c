@@ -2,6 +2,7 @@
 #include "store/sql.h"
 
 #include "base/cleanup.h"
+#include "store/rows.h"
 
 static int read_views(struct sql *s, int64_t id, struct arena *arena, struct named_layer *ret, struct err *e)
 {
@@ -33,7 +34,7 @@ int sql_named_find(struct store *store, str name, struct arena *arena, struct na
         return sql_oom(s, e);
     n->name = arena_dup(arena, name);
     n->parent = arena_dup(arena, sql_str(st, 1));
-    n->digest = arena_dup(arena, sql_str(st, 2));
+    n->digest = digest_unpack(sql_str(st, 2), arena);
     n->chain = arena_dup(arena, sql_str(st, 3));
     n->namespace = arena_dup(arena, sql_str(st, 4));
     n->engine = (unsigned)sql_int(st, 5);
@@ -90,7 +91,9 @@ static int check_parent(struct sql *s, const struct named_layer *l, int64_t *par
 static int put_row(struct sql *s, const struct named_layer *l, int64_t *id, struct err *e)
 {
     int64_t layer, parent;
-    int found = sql_number(s, e, &layer, Q_LAYER_FIND, "bi", l->digest, (int64_t)l->indexer);
+    char room[DIGEST_ROOM];
+    int found =
+        sql_number(s, e, &layer, Q_LAYER_FIND, "bi", digest_pack(l->digest, room), (int64_t)l->indexer);
     if (found <= 0)
         return found < 0 ? -1 : not_there("content", l->digest, e);
     CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_NAMED_ID, "b", l->name);
@@ -119,7 +122,7 @@ static int put_row(struct sql *s, const struct named_layer *l, int64_t *id, stru
 static int named_put(struct sql *s, const struct named_layer *l, struct err *e)
 {
     int64_t id = 0;
-    CLEANUP(sql_endp) struct sql *t = sql_begin(s, true, e);
+    CLEANUP(sql_endp) struct sql *t = sql_begin_index(s, e);
     int written = t ? put_row(s, l, &id, e) : -1;
     if (written <= 0)
         return written;
@@ -177,8 +180,8 @@ int sql_named_chain(struct store *store, str name, struct arena *arena, struct n
         list = arena_grow(arena, list, n, &cap, sizeof *list);
         if (!list)
             return sql_oom(s, e);
-        list[n++] = (struct named_link){ arena_dup(arena, sql_str(st, 0)), arena_dup(arena, sql_str(st, 1)),
-                                         (unsigned)sql_int(st, 2) };
+        list[n++] = (struct named_link){ arena_dup(arena, sql_str(st, 0)),
+                                         digest_unpack(sql_str(st, 1), arena), (unsigned)sql_int(st, 2) };
     }
     if (r < 0)
         return -1;

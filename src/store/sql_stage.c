@@ -225,7 +225,7 @@ static int write_advisory(struct update *u, const struct staged *item, struct ro
                  u->generation, str_of(item->hash, CONTENT_HASH), a->key, a->id, buf_view(&u->work), a->link,
                  a->title, a->description) < 0)
         return -1;
-    return log_change(u, item->old, item->id, e);
+    return item->same_meaning ? 0 : log_change(u, item->old, item->id, e);
 }
 
 /* As the tables are clustered, so that a batch touches each page once. */

@@ -49,9 +49,9 @@ static int delete_range(void *context, const struct range_ref *r, struct err *e)
                    w->advisory, r->part);
 }
 
-static int delete_staged(struct sql *s, int64_t first, int64_t *ret_count, struct err *e)
+int sql_delete_advisories(struct sql *s, enum query q, int64_t argument, int64_t *ret_count, struct err *e)
 {
-    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_SWEEP_STAGED, "i", first);
+    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, q, "i", argument);
     int r = -1;
     *ret_count = 0;
     while (st && (r = sql_row(s, st, e)) > 0) {
@@ -71,7 +71,7 @@ static int step(struct update *u, enum query q, int64_t argument, int64_t *ret_c
     if (!t)
         return -1;
     if (q == Q_SWEEP_STAGED) {
-        if (delete_staged(t, argument, ret_count, e) < 0)
+        if (sql_delete_advisories(t, q, argument, ret_count, e) < 0)
             return -1;
     } else {
         if (sql_run(t, e, q, "i", argument) < 0)

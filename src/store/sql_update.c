@@ -46,7 +46,7 @@ static int lease_take(struct update *u, struct err *e)
     int held = t ? sql_lease_take(t, LEASE, str_from(u->owner), LEASE_S, &until, e) : -1;
     if (held <= 0)
         return held < 0 ? -1 : err_set(e, ERR_BUSY, "%s: another update is running", t->where);
-    if (sql_run(u->s, e, Q_FEED_ADD, "t", u->feed) < 0 || sql_commit(&t, e) < 0)
+    if (sql_run(u->s, e, Q_FEED_ADD, "ti", u->feed, u->rank) < 0 || sql_commit(&t, e) < 0)
         return -1;
     u->holds_lease = true;
     u->lease_ms = clock_ms() + RENEW_AFTER_MS;
@@ -91,7 +91,7 @@ static int get_numbers(struct update *u, struct err *e)
     return u->seen ? 0 : oom(u->s, e);
 }
 
-struct store_update *sql_update_begin(struct store *store, str feed, struct err *e)
+struct store_update *sql_update_begin(struct store *store, str feed, unsigned rank, struct err *e)
 {
     struct sql *s = (struct sql *)store;
     if (sql_writable(s, e) < 0)
@@ -103,6 +103,7 @@ struct store_update *sql_update_begin(struct store *store, str feed, struct err 
     }
     u->base.engine = s->store.engine;
     u->s = s;
+    u->rank = rank;
     u->arena = arena_new(0);
     if (!u->arena || !(u->feed = arena_dup(u->arena, feed)).ptr) {
         oom(s, e);
@@ -232,6 +233,7 @@ static int on_old(void *ctx, size_t i, int64_t id, int64_t document, str hash, s
     d->seen++;
     item->old = id;
     item->same = d == item->document && str_eq(hash, str_of(item->hash, CONTENT_HASH));
+    item->same_meaning = hash.len == CONTENT_HASH && !memcmp(hash.ptr, item->hash, MEANING_HASH);
     return 0;
 }
 

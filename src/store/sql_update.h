@@ -30,8 +30,9 @@ struct space { /* a namespace */
 struct staged {
     struct advisory advisory;
     struct document *document;
-    int64_t id, old; /* old: the advisory that it replaces, 0 = none */
-    bool same;       /* as what is there: nothing to be written */
+    int64_t id, old;   /* old: the advisory that it replaces, 0 = none */
+    bool same;         /* as what is there: nothing to be written */
+    bool same_meaning; /* only texts differ: no change to be told */
     uint8_t hash[CONTENT_HASH];
 };
 
@@ -39,6 +40,7 @@ struct update {
     struct store_update base; /* first: a struct store_update * is this */
     struct sql *s;
     str feed;
+    int64_t rank;
     char owner[STORE_OWNER];
     int64_t lease_ms; /* renew it then (clock_ms) */
     int64_t feed_id, generation;
@@ -59,6 +61,9 @@ struct update {
 
 /* A writing transaction under the lease; ERR_BUSY when another owner has taken it over. */
 struct sql *update_transaction(struct update *u, struct err *e);
+
+/* Those that a statement of one parameter lists (number, name, ranges), with their ranges; *ret_count went. Inside a transaction. */
+int sql_delete_advisories(struct sql *s, enum query q, int64_t argument, int64_t *ret_count, struct err *e);
 
 /* Deletes what an update that never committed has staged, in steps. */
 int update_sweep(struct update *u, struct err *e);

@@ -85,7 +85,11 @@ static struct sqlite_stmt *statement(struct sqlite *s, enum query q, struct err 
     if (!st->st && sqlite3_prepare_v3(s->db, sqlite_queries[q], -1, SQLITE_PREPARE_PERSISTENT, &st->st,
                                       NULL) != SQLITE_OK)
         sqlite_error(s, "prepare", e);
-    return st->st ? st : NULL;
+    if (!st->st)
+        return NULL;
+    st->record_columns = sqlite_record_columns[q];
+    st->record_at = (unsigned)sqlite3_column_count(st->st) - 1;
+    return st;
 }
 
 static int bind_bytes(sqlite3_stmt *st, int i, str v, bool text)
@@ -99,31 +103,23 @@ static int bind_bytes(sqlite3_stmt *st, int i, str v, bool text)
                  : sqlite3_bind_zeroblob(st, i, 0);
 }
 
-/* As JSON, for json_each(). */
-static int bind_list(sqlite3_stmt *st, int i, const int64_t *list, size_t count)
-{
-    struct buf b = { 0 };
-    for (size_t k = 0; k < count; k++)
-        buf_printf(&b, "%c%lld", k ? ',' : '[', (long long)list[k]);
-    buf_str(&b, count ? STR("]") : STR("[]"));
-    int r = b.failed ? SQLITE_NOMEM : sqlite3_bind_text64(st, i, b.ptr, b.len, SQLITE_TRANSIENT, SQLITE_UTF8);
-    buf_done(&b);
-    return r;
-}
-
-static int bind_next(sqlite3_stmt *st, int i, char type, va_list *ap)
+static int bind_next(struct sqlite_stmt *st, int i, char type, va_list *ap)
 {
     switch (type) {
     case 'i':
-        return sqlite3_bind_int64(st, i, va_arg(*ap, int64_t));
+        return sqlite3_bind_int64(st->st, i, va_arg(*ap, int64_t));
     case 'n':
-        return sqlite3_bind_null(st, i);
-    case 'I': {
-        const int64_t *list = va_arg(*ap, const int64_t *);
-        return bind_list(st, i, list, va_arg(*ap, size_t));
-    }
+        return sqlite3_bind_null(st->st, i);
+    case 'I':
+        st->list = (struct sqlite_list){ .numbers = va_arg(*ap, const int64_t *) };
+        st->list.count = va_arg(*ap, size_t);
+        return sqlite3_bind_pointer(st->st, i, &st->list, SQLITE_LIST, NULL);
+    case 'P':
+        st->list = (struct sqlite_list){ .pairs = va_arg(*ap, const struct sql_pair *) };
+        st->list.count = va_arg(*ap, size_t);
+        return sqlite3_bind_pointer(st->st, i, &st->list, SQLITE_LIST, NULL);
     default:
-        return bind_bytes(st, i, va_arg(*ap, str), type == 't');
+        return bind_bytes(st->st, i, va_arg(*ap, str), type == 't');
     }
 }
 
@@ -136,11 +132,17 @@ static struct sql_stmt *driver_bind(struct sql *sql, enum query q, const char *t
     int r = SQLITE_OK;
     va_copy(list, ap);
     for (int i = 1; st && *types && r == SQLITE_OK; i++, types++)
-        r = bind_next(st->st, i, *types, &list);
+        r = bind_next(st, i, *types, &list);
     va_end(list);
     if (r != SQLITE_OK)
         sqlite_error(s, "bind", e);
     return st && r == SQLITE_OK ? &st->base : NULL;
+}
+
+static str column_bytes(const struct sqlite_stmt *st, unsigned column)
+{
+    const void *p = sqlite3_column_blob(st->st, (int)column);
+    return str_of(p ? p : "", (size_t)sqlite3_column_bytes(st->st, (int)column));
 }
 
 static int driver_row(struct sql_stmt *stmt, struct err *e)
@@ -148,8 +150,12 @@ static int driver_row(struct sql_stmt *stmt, struct err *e)
     struct sqlite_stmt *st = (struct sqlite_stmt *)stmt;
     errno = 0;
     int r = sqlite3_step(st->st);
-    if (r == SQLITE_ROW)
+    if (r == SQLITE_ROW && !st->record_columns)
         return 1;
+    if (r == SQLITE_ROW) {
+        str record = column_bytes(st, st->record_at);
+        return sql_record_take(stmt->sql, &record, st->record, st->record_columns, e);
+    }
     if (r != SQLITE_DONE)
         sqlite_error((struct sqlite *)stmt->sql, "read or write", e);
     sqlite3_reset(st->st);
@@ -158,16 +164,23 @@ static int driver_row(struct sql_stmt *stmt, struct err *e)
 
 static void driver_reset(struct sql_stmt *st) { sqlite3_reset(((struct sqlite_stmt *)st)->st); }
 
-static int64_t driver_integer(struct sql_stmt *st, int column)
+static bool in_record(const struct sqlite_stmt *st, int column)
 {
-    return sqlite3_column_int64(((struct sqlite_stmt *)st)->st, column);
+    return st->record_columns && (unsigned)column >= st->record_at;
+}
+
+static int64_t driver_integer(struct sql_stmt *stmt, int column)
+{
+    struct sqlite_stmt *st = (struct sqlite_stmt *)stmt;
+    return in_record(st, column) ? sql_field_int(st->record[(unsigned)column - st->record_at])
+                                 : sqlite3_column_int64(st->st, column);
 }
 
 static str driver_bytes(struct sql_stmt *stmt, int column)
 {
-    sqlite3_stmt *st = ((struct sqlite_stmt *)stmt)->st;
-    const void *p = sqlite3_column_blob(st, column);
-    return str_of(p ? p : "", (size_t)sqlite3_column_bytes(st, column));
+    struct sqlite_stmt *st = (struct sqlite_stmt *)stmt;
+    return in_record(st, column) ? st->record[(unsigned)column - st->record_at]
+                                 : column_bytes(st, (unsigned)column);
 }
 
 static bool driver_null(struct sql_stmt *st, int column)
@@ -199,19 +212,46 @@ static void driver_rollback(struct sql *sql)
 
 /* ---- many at once: here a loop ---- */
 
-static int driver_bulk(struct sql *s, enum bulk b, const char *types, va_list ap, struct err *e)
+static int bind_fields(struct sqlite *s, struct sqlite_stmt *st, const struct sql_shape *shape,
+                       const char *types, const struct sql_fields *f)
+{
+    int r = SQLITE_OK, i = 1;
+    for (const char *c = shape->columns; *c && r == SQLITE_OK; c++, i++) {
+        str v = f->values[*c - 'a'];
+        if (types[*c - 'a'] == 'i')
+            r = sqlite3_bind_int64(st->st, i, sql_field_int(v));
+        else
+            r = v.ptr ? bind_bytes(st->st, i, v, false) : sqlite3_bind_null(st->st, i);
+    }
+    if (!shape->record || r != SQLITE_OK)
+        return r;
+    buf_clear(&s->record);
+    sql_record_put(&s->record, shape->record, f);
+    return s->record.failed ? SQLITE_NOMEM : bind_bytes(st->st, i, buf_view(&s->record), false);
+}
+
+static int driver_bulk(struct sql *sql, enum bulk b, const char *types, va_list ap, struct err *e)
 {
     static const enum query queries[BULKS] = {
-        [BULK_ADVISORY] = Q_ADVISORY_ADD, [BULK_AFFECTED] = Q_AFFECTED_ADD,
-        [BULK_NEGATIVE] = Q_NEGATIVE_ADD, [BULK_CHANGE] = Q_CHANGE_ADD,
-        [BULK_POSTING] = Q_POSTING_ADD,   [BULK_IMAGE_PACKAGE] = Q_IMAGE_PACKAGE_ADD,
+        [BULK_ADVISORY] = Q_ADVISORY_ADD, [BULK_AFFECTED] = Q_AFFECTED_ADD, [BULK_NEGATIVE] = Q_NEGATIVE_ADD,
+        [BULK_CHANGE] = Q_CHANGE_ADD,     [BULK_BLOCK] = Q_BLOCK_ADD,
     };
-    struct sql_stmt *st = driver_bind(s, queries[b], types, ap, e);
-    s->conflict = false;
-    if (st && driver_row(st, e) == 0)
+    struct sqlite *s = (struct sqlite *)sql;
+    struct sqlite_stmt *st = statement(s, queries[b], e);
+    struct sql_fields f;
+    va_list list;
+    sql->conflict = false;
+    if (!st)
+        return -1;
+    va_copy(list, ap);
+    sql_fields_take(&f, types, &list);
+    va_end(list);
+    if (bind_fields(s, st, &sql_shapes[b], types, &f) != SQLITE_OK)
+        return sqlite_error(s, "bind", e);
+    if (driver_row(&st->base, e) == 0)
         return 0;
-    s->conflict = (sqlite3_errcode(((struct sqlite *)s)->db) & 0xff) == SQLITE_CONSTRAINT;
-    return s->conflict ? err_set(e, ERR_FORMAT, "the key comes twice") : -1;
+    sql->conflict = (sqlite3_errcode(s->db) & 0xff) == SQLITE_CONSTRAINT;
+    return sql->conflict ? err_set(e, ERR_FORMAT, "the key comes twice") : -1;
 }
 
 static int driver_bulk_end(struct sql *s, struct err *e)
@@ -222,15 +262,18 @@ static int driver_bulk_end(struct sql *s, struct err *e)
 
 static int package_id(struct sql *s, const struct package *p, int64_t *ret, struct err *e)
 {
-    int r = sql_number(s, e, ret, Q_PACKAGE_FIND, "bbbbbbb", p->name, p->version, p->arch, p->kind, p->source,
-                       p->source_version, p->module);
+    uint8_t hash[PACKAGE_HASH];
+    if (package_hash(p, hash, e) < 0)
+        return -1;
+    str name = str_of(hash, sizeof hash);
+    int r = sql_number(s, e, ret, Q_PACKAGE_FIND, "b", name);
     if (r)
         return r;
     struct version_key version, source;
     str version_key = installed_key(p->kind, p->version, &version);
     str source_key = installed_key(p->kind, p->source_version, &source);
-    return sql_number(s, e, ret, Q_PACKAGE_ADD, "bbbbbbbbb", p->name, p->version, p->arch, p->kind, p->source,
-                      p->source_version, p->module, version_key, source_key);
+    return sql_number(s, e, ret, Q_PACKAGE_ADD, "bbbbbbbbbb", name, p->name, p->version, p->arch, p->kind,
+                      p->source, p->source_version, p->module, version_key, source_key);
 }
 
 static int driver_package_ids(struct sql *s, const struct package *const *packages, size_t count,

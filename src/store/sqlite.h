@@ -8,23 +8,38 @@
 
 #define APPLICATION_ID 0x65636c72 /* application_id: "eclr"; user_version is the schema */
 
-extern const char *const sqlite_index_tables[2]; /* in main, in temp */
+extern const char *const sqlite_index_tables; /* those in temp */
 
 /* What leads from schema N to N + 1: statements, NULL at the end. Never edit an old one. */
 extern const char *const *const sqlite_migrations[SCHEMA_NUMBER];
 
-extern const char *const sqlite_queries[QUERIES]; /* NULL: the other engine's */
+extern const char *const sqlite_queries[QUERIES];    /* NULL: the other engine's */
+extern const uint8_t sqlite_record_columns[QUERIES]; /* 0: its rows have none */
 extern const struct sql_driver sqlite_driver;
+
+/* The table `list(POINTER)`: rows of an array of ours, numbers or pairs, in a statement (columns value, name, key; rowid from 0). */
+#define SQLITE_LIST "eclair list"
+struct sqlite_list {
+    const int64_t *numbers;
+    const struct sql_pair *pairs;
+    size_t count;
+};
+int sqlite_list_register(sqlite3 *db);      /* SQLITE_OK, or why not */
+int sqlite_functions_register(sqlite3 *db); /* what migrations want: record(...), package_hash(...) */
 
 struct sqlite_stmt {
     struct sql_stmt base; /* first */
     sqlite3_stmt *st;
+    struct sqlite_list list; /* of an I or P parameter */
+    unsigned record_columns, record_at;
+    str record[SQL_RECORD];
 };
 
 struct sqlite {
     struct sql sql; /* first: a struct store * is this */
     sqlite3 *db;
     struct sqlite_stmt statements[QUERIES];
+    struct buf record; /* that is being put */
 };
 
 int sqlite_error(struct sqlite *s, const char *doing,

@@ -16,6 +16,7 @@ void sqlite_close(struct store *store)
     for (size_t i = 0; i < QUERIES; i++)
         sqlite3_finalize(s->statements[i].st);
     sqlite3_close(s->db);
+    buf_done(&s->record);
     free(s->sql.where);
     free(s);
 }
@@ -77,6 +78,11 @@ static struct sqlite *connect_to(const char *where, const char *name, int flags,
     s->sql.driver = &sqlite_driver;
     errno = 0;
     if (sqlite3_open_v2(name, &s->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+        sqlite_error(s, "open", e);
+        sqlite_close(&s->sql.store);
+        return NULL;
+    }
+    if (sqlite_list_register(s->db) != SQLITE_OK || sqlite_functions_register(s->db) != SQLITE_OK) {
         sqlite_error(s, "open", e);
         sqlite_close(&s->sql.store);
         return NULL;
@@ -155,10 +161,13 @@ static int migrate(struct sqlite *s, struct err *e)
     CLEANUP(sql_endp) struct sql *t = sql_begin(&s->sql, true, e);
     if (!t || identify(s, &schema, e) < 0)
         return -1;
-    for (; schema < SCHEMA_NUMBER; schema++)
+    for (; schema < SCHEMA_NUMBER; schema++) {
         for (const char *const *step = sqlite_migrations[schema]; *step; step++)
             if (sqlite_execute(s, *step, e) < 0)
                 return -1;
+        if (sql_convert(&s->sql, (int)schema + 1, e) < 0)
+            return -1;
+    }
     snprintf(mark, sizeof mark, "PRAGMA application_id = %d; PRAGMA user_version = %d", APPLICATION_ID,
              SCHEMA_NUMBER);
     return sqlite_execute(s, mark, e) < 0 ? -1 : sql_commit(&t, e);
@@ -273,7 +282,7 @@ static struct store *open_scratch(const char *where, struct err *e)
         closep(&s);
         s = connect_to(where, ":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, e);
     }
-    if (!s || tune(s, e) < 0 || (schema ? sqlite_execute(s, sqlite_index_tables[1], e) : migrate(s, e)) < 0)
+    if (!s || tune(s, e) < 0 || (schema ? sqlite_execute(s, sqlite_index_tables, e) : migrate(s, e)) < 0)
         return NULL;
     s->sql.scratch = true;
     made = s, s = NULL;

@@ -1,28 +1,65 @@
 #include "store/sqlite.h"
 
-/* The index half. `in` is "main" or "temp". */
+/* The index half. `in` is "main" or "temp". AUTOINCREMENT: a number is never used again, for postings and cursors outlive rows. */
 #define INDEX_TABLES(in)                                                                                     \
-    "CREATE TABLE " in ".package(id INTEGER PRIMARY KEY, kind BLOB NOT NULL, name BLOB NOT NULL,"            \
+    "CREATE TABLE " in ".package(id INTEGER PRIMARY KEY AUTOINCREMENT, hash BLOB NOT NULL UNIQUE,"           \
+    " kind BLOB NOT NULL, name BLOB NOT NULL, version BLOB NOT NULL, arch BLOB NOT NULL,"                    \
+    " source BLOB NOT NULL, source_version BLOB NOT NULL, module BLOB NOT NULL,"                             \
+    " version_key BLOB NOT NULL, source_key BLOB NOT NULL);" /* key x'': not valid */                        \
+    "CREATE INDEX " in ".package_source ON package(source, source_key);"                                     \
+    "CREATE INDEX " in ".package_name ON package(name, version_key);"                                        \
+    "CREATE TABLE " in ".package_set(id INTEGER PRIMARY KEY AUTOINCREMENT, hash BLOB NOT NULL UNIQUE,"       \
+    " members BLOB NOT NULL);" /* posting.h */                                                               \
+    "CREATE TABLE " in ".layer(id INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL,"                  \
+    " indexer INTEGER NOT NULL, size INTEGER NOT NULL, used INTEGER NOT NULL, diff_id BLOB NOT NULL,"        \
+    " entries BLOB NOT NULL, UNIQUE(digest, indexer));"                                                      \
+    "CREATE TABLE " in ".layer_set(packages INTEGER NOT NULL, layer INTEGER NOT NULL,"                       \
+    " PRIMARY KEY(packages, layer)) WITHOUT ROWID;"                                                          \
+    "CREATE INDEX " in ".layer_set_layer ON layer_set(layer);"                                               \
+    "CREATE TABLE " in ".distribution(id INTEGER PRIMARY KEY, namespace BLOB NOT NULL, name_id BLOB NOT "    \
+    "NULL, version BLOB NOT NULL, name BLOB NOT NULL, UNIQUE(namespace, name_id, version, name));"           \
+    "CREATE TABLE " in ".image(id INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL,"                  \
+    " indexer INTEGER NOT NULL, distribution INTEGER NOT NULL, packages INTEGER NOT NULL,"                   \
+    " used INTEGER NOT NULL, unreadable INTEGER NOT NULL, origins BLOB NOT NULL, details BLOB NOT NULL,"     \
+    " UNIQUE(digest, indexer));"                                                                             \
+    "CREATE INDEX " in ".image_set ON image(packages);"                                                      \
+    "CREATE TABLE " in ".image_layer(image INTEGER NOT NULL, position INTEGER NOT NULL,"                     \
+    " layer INTEGER NOT NULL, PRIMARY KEY(image, position)) WITHOUT ROWID;"                                  \
+    "CREATE INDEX " in ".image_layer_layer ON image_layer(layer);"                                           \
+    "CREATE TABLE " in ".posting_queue(packages INTEGER PRIMARY KEY);"
+
+/* The backward question: blocks of posting.h, in segments of which each speaks of other sets. Sets that no segment speaks of are in
+ * posting_queue. state: enum segment_state. */
+static const char posting_tables[] =
+    "CREATE TABLE posting_segment(id INTEGER PRIMARY KEY AUTOINCREMENT, level INTEGER NOT NULL, first "
+    "INTEGER NOT NULL,"
+    " last INTEGER NOT NULL, sets INTEGER NOT NULL, dead INTEGER NOT NULL, state INTEGER NOT NULL);"
+    "CREATE TABLE posting_block(segment INTEGER NOT NULL, package INTEGER NOT NULL, first INTEGER NOT NULL,"
+    " body BLOB NOT NULL, PRIMARY KEY(segment, package, first)) WITHOUT ROWID;";
+
+const char *const sqlite_index_tables = INDEX_TABLES("temp");
+
+/* The index half of schemas 1 and 2. */
+#define INDEX_TABLES_1                                                                                       \
+    "CREATE TABLE main.package(id INTEGER PRIMARY KEY, kind BLOB NOT NULL, name BLOB NOT NULL,"              \
     " version BLOB NOT NULL, arch BLOB NOT NULL, source BLOB NOT NULL, source_version BLOB NOT NULL,"        \
     " module BLOB NOT NULL, version_key BLOB NOT NULL, source_key BLOB NOT NULL);" /* key x'': not valid */  \
-    "CREATE UNIQUE INDEX " in ".package_text ON package(name, version, arch, kind, source, source_version,"  \
+    "CREATE UNIQUE INDEX main.package_text ON package(name, version, arch, kind, source, source_version,"    \
     " module);"                                                                                              \
-    "CREATE TABLE " in ".package_set(id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE,"                     \
+    "CREATE TABLE main.package_set(id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE,"                       \
     " members BLOB NOT NULL);" /* packed package ids, in the order of the file */                            \
-    "CREATE TABLE " in ".layer(id INTEGER PRIMARY KEY, digest BLOB NOT NULL, indexer INTEGER NOT NULL,"      \
+    "CREATE TABLE main.layer(id INTEGER PRIMARY KEY, digest BLOB NOT NULL, indexer INTEGER NOT NULL,"        \
     " size INTEGER NOT NULL, diff_id BLOB NOT NULL, entries BLOB NOT NULL, UNIQUE(digest, indexer));"        \
-    "CREATE TABLE " in ".posting(package INTEGER NOT NULL, layer INTEGER NOT NULL,"                          \
+    "CREATE TABLE main.posting(package INTEGER NOT NULL, layer INTEGER NOT NULL,"                            \
     " PRIMARY KEY(package, layer)) WITHOUT ROWID;"                                                           \
-    "CREATE TABLE " in ".image(id INTEGER PRIMARY KEY, digest BLOB NOT NULL, indexer INTEGER NOT NULL,"      \
+    "CREATE TABLE main.image(id INTEGER PRIMARY KEY, digest BLOB NOT NULL, indexer INTEGER NOT NULL,"        \
     " namespace BLOB NOT NULL, distribution_id BLOB NOT NULL, distribution_version BLOB NOT NULL,"           \
     " distribution_name BLOB NOT NULL, unreadable INTEGER NOT NULL, notes BLOB NOT NULL,"                    \
     " UNIQUE(digest, indexer));"                                                                             \
-    "CREATE TABLE " in ".image_layer(image INTEGER NOT NULL, position INTEGER NOT NULL,"                     \
+    "CREATE TABLE main.image_layer(image INTEGER NOT NULL, position INTEGER NOT NULL,"                       \
     " layer INTEGER NOT NULL, PRIMARY KEY(image, position)) WITHOUT ROWID;"                                  \
-    "CREATE TABLE " in ".image_package(image INTEGER NOT NULL, position INTEGER NOT NULL,"                   \
+    "CREATE TABLE main.image_package(image INTEGER NOT NULL, position INTEGER NOT NULL,"                     \
     " package INTEGER NOT NULL, layer INTEGER NOT NULL, PRIMARY KEY(image, position)) WITHOUT ROWID;"
-
-const char *const sqlite_index_tables[2] = { INDEX_TABLES("main"), INDEX_TABLES("temp") };
 
 /*
  * The feed half. A row of advisory is seen by a reader of generation G when gen_from <= G and gen_to is NULL
@@ -67,7 +104,7 @@ static const char feed_tables[] =
     "CREATE TABLE change(generation INTEGER NOT NULL, number INTEGER NOT NULL, feed INTEGER NOT NULL,"
     " before INTEGER, after INTEGER, PRIMARY KEY(generation, number)) WITHOUT ROWID;";
 
-static const char *const schema_1[] = { INDEX_TABLES("main"), feed_tables, NULL };
+static const char *const schema_1[] = { INDEX_TABLES_1, feed_tables, NULL };
 
 /* REST v1's layers. */
 static const char named_tables[] =
@@ -85,36 +122,68 @@ static const char *const schema_2[] = {
     NULL
 };
 
-const char *const *const sqlite_migrations[SCHEMA_NUMBER] = { schema_1, schema_2 };
+/* Images and layers follow in sql_convert.c, for what is packed is not for SQL. */
+static const char *const schema_3[] = {
+    "ALTER TABLE package RENAME TO old_package; ALTER TABLE package_set RENAME TO old_package_set;"
+    "ALTER TABLE layer RENAME TO old_layer; ALTER TABLE image RENAME TO old_image;"
+    "ALTER TABLE image_layer RENAME TO old_image_layer;",
+    INDEX_TABLES("main"),
+    posting_tables,
+    "INSERT INTO package SELECT id, package_hash(kind, name, version, arch, source, source_version, module),"
+    " kind, name, version, arch, source, source_version, module, version_key, source_key FROM old_package;"
+    "INSERT INTO package_set SELECT id, hash, members FROM old_package_set;"
+    "INSERT INTO posting_queue SELECT id FROM package_set;"
+    "INSERT INTO image_layer SELECT image, position, layer FROM old_image_layer;"
+    "DROP TABLE old_package; DROP TABLE old_package_set; DROP TABLE old_image_layer; DROP TABLE posting;"
+    "CREATE INDEX named_layer_layer ON named_layer(layer); CREATE INDEX named_view_image ON "
+    "named_view(image);",
+
+    "ALTER TABLE advisory RENAME TO old_advisory; DROP INDEX advisory_key; DROP INDEX advisory_ended;"
+    "ALTER TABLE affected RENAME TO old_affected;",
+    "CREATE TABLE advisory(id INTEGER PRIMARY KEY, feed INTEGER NOT NULL, document INTEGER NOT NULL,"
+    " gen_from INTEGER NOT NULL, gen_to INTEGER, hash BLOB NOT NULL, key BLOB NOT NULL, name BLOB NOT NULL,"
+    " ranges BLOB NOT NULL, record BLOB NOT NULL);"
+    "CREATE UNIQUE INDEX advisory_key ON advisory(feed, key) WHERE gen_to IS NULL;"
+    "CREATE INDEX advisory_ended ON advisory(gen_to) WHERE gen_to IS NOT NULL;"
+    "CREATE TABLE affected(namespace INTEGER NOT NULL, name BLOB NOT NULL, kind INTEGER NOT NULL,"
+    " fixed_key BLOB NOT NULL, advisory INTEGER NOT NULL, part INTEGER NOT NULL, record BLOB NOT NULL,"
+    " PRIMARY KEY(namespace, name, kind, fixed_key, advisory, part)) WITHOUT ROWID;",
+    "INSERT INTO advisory SELECT id, feed, document, gen_from, gen_to, hash, key, name, ranges,"
+    " record(id, feed, name, key, title, link, description) FROM old_advisory;"
+    "INSERT INTO affected SELECT namespace, name, kind, fixed_key, advisory, part, record(advisory, "
+    "fixed_key,"
+    " fixed, state, severity, uncertain, introduced_key, arch, module, introduced) FROM old_affected;"
+    "DROP TABLE old_advisory; DROP TABLE old_affected;"
+    "ALTER TABLE feed ADD COLUMN rank INTEGER NOT NULL DEFAULT 100;",
+    NULL
+};
+
+const char *const *const sqlite_migrations[SCHEMA_NUMBER] = { schema_1, schema_2, schema_3 };
+
+/* The last column of these is a record of so many fields (sql.h). */
+const uint8_t sqlite_record_columns[QUERIES] = {
+    [Q_MATCH_SOURCE] = 10, [Q_MATCH_BINARY] = 10,  [Q_ADVISORIES] = 7,
+    [Q_AFFECTED_GET] = 10, [Q_ADVISORY_TEXTS] = 7,
+};
 
 #define VISIBLE(row, g) row ".gen_from <= " g " AND (" row ".gen_to IS NULL OR " row ".gen_to > " g ")"
 
-/* Does a row (r, n) speak of this package (p) at this version? An invalid version has the key x'', which is below all. */
-#define FITS(row, key)                                                                                       \
-    "(" row ".arch = x'' OR " row ".arch = p.arch) AND " row ".module = p.module AND"                        \
-    " (" row ".introduced_key <= p." key " OR p." key " = x'')"
-
-/* ?1 image, ?2 namespace, ?3 its scheme, ?4 the most rows or the generation. CROSS JOIN is SQLite's way to fix the order of the loops: a
- * package, then the range "fixed_key > its key" of one (namespace, name, kind). */
-#define MATCH(kind, name, key)                                                                               \
-    "SELECT ip.position, p." key " = x'', r.advisory, r.fixed_key, r.fixed, r.state, r.severity, "           \
-    "r.uncertain FROM image_package ip "                                                                     \
-    "CROSS JOIN package p ON p.id = ip.package CROSS JOIN affected r ON r.namespace = ?2 AND r.name = "      \
-    "p." name " AND r.kind = " kind " AND r.fixed_key > p." key                                              \
-    " WHERE ip.image = ?1 AND p.kind = ?3 AND " FITS("r", key) " LIMIT ?4"
+/* ?1 pairs of name and version key, ?2 namespace, ?3 the most rows. CROSS JOIN is SQLite's way to fix the order of the loops: a
+ * pair, then the range "fixed_key > its key" of one (namespace, name, kind). */
+#define MATCH(kind)                                                                                          \
+    "SELECT p.rowid, r.record FROM list(?1) p CROSS JOIN affected r ON r.namespace = ?2 AND r.name = p.name" \
+    " AND r.kind = " kind " AND r.fixed_key > p.key LIMIT ?3"
 
 /* A bounded negative statement does not hold for an invalid version: its fixed_key is not ff. */
-#define NEGATIVES(kind, name, key)                                                                           \
-    "SELECT ip.position, n.id FROM image_package ip CROSS JOIN package p ON p.id = ip.package CROSS JOIN "   \
-    "negative n"                                                                                             \
-    " ON n.namespace = ?2 AND n.name = p." name " AND n.kind = " kind " AND n.fixed_key > p." key            \
-    " AND (p." key " <> x'' OR (n.fixed_key = x'ff' AND n.introduced_key = x'')) CROSS JOIN advisory m ON "  \
-    "m.id = n.advisory"                                                                                      \
-    " WHERE ip.image = ?1 AND p.kind = ?3 AND " FITS("n", key) " AND " VISIBLE("m", "?4")
+#define NEGATIVES(kind)                                                                                      \
+    "SELECT p.rowid, n.id, n.introduced_key, n.arch, n.module, m.feed FROM list(?1) p CROSS JOIN negative n" \
+    " ON n.namespace = ?2 AND n.name = p.name AND n.kind = " kind " AND n.fixed_key > p.key"                 \
+    " AND (p.key <> x'' OR (n.fixed_key = x'ff' AND n.introduced_key = x'')) CROSS JOIN advisory m ON "      \
+    "m.id = n.advisory WHERE " VISIBLE("m", "?3")
 
 #define IMAGE                                                                                                \
-    "SELECT digest, id, namespace, distribution_id, distribution_version, distribution_name, unreadable,"    \
-    " notes FROM image"
+    "SELECT i.id, i.digest, d.namespace, d.name_id, d.version, d.name, i.unreadable, i.packages, i.origins," \
+    " i.details FROM image i CROSS JOIN distribution d ON d.id = i.distribution"
 
 /* A layer and all its descendants. */
 #define NAMED_TREE                                                                                           \
@@ -144,52 +213,61 @@ const char *const sqlite_queries[QUERIES] = {
     [Q_FEED_FAILED] = "INSERT INTO feed(name, last_try, error) VALUES (?1, ?2, ?3) ON CONFLICT(name)"
                       " DO UPDATE SET last_try = ?2, error = ?3",
 
-    [Q_PACKAGE_FIND] = "SELECT id FROM package WHERE name = ?1 AND version = ?2 AND arch = ?3 AND kind = ?4"
-                       " AND source = ?5 AND source_version = ?6 AND module = ?7",
-    [Q_PACKAGE_ADD] = "INSERT INTO package(name, version, arch, kind, source, source_version, module,"
-                      " version_key, source_key) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING id",
-    [Q_PACKAGES_GET] = "SELECT name, version, arch, kind, source, source_version, module FROM json_each(?1) j"
-                       " CROSS JOIN package p ON p.id = j.value ORDER BY j.key",
+    [Q_PACKAGE_FIND] = "SELECT id FROM package WHERE hash = ?1",
+    [Q_PACKAGE_ADD] =
+        "INSERT INTO package(hash, name, version, arch, kind, source, source_version, module,"
+        " version_key, source_key) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING id",
+    [Q_PACKAGES_GET] =
+        "SELECT p.name, p.version, p.arch, p.kind, p.source, p.source_version, p.module FROM list(?1) j"
+        " CROSS JOIN package p ON p.id = j.value",
     [Q_SET_FIND] = "SELECT id FROM package_set WHERE hash = ?1",
     [Q_SET_ADD] = "INSERT INTO package_set(hash, members) VALUES (?1, ?2) RETURNING id",
+    [Q_SET_QUEUE] = "INSERT INTO posting_queue VALUES (?1)",
     [Q_SET_GET] = "SELECT members FROM package_set WHERE id = ?1",
     [Q_LAYER_FIND] = "SELECT id, size, diff_id, entries FROM layer WHERE digest = ?1 AND indexer = ?2",
     [Q_LAYER_DIFF_ID] = "UPDATE layer SET diff_id = ?2 WHERE id = ?1 AND diff_id = x''",
-    [Q_LAYER_ADD] = "INSERT INTO layer(digest, indexer, size, diff_id, entries) VALUES (?1, ?2, ?3, ?4, ?5)"
-                    " RETURNING id",
-    [Q_POSTING_ADD] = "INSERT INTO posting VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-    [Q_IMAGE_FIND] = IMAGE " WHERE digest = ?1 AND indexer = ?2",
-    [Q_IMAGE_BY_ID] = IMAGE " WHERE id = ?1",
-    [Q_IMAGE_PUT] = "INSERT INTO image(digest, indexer, namespace, distribution_id, distribution_version,"
-                    " distribution_name, unreadable, notes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
-                    " ON CONFLICT(digest, indexer) DO UPDATE SET namespace = ?3, distribution_id = ?4,"
-                    " distribution_version = ?5, distribution_name = ?6, unreadable = ?7, notes = ?8"
-                    " RETURNING id",
+    [Q_LAYER_ADD] = "INSERT INTO layer(digest, indexer, size, diff_id, entries, used)"
+                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING id",
+    [Q_LAYER_SET_ADD] = "INSERT INTO layer_set VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+    [Q_DISTRIBUTION_FIND] =
+        "SELECT id FROM distribution WHERE namespace = ?1 AND name_id = ?2 AND version = ?3 AND name = ?4",
+    [Q_DISTRIBUTION_ADD] =
+        "INSERT INTO distribution(namespace, name_id, version, name) VALUES (?1, ?2, ?3, ?4)"
+        " RETURNING id",
+    [Q_IMAGE_FIND] = IMAGE " WHERE i.digest = ?1 AND i.indexer = ?2",
+    [Q_IMAGE_BY_ID] = IMAGE " WHERE i.id = ?1",
+    [Q_IMAGE_PUT] =
+        "INSERT INTO image(digest, indexer, distribution, packages, origins, unreadable, details, used)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT(digest, indexer) DO UPDATE SET"
+        " distribution = ?3, packages = ?4, origins = ?5, unreadable = ?6, details = ?7, used = ?8"
+        " RETURNING id",
     [Q_IMAGE_LAYERS_CLEAR] = "DELETE FROM image_layer WHERE image = ?1",
-    [Q_IMAGE_PACKAGES_CLEAR] = "DELETE FROM image_package WHERE image = ?1",
     [Q_IMAGE_LAYER_ADD] = "INSERT INTO image_layer VALUES (?1, ?2, ?3)",
-    [Q_IMAGE_PACKAGE_ADD] = "INSERT INTO image_package VALUES (?1, ?2, ?3, ?4)",
     [Q_IMAGE_LAYERS] = "SELECT l.digest, l.size FROM image_layer i CROSS JOIN layer l ON l.id = i.layer"
                        " WHERE i.image = ?1 ORDER BY i.position",
-    [Q_IMAGE_PACKAGES] =
-        "SELECT p.name, p.version, p.arch, p.kind, p.source, p.source_version, p.module, i.layer"
-        " FROM image_package i CROSS JOIN package p ON p.id = i.package WHERE i.image = ?1"
-        " ORDER BY i.position",
 
-    /* n.* is NULL when no feed has named the namespace */
-    [Q_IMAGE_NAMESPACE] = "SELECT i.namespace, n.id, n.scheme, n.kinds, (SELECT generation FROM state) FROM "
-                          "image i LEFT JOIN namespace n"
-                          " ON n.name = i.namespace WHERE i.id = ?1",
+    [Q_OLD_LAYER_NEXT] =
+        "SELECT id, digest, indexer, size, diff_id, entries FROM old_layer WHERE id > ?1 ORDER BY id LIMIT 1",
+    [Q_OLD_LAYER_PUT] = "INSERT INTO layer(id, digest, indexer, size, diff_id, entries, used) VALUES (?1, "
+                        "?2, ?3, ?4, ?5, ?6, ?7)",
+    [Q_OLD_LAYERS_DROP] = "DROP TABLE old_layer",
+    [Q_OLD_IMAGE_NEXT] =
+        "SELECT id, digest, indexer, namespace, distribution_id, distribution_version, distribution_name,"
+        " unreadable, notes FROM old_image WHERE id > ?1 ORDER BY id LIMIT 1",
+    [Q_OLD_IMAGE_PACKAGES] = "SELECT package, layer FROM image_package WHERE image = ?1 ORDER BY position",
+    [Q_OLD_IMAGE_NUMBER] = "UPDATE image SET id = ?2 WHERE id = ?1",
+    [Q_OLD_IMAGES_DROP] = "DROP TABLE old_image",
+
+    [Q_NAMESPACE] = "SELECT id, scheme, kinds FROM namespace WHERE name = ?1",
     [Q_MATCH_FEEDS] =
-        "SELECT f.id, f.name, f.last_success FROM feed_namespace c CROSS JOIN feed f ON f.id = c.feed"
+        "SELECT f.id, f.name, f.last_success, f.rank FROM feed_namespace c CROSS JOIN feed f ON f.id = c.feed"
         " WHERE c.namespace = ?1 AND c.ranges > 0 ORDER BY f.name",
-    [Q_MATCH_SOURCE] = MATCH("1", "source", "source_key"),
-    [Q_MATCH_BINARY] = MATCH("2", "name", "version_key"),
-    [Q_ADVISORIES] = "SELECT a.id, a.feed, a.name, a.key, a.title, a.link, a.description FROM json_each(?1) "
-                     "j CROSS JOIN advisory a ON a.id BETWEEN j.value >> 6 AND (j.value >> 6) + (j.value & "
-                     "63) WHERE " VISIBLE("a", "?2"),
-    [Q_NEGATIVES_SOURCE] = NEGATIVES("1", "source", "source_key"),
-    [Q_NEGATIVES_BINARY] = NEGATIVES("2", "name", "version_key"),
+    [Q_MATCH_SOURCE] = MATCH("1"),
+    [Q_MATCH_BINARY] = MATCH("2"),
+    [Q_ADVISORIES] = "SELECT a.record FROM list(?1) j CROSS JOIN advisory a ON a.id BETWEEN j.value >> 6 AND"
+                     " (j.value >> 6) + (j.value & 63) WHERE " VISIBLE("a", "?2"),
+    [Q_NEGATIVES_SOURCE] = NEGATIVES("1"),
+    [Q_NEGATIVES_BINARY] = NEGATIVES("2"),
 
     [Q_NAMED_FIND] =
         "SELECT n.id, coalesce(p.name, x''), l.digest, n.chain, n.namespace, n.engine, l.indexer"
@@ -224,7 +302,8 @@ const char *const sqlite_queries[QUERIES] = {
         " DO UPDATE SET owner = ?2, expires = ?3 + ?4, seconds = ?4 WHERE owner = ?2 OR owner = ?5",
     [Q_LEASE_RENEW] = "UPDATE lease SET expires = ?3 + ?4, seconds = ?4 WHERE name = ?1 AND owner = ?2",
     [Q_LEASE_DROP] = "DELETE FROM lease WHERE name = ?1 AND owner = ?2",
-    [Q_FEED_ADD] = "INSERT INTO feed(name) VALUES (?1) ON CONFLICT(name) DO NOTHING",
+    [Q_FEED_ADD] = "INSERT INTO feed(name, rank) VALUES (?1, ?2) ON CONFLICT(name) DO UPDATE SET rank = ?2 "
+                   "WHERE rank <> ?2",
     [Q_FEED_GET] = "SELECT id, generation FROM feed WHERE name = ?1",
     [Q_PENDING_GET] = "SELECT generation, first_advisory FROM pending",
     [Q_PENDING_ADD] = "INSERT INTO pending VALUES (?1, ?2)",
@@ -233,14 +312,15 @@ const char *const sqlite_queries[QUERIES] = {
     [Q_ADVISORY_LAST] = "SELECT coalesce(max(id), 0) FROM advisory",
     [Q_ADVISORY_FIND] =
         "SELECT id, document, hash FROM advisory WHERE feed = ?1 AND key = ?2 AND gen_to IS NULL",
-    [Q_ADVISORY_ADD] = "INSERT INTO advisory VALUES (?1, ?2, ?3, ?4, NULL, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    [Q_ADVISORY_ADD] = "INSERT INTO advisory VALUES (?1, ?2, ?3, ?4, NULL, ?5, ?6, ?7, ?8, ?9)",
     [Q_ADVISORY_END] = "UPDATE advisory SET gen_to = ?2 WHERE id = ?1",
     [Q_ADVISORY_RANGES] = "SELECT ranges FROM advisory WHERE id = ?1",
     [Q_ADVISORY_WALK] =
         "SELECT id, document, key FROM advisory WHERE feed = ?1 AND gen_to IS NULL AND key > ?2"
         " ORDER BY key LIMIT 2000",
-    [Q_AFFECTED_ADD] =
-        "INSERT INTO affected VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+    [Q_AFFECTED_ADD] = "INSERT INTO affected VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [Q_AFFECTED_GET] = "SELECT record FROM affected WHERE namespace = ?1 AND name = ?2 AND kind = ?3"
+                       " AND fixed_key = ?4 AND advisory = ?5 AND part = ?6",
     [Q_NEGATIVE_ADD] = "INSERT INTO negative VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     [Q_CHANGE_ADD] = "INSERT INTO change VALUES (?1, ?2, ?3, nullif(?4, 0), nullif(?5, 0))",
     [Q_NAMESPACE_FIND] = "SELECT id, scheme, kinds FROM namespace WHERE name = ?1",
@@ -256,6 +336,118 @@ const char *const sqlite_queries[QUERIES] = {
     [Q_GENERATION_LOG] = "INSERT INTO generation VALUES (?1, ?2, ?3)",
     [Q_FEED_CHANGED] = "UPDATE feed SET generation = ?2, last_try = ?3, last_success = ?3, error = x'',"
                        " advisories = advisories + ?4, ranges = ranges + ?5 WHERE id = ?1",
+
+    [Q_QUEUE_NEXT] =
+        "SELECT q.packages, s.members FROM posting_queue q CROSS JOIN package_set s ON s.id = q.packages"
+        " WHERE q.packages > ?1 ORDER BY q.packages LIMIT ?2",
+    [Q_QUEUE_COUNT] = "SELECT count(*) FROM (SELECT 1 FROM posting_queue LIMIT ?1) q",
+    [Q_QUEUE_FIRST] = "SELECT packages FROM posting_queue WHERE packages > ?1 ORDER BY packages LIMIT 1",
+    [Q_QUEUE_DROP] = "DELETE FROM posting_queue WHERE packages IN (SELECT value FROM list(?1))",
+    [Q_SEGMENTS] = "SELECT id, level, first, last, sets, dead, state FROM posting_segment ORDER BY first, id",
+    [Q_SEGMENT_ADD] =
+        "INSERT INTO posting_segment(level, first, last, sets, dead, state) VALUES (?1, ?2, ?3, ?4, 0, ?5)"
+        " RETURNING id",
+    [Q_SEGMENT_STATE] = "UPDATE posting_segment SET state = ?2 WHERE id = ?1",
+    [Q_SEGMENT_DROP] = "DELETE FROM posting_segment WHERE id = ?1",
+    [Q_BLOCK_ADD] = "INSERT INTO posting_block VALUES (?1, ?2, ?3, ?4)",
+    [Q_BLOCKS_NEXT] =
+        "SELECT package, first, body FROM posting_block WHERE segment = ?1 AND (package, first) > (?2, ?3)"
+        " ORDER BY package, first LIMIT ?4",
+    /* Where a list may begin: the last block of a smaller package, the last one of its own that begins at or before set ?3, and those
+     * behind it. The first two give rows in vain now and then. */
+    [Q_BLOCKS_BEFORE] =
+        "SELECT j.rowid, b.package, b.first, b.body FROM list(?2) j CROSS JOIN posting_block b"
+        " ON b.segment = ?1 AND b.package = (SELECT max(package) FROM posting_block WHERE segment = ?1"
+        " AND package < j.value) AND b.first = (SELECT max(first) FROM posting_block WHERE segment = ?1"
+        " AND package = b.package) WHERE ?3 + ?4 IS NOT NULL",
+    [Q_BLOCKS_AT] =
+        "SELECT j.rowid, b.package, b.first, b.body FROM list(?2) j CROSS JOIN posting_block b"
+        " ON b.segment = ?1 AND b.package = j.value AND b.first = (SELECT max(first) FROM posting_block WHERE"
+        " segment = ?1 AND package = j.value AND first <= ?3) WHERE ?4 IS NOT NULL",
+    [Q_BLOCKS_AFTER] =
+        "SELECT j.rowid, b.package, b.first, b.body FROM list(?2) j CROSS JOIN posting_block b"
+        " ON b.segment = ?1 AND b.package = j.value AND b.first IN (SELECT first FROM posting_block WHERE"
+        " segment = ?1 AND package = j.value AND first > ?3 ORDER BY first LIMIT ?4)",
+    [Q_BLOCKS_DROP] =
+        "DELETE FROM posting_block WHERE segment = ?1 AND (package, first) IN (SELECT package, first"
+        " FROM posting_block WHERE segment = ?1 ORDER BY package, first LIMIT 2000)",
+    [Q_SETS_ALIVE] = "SELECT id FROM package_set WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3",
+
+    [Q_ADVISORY_VISIBLE] =
+        "SELECT a.id FROM feed f CROSS JOIN advisory a ON a.feed = f.id AND a.key = ?2 WHERE f.name = ?1"
+        " AND a.gen_to IS NULL",
+    [Q_ADVISORY_BY_ID] =
+        "SELECT a.name, a.ranges, f.rank FROM advisory a CROSS JOIN feed f ON f.id = a.feed WHERE a.id = ?1",
+    [Q_ADVISORY_TEXTS] = "SELECT f.name, a.ranges, coalesce(d.name, x''), a.record FROM advisory a CROSS "
+                         "JOIN feed f ON f.id = a.feed"
+                         " LEFT JOIN document d ON d.id = a.document WHERE a.id = ?1",
+    [Q_NEGATIVE_GET] =
+        "SELECT fixed, introduced, arch, module FROM negative WHERE namespace = ?1 AND name = ?2"
+        " AND kind = ?3 AND id = ?4 AND advisory = ?5 AND part = ?6",
+    [Q_NAMESPACE_BY_ID] = "SELECT name, scheme FROM namespace WHERE id = ?1",
+    [Q_NEGATIVES_OF] =
+        "SELECT n.introduced_key, n.fixed_key, n.arch, n.module FROM negative n CROSS JOIN advisory m ON"
+        " m.id = n.advisory CROSS JOIN feed f ON f.id = m.feed WHERE n.namespace = ?1 AND n.name = ?2"
+        " AND n.kind = ?3 AND n.id = ?4 AND f.rank <= ?5 AND m.gen_from <= (SELECT generation FROM state)"
+        " AND (m.gen_to IS NULL OR m.gen_to > (SELECT generation FROM state))",
+    [Q_PACKAGES_OF_SOURCE] =
+        "SELECT id, source_key, arch, module FROM package WHERE source = ?1 AND source_key < ?2"
+        " AND kind = ?3",
+    [Q_PACKAGES_OF_NAME] =
+        "SELECT id, version_key, arch, module FROM package WHERE name = ?1 AND version_key < ?2"
+        " AND kind = ?3",
+    [Q_IMAGES_WITH] = "SELECT i.packages, i.id, i.digest, i.indexer FROM list(?1) j CROSS JOIN image i ON "
+                      "i.packages = j.value"
+                      " CROSS JOIN distribution d ON d.id = i.distribution WHERE d.namespace = ?2"
+                      " AND (i.packages > ?3 OR i.id > ?4) LIMIT ?5",
+
+    [Q_SET_STORED] = "SELECT 1 FROM package_set WHERE id = ?1",
+    [Q_BLOCKS_RANGE] =
+        "SELECT package, first, body FROM posting_block WHERE segment = ?1 AND package < ?3 AND package >="
+        " coalesce((SELECT max(package) FROM posting_block WHERE segment = ?1 AND package < ?2), ?2)"
+        " ORDER BY package, first",
+    [Q_IMAGE_KEEP] = "UPDATE image SET used = ?2 WHERE id = ?1 AND used < ?2 - 600",
+    [Q_LAYER_KEEP] = "UPDATE layer SET used = ?2 WHERE id = ?1 AND used < ?2 - 600",
+
+    /* what nobody needs any more, in windows of numbers: ?1 to ?2 */
+    [Q_TIDY_IMAGES] = "SELECT i.id FROM image i WHERE i.id > ?1 AND i.id <= ?2 AND i.used < CASE WHEN "
+                      "substr(i.digest, 1, 6) ="
+                      " x'636861696e3a' THEN ?3 ELSE ?4 END AND NOT EXISTS (SELECT 1 FROM named_view v WHERE "
+                      "v.image = i.id)",
+    [Q_TIDY_IMAGE_LAYERS] = "DELETE FROM image_layer WHERE image = ?1",
+    [Q_TIDY_IMAGE] = "DELETE FROM image WHERE id = ?1",
+    [Q_TIDY_LAYERS] =
+        "SELECT l.id FROM layer l WHERE l.id > ?1 AND l.id <= ?2 AND l.used < ?3 AND ?4 IS NOT NULL"
+        " AND NOT EXISTS (SELECT 1 FROM image_layer i WHERE i.layer = l.id)"
+        " AND NOT EXISTS (SELECT 1 FROM named_layer n WHERE n.layer = l.id)",
+    [Q_TIDY_LAYER_SETS] = "DELETE FROM layer_set WHERE layer = ?1",
+    [Q_TIDY_LAYER] = "DELETE FROM layer WHERE id = ?1",
+    [Q_TIDY_SETS] = "SELECT s.id FROM package_set s WHERE s.id > ?1 AND s.id <= ?2 AND ?3 + ?4 IS NOT NULL"
+                    " AND NOT EXISTS (SELECT 1 FROM layer_set l WHERE l.packages = s.id)"
+                    " AND NOT EXISTS (SELECT 1 FROM image i WHERE i.packages = s.id)",
+    [Q_TIDY_SET_QUEUED] = "DELETE FROM posting_queue WHERE packages = ?1",
+    [Q_TIDY_SET] = "DELETE FROM package_set WHERE id = ?1",
+    [Q_TIDY_SEGMENTS] = "UPDATE posting_segment SET dead = dead + 1 WHERE first <= ?1 AND last >= ?1",
+    [Q_TIDY_PACKAGES] = "SELECT id FROM package WHERE id > ?1 AND id <= ?2 AND ?3 + ?4 IS NOT NULL",
+    [Q_TIDY_PACKAGE] = "DELETE FROM package WHERE id = ?1",
+    [Q_LAST_IMAGE] = "SELECT coalesce(max(id), 0) FROM image",
+    [Q_LAST_LAYER] = "SELECT coalesce(max(id), 0) FROM layer",
+    [Q_LAST_SET] = "SELECT coalesce(max(id), 0) FROM package_set",
+    [Q_LAST_PACKAGE] = "SELECT coalesce(max(id), 0) FROM package",
+
+    /* generations in which something ended, the oldest first: how much, and when */
+    [Q_ENDED] =
+        "SELECT a.gen_to, count(*), max(coalesce(g.time, 0)), (SELECT coalesce(sum(advisories), 0) FROM feed)"
+        " FROM advisory a LEFT JOIN generation g ON g.number = a.gen_to WHERE a.gen_to IS NOT NULL"
+        " AND a.gen_to <= (SELECT generation FROM state) GROUP BY a.gen_to ORDER BY a.gen_to",
+    /* the last number stays, so that it is not given again */
+    [Q_ENDED_ADVISORIES] =
+        "SELECT id, name, ranges FROM advisory WHERE gen_to <= ?1 AND id <> (SELECT max(id) FROM advisory)"
+        " ORDER BY gen_to LIMIT 300",
+    [Q_ENDED_CHANGES] =
+        "DELETE FROM change WHERE generation <= ?1 AND (generation, number) IN (SELECT generation, number"
+        " FROM change WHERE generation <= ?1 ORDER BY generation, number LIMIT 4000)",
+    [Q_ENDED_GENERATIONS] = "DELETE FROM generation WHERE number <= ?1",
 
     /* ?1 first staged advisory or pending generation; steps, so that no transaction is long */
     [Q_SWEEP_STAGED] = "SELECT id, name, ranges FROM advisory WHERE id >= ?1 ORDER BY id LIMIT 1000",

@@ -87,9 +87,27 @@ int store_view_begin(struct store *s, struct err *e) { return s->engine->view_be
 
 void store_view_end(struct store *s) { s->engine->view_end(s); }
 
-int store_match(struct store *s, int64_t image_id, struct arena *arena, struct match *ret, struct err *e)
+int store_match(struct store *s, const struct image_index *image, struct arena *arena, struct match *ret,
+                struct err *e)
 {
-    return s->engine->match(s, image_id, arena, ret, e);
+    return s->engine->match(s, image, arena, ret, e);
+}
+
+int store_advisory_find(struct store *s, str feed, str key, int64_t *ret_id, struct err *e)
+{
+    return s->engine->advisory_find(s, feed, key, ret_id, e);
+}
+
+int store_advisory_get(struct store *s, int64_t id, struct arena *arena, struct stored_advisory *ret,
+                       struct err *e)
+{
+    return s->engine->advisory_get(s, id, arena, ret, e);
+}
+
+int store_affected(struct store *s, int64_t advisory, struct affected_cursor *cursor, size_t limit,
+                   struct arena *arena, struct affected_image **ret, size_t *ret_count, struct err *e)
+{
+    return s->engine->affected(s, advisory, cursor, limit, arena, ret, ret_count, e);
 }
 
 int store_feeds(struct store *s, struct arena *arena, struct feed_status **ret, size_t *ret_count,
@@ -114,9 +132,9 @@ int store_feed_tried(struct store *s, str feed, int64_t now, str error, struct e
     return s->engine->feed_tried(s, feed, now, error, e);
 }
 
-struct store_update *store_update_begin(struct store *s, str feed, struct err *e)
+struct store_update *store_update_begin(struct store *s, str feed, unsigned rank, struct err *e)
 {
-    return s->engine->update_begin(s, feed, e);
+    return s->engine->update_begin(s, feed, rank, e);
 }
 
 int store_update_document(struct store_update *u, str document, str validator, struct err *e)
@@ -156,6 +174,13 @@ int store_lease_drop(struct store *s, str name, str owner, struct err *e)
 {
     return s->engine->lease_drop(s, name, owner, e);
 }
+
+int store_tidy(struct store *s, const struct tidy_options *o, struct tidy_counts *ret, struct err *e)
+{
+    return s->engine->tidy(s, o, ret, e);
+}
+
+int store_image_keep(struct store *s, int64_t id, struct err *e) { return s->engine->image_keep(s, id, e); }
 
 int store_value_get(struct store *s, str key, struct arena *arena, str *ret, struct err *e)
 {

@@ -105,9 +105,38 @@ struct match {
 };
 #define STORE_MATCH_MAX                                                                                      \
     250000u /* affected ranges that fit one image, before the best for each (package, id) is picked */
-/* Of several ranges for one (package, id): a negative statement of any feed suppresses all; else the highest fix wins (unfixed is
- * highest). Findings of one advisory share its texts. ERR_LIMIT: more than STORE_MATCH_MAX. */
-int store_match(struct store *s, int64_t image_id, struct arena *arena, struct match *ret, struct err *e);
+/* Of several ranges for one (package, id): those of the best ranked feeds count, and none when a feed of that rank or a better one says
+ * "not affected"; of what is left the highest fix wins (unfixed is highest). Findings of one advisory share its texts. ERR_LIMIT: more than STORE_MATCH_MAX. */
+int store_match(struct store *s, const struct image_index *image, struct arena *arena, struct match *ret,
+                struct err *e); /* image: from the store or not */
+
+/* ---- the other way round: whom an advisory hits ---- */
+
+/* The number of what a feed says under that key now. 1, 0 unknown, -1. */
+int store_advisory_find(struct store *s, str feed, str key, int64_t *ret_id, struct err *e);
+
+struct stored_advisory {
+    str feed, document;       /* document: empty once it has gone */
+    struct advisory advisory; /* of a negative range severity and state are not kept */
+};
+/* As it was put; also of one that has ended, as long as it is kept. 1, 0, -1. */
+int store_advisory_get(struct store *s, int64_t id, struct arena *arena, struct stored_advisory *ret,
+                       struct err *e);
+
+struct affected_image {
+    int64_t id;
+    str digest;
+    unsigned indexer;
+    str namespace; /* in which the advisory speaks of it */
+};
+struct affected_cursor { /* zeroes: from the beginning. It stays good while images and feeds come and go */
+    int64_t namespace, set, image;
+};
+/* The images with a package that a range of the advisory contains and no "not affected" of a feed that counts as much denies (of better
+ * feeds that say something else nothing is known here), after *cursor, which moves on: in an order that stays, each once. `advisory` may be one
+ * that has ended, as long as it is kept. 1 there may be more, 0 these were the last, -1; ERR_NOT_FOUND: no such number. */
+int store_affected(struct store *s, int64_t advisory, struct affected_cursor *cursor, size_t limit,
+                   struct arena *arena, struct affected_image **ret, size_t *ret_count, struct err *e);
 
 /* ---- feeds ---- */
 
@@ -143,10 +172,12 @@ int store_feed_tried(struct store *s, str feed, int64_t now, str error, struct e
  * The feed's content is the union of its documents. An update names each document whose content it replaces with
  * store_update_document(), and then puts that document's advisories. Documents not named keep what they had.
  * Only differences are written: an advisory whose content hash is unchanged touches no row; those of a named document that
- * were not put again are withdrawn. Each changed, new (not in a feed's first load) or withdrawn advisory is one row of the change log.
+ * were not put again are withdrawn. Each advisory that is new (not in a feed's first load), withdrawn, or of another meaning (id,
+ * ranges, severities; not texts) is one row of the change log.
  */
 struct store_update;
-struct store_update *store_update_begin(struct store *s, str feed,
+#define STORE_RANK 100u /* of a feed of which nothing is said: the lower, the more its word counts */
+struct store_update *store_update_begin(struct store *s, str feed, unsigned rank,
                                         struct err *e); /* ERR_BUSY if another owner's lease runs */
 int store_update_document(struct store_update *u, str document, str validator, struct err *e);
 /* Into the document named last. What is wrong with an advisory may show only in a later put or in the commit: ERR_FORMAT then
@@ -172,6 +203,30 @@ void store_owner(char ret[STORE_OWNER]); /* a new one: this boot, this process, 
 int store_lease_take(struct store *s, str name, str owner, unsigned seconds, int64_t *ret_until,
                      struct err *e);
 int store_lease_drop(struct store *s, str name, str owner, struct err *e); /* nothing when another holds it */
+
+/* ---- tidying: what makes the database follow what is alive in it ---- */
+
+/*
+ * New package sets join the index of store_affected(), advisories and changes of old generations go, and so do images, layers, package sets
+ * and packages that nothing refers to. In steps, each a short transaction under the lease 'tidy', so that it may be ended, or killed, at
+ * any time. Kept are of old generations those of the last 30 days, as long as they hold less than a quarter of what is current, or 10,000
+ * advisories; images without a name in REST v1 that were used in the last `unused_s` seconds; what was stored within a day.
+ */
+struct tidy_options {
+    int64_t ms; /* about; 0: until nothing is left to do */
+    bool
+        whole; /* what waits is done at once, though more of it together would be cheaper; and packages are looked at */
+    int64_t unused_s; /* 0: 30 days */
+    int64_t now;      /* seconds since 1970 */
+};
+struct tidy_counts {
+    int64_t steps;                                               /* of merging */
+    int64_t advisories, changes, images, layers, sets, packages; /* deleted */
+};
+int store_tidy(struct store *s, const struct tidy_options *o, struct tidy_counts *ret,
+               struct err *e); /* 1 there is more to do, 0 there is not, -1; ERR_BUSY: another one is at it */
+/* The image will be needed: it is not taken for unused. Nothing when it is not there or the store cannot be written. */
+int store_image_keep(struct store *s, int64_t id, struct err *e);
 
 /* ---- key-values that other programs read ---- */
 int store_value_get(struct store *s, str key, struct arena *arena, str *ret, struct err *e); /* 1, 0, -1 */

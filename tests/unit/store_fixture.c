@@ -208,11 +208,6 @@ struct package packages[] = {
       .arch = STR("amd64"),
       .source = STR("openssl"),
       .source_version = STR("3.0.9-1") },
-    { .kind = STR("dpkg"),
-      .name = STR(RAW),
-      .version = STR("1:2~rc1"),
-      .source = STR(RAW),
-      .source_version = STR("x y") },
     { .kind = STR("rpm"),
       .name = STR("nodejs"),
       .version = STR("1-1"),
@@ -220,6 +215,11 @@ struct package packages[] = {
       .source = STR("nodejs"),
       .source_version = STR("1-1"),
       .module = STR("nodejs:18") },
+    { .kind = STR("dpkg"),
+      .name = STR(RAW),
+      .version = STR("1:2~rc1"),
+      .source = STR(RAW),
+      .source_version = STR("x y") },
 };
 
 static struct fact facts[] = { { STR("content-set"), STR("baseos") }, { STR("label:" RAW), STR("") } };
@@ -312,7 +312,7 @@ void load(struct place *p, const char *text)
             if (u)
                 ok(p, store_update_commit(u, 1000, &n, &p->e));
             feed = next;
-            u = store_update_begin(p->store, feed, &p->e);
+            u = store_update_begin(p->store, feed, STORE_RANK, &p->e);
             assert_non_null(u);
             ok(p, store_update_document(u, STR("doc"), STR("v"), &p->e));
         }
@@ -327,6 +327,8 @@ void load(struct place *p, const char *text)
 }
 
 /* "NAME VERSION SOURCE SOURCE_VERSION ARCH MODULE [KIND]" */
+static int by_package(const void *a, const void *b) { return package_cmp(a, b); }
+
 int64_t put_image(struct place *p, const char *text, str namespace)
 {
     struct image_package rows[16] = { 0 };
@@ -344,16 +346,26 @@ int64_t put_image(struct place *p, const char *text, str namespace)
         k->kind = k->kind.len ? k->kind : STR("dpkg");
     }
     int64_t id = 0;
+    qsort(rows, image.package_count, sizeof *rows, by_package);
     ok(p, store_layer_put(p->store, &layer_empty, 1, &p->e));
     ok(p, store_image_put(p->store, &image, 1, &id, &p->e));
     return id;
 }
 
 /* "PACKAGE ID FIXED FEED[ ?];" for each finding */
+int match_stored(struct place *p, struct store *s, int64_t image, struct match *ret, struct err *e)
+{
+    struct image_index *index;
+    int found = store_image_get(s, image, p->arena, &index, e);
+    if (found <= 0)
+        return found < 0 ? -1 : err_set(e, ERR_NOT_FOUND, "no image %lld", (long long)image);
+    return store_match(s, index, p->arena, ret, e);
+}
+
 str findings(struct place *p, int64_t image, struct match *ret)
 {
     str text = STR("");
-    ok(p, store_match(p->store, image, p->arena, ret, &p->e));
+    ok(p, match_stored(p, p->store, image, ret, &p->e));
     for (size_t i = 0; i < ret->finding_count; i++) {
         const struct finding *f = &ret->findings[i];
         str fixed = f->fixed_version.len ? f->fixed_version : STR("-");
@@ -371,7 +383,7 @@ str findings(struct place *p, int64_t image, struct match *ret)
 
 struct store_update *begin(struct place *p, const char *feed)
 {
-    struct store_update *u = store_update_begin(p->store, str_from(feed), &p->e);
+    struct store_update *u = store_update_begin(p->store, str_from(feed), STORE_RANK, &p->e);
     if (!u)
         fail_msg("%s", p->e.text);
     return u;
@@ -421,13 +433,14 @@ void state_is(struct place *p, int64_t generation, int64_t advisories, int64_t c
 /* `count` advisories of round `round`: enough for several batches. */
 int put_round(struct place *p, struct store_update *u, int round, int count)
 {
-    char key[32], title[32];
+    char key[32], title[32], fixed[16];
     snprintf(title, sizeof title, "round %d", round);
+    snprintf(fixed, sizeof fixed, "%d", 100 + round);
     if (store_update_document(u, STR("d"), str_from(title), &p->e) < 0)
         return -1;
     for (int i = 0; i < count; i++) {
         snprintf(key, sizeof key, "K%05d", i);
-        if (put(p, u, key, "", title) < 0)
+        if (put(p, u, key, fixed, title) < 0)
             return -1;
     }
     return 0;
@@ -439,7 +452,7 @@ int whole(struct place *p, int64_t image)
     struct match m;
     arena_freep(&p->arena);
     p->arena = arena_new(0);
-    ok(p, store_match(p->store, image, p->arena, &m, &p->e));
+    ok(p, match_stored(p, p->store, image, &m, &p->e));
     assert_int_equal(m.finding_count, MANY);
     for (size_t i = 1; i < m.finding_count; i++)
         same(m.findings[i].title, m.findings[0].title);
@@ -461,7 +474,7 @@ void scratch_works(struct place *p, const char *want)
     assert_int_equal(store_layer_find(p->store, layer_one.digest, 1, p->arena, &layer, &p->e), 1);
     same_entry(&layer->entries[0], &entries[0]);
     same(findings(p, image, &m), str_from(want));
-    assert_null(store_update_begin(p->store, STR("f"), &p->e));
+    assert_null(store_update_begin(p->store, STR("f"), STORE_RANK, &p->e));
     assert_int_equal(p->e.kind, ERR_READONLY);
     assert_int_equal(store_value_set(p->store, STR("k"), STR("v"), &p->e), -1);
     assert_int_equal(p->e.kind, ERR_READONLY);

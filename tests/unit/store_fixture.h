@@ -53,7 +53,7 @@ extern struct layer_entry entries[8];
 extern const struct layer_index layer_one, layer_empty;
 void same_package(const struct package *a, const struct package *b);
 void same_entry(const struct layer_entry *a, const struct layer_entry *b);
-/* "NAME VERSION SOURCE SOURCE_VERSION ARCH MODULE [KIND];..." */
+/* Sorted by package_cmp() when stored: "NAME VERSION SOURCE SOURCE_VERSION ARCH MODULE [KIND];..." */
 int64_t put_image(struct place *p, const char *text, str namespace);
 #define SSL "libssl3 3.0-2 openssl 3.0-1 amd64 -"
 
@@ -65,6 +65,8 @@ struct affected_range range_of(str line);
 void load(struct place *p, const char *text);
 /* "PACKAGE ID FIXED FEED[ ?];" for each finding */
 str findings(struct place *p, int64_t image, struct match *ret);
+/* What is stored under that number, matched. ERR_NOT_FOUND. */
+int match_stored(struct place *p, struct store *s, int64_t image, struct match *ret, struct err *e);
 void scratch_works(struct place *p, const char *want);
 
 struct store_update *begin(struct place *p, const char *feed);
@@ -88,3 +90,4 @@ int store_match_tests(void);
 int store_update_tests(void);
 int store_named_tests(void);
 int store_lease_tests(void);
+int store_reverse_tests(void);

@@ -2,7 +2,7 @@
  * of them has is in test_store_sqlite.c and test_store_postgres.c. */
 #include "store_fixture.h"
 
-#define SCHEMA 2 /* of both engines */
+#define SCHEMA 3 /* of both engines */
 
 static void test_layer(void **state)
 {
@@ -90,14 +90,14 @@ static void test_image(void **state)
     }
 
     /* as it was stored before there were facts, and with an end that is missing */
-    execute(p, on_server() ? "UPDATE eclair.image SET notes = '\\x0103616263'"
-                           : "UPDATE image SET notes = x'0103616263'");
+    execute(p, on_server() ? "UPDATE eclair.image SET details = '\\x0103616263'"
+                           : "UPDATE image SET details = x'0103616263'");
     assert_int_equal(store_image_find(p->store, image.digest, 1, p->arena, &got, &again, &p->e), 1);
     assert_int_equal(got->note_count, 1);
     assert_int_equal(got->fact_count, 0);
     same(got->notes[0], STR("abc"));
-    execute(p, on_server() ? "UPDATE eclair.image SET notes = '\\x010361626301'"
-                           : "UPDATE image SET notes = x'010361626301'");
+    execute(p, on_server() ? "UPDATE eclair.image SET details = '\\x010361626301'"
+                           : "UPDATE image SET details = x'010361626301'");
     fails(p, store_image_find(p->store, image.digest, 1, p->arena, &got, &again, &p->e), ERR_FORMAT);
 
     image.package_count = 1, image.note_count = 0, image.layer_count = 1; /* replaced */
@@ -115,7 +115,7 @@ static void test_image_get(void **state)
 {
     struct place *p = *state;
     struct image_index *got = NULL, *found;
-    int64_t id = put_image(p, SSL ";" SSL, STR("debian:12")), again;
+    int64_t id = put_image(p, SSL ";zlib1g 1 zlib 1 amd64 -", STR("debian:12")), again;
     assert_int_equal(store_image_get(p->store, id, p->arena, &got, &p->e), 1);
     assert_int_equal(store_image_find(p->store, STR("sha256:abc"), 1, p->arena, &found, &again, &p->e), 1);
     assert_int_equal(again, id);
@@ -201,5 +201,6 @@ int main(void)
         CASE(test_where), CASE(test_values), CASE(test_scratch),
     };
     int failed = cmocka_run_group_tests_name("store", tests, NULL, NULL);
-    return failed + store_match_tests() + store_update_tests() + store_named_tests() + store_lease_tests();
+    return failed + store_match_tests() + store_update_tests() + store_named_tests() + store_lease_tests() +
+           store_reverse_tests();
 }

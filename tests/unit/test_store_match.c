@@ -33,7 +33,7 @@ static const struct {
       "0 C1 5 f;" },
     { "arch", "f C1 S openssl - - amd64 -;f C2 S openssl - - arm64 -", SSL, "0 C1 - f;" },
     { "module", "f C1 S nodejs - - - nodejs:18;f C2 S nodejs - - - nodejs:16;f C3 S nodejs - - - -",
-      "nodejs 1 nodejs 1 - nodejs:18;nodejs 1 nodejs 1 - -", "0 C1 - f;1 C3 - f;" },
+      "nodejs 1 nodejs 1 - nodejs:18;nodejs 1 nodejs 1 - -", "0 C3 - f;1 C1 - f;" },
     { "installed version does not parse",
       "f C1 S openssl - 1 - -;f C2 S openssl 5 6 - -;f C3 S other - - - -", "libssl3 3 openssl -x amd64 -",
       "0 C1 1 f ?;0 C2 6 f ?;" },
@@ -59,7 +59,7 @@ static const struct {
       "x 1.7.4-r0 x 1.7.4-r0 - - apk", "0 C1 2 f;" },
     { "apk, installed outside the grammar",
       "f C1 S x - 1.0 - - alpine:v3 apk;f C2 S y - 1.0 - - alpine:v3 apk",
-      "x foo x foo - - apk;x 1.7.-r1 x 1.7.-r1 - - apk", "0 C1 1.0 f ?;1 C1 1.0 f ?;" },
+      "x 1.7.-r1 x 1.7.-r1 - - apk;x foo x foo - - apk", "0 C1 1.0 f ?;1 C1 1.0 f ?;" },
 };
 
 static void test_match(void **state)
@@ -107,7 +107,7 @@ static int64_t put_many(struct place *p, size_t count)
 /* `count` advisories for that source, with descriptions of `size` bytes. */
 static void load_many(struct place *p, int count, size_t size)
 {
-    struct store_update *u = store_update_begin(p->store, STR("f"), &p->e);
+    struct store_update *u = store_update_begin(p->store, STR("f"), STORE_RANK, &p->e);
     struct update_counts n;
     CLEANUP(freep) char *text = malloc(size + 1);
     memset(text, 'x', size);
@@ -130,7 +130,7 @@ static void test_shared_texts(void **state)
     load_many(p, 20, 60000);
     int64_t image = put_many(p, 400);
     size_t before = arena_used(p->arena);
-    ok(p, store_match(p->store, image, p->arena, &m, &p->e));
+    ok(p, match_stored(p, p->store, image, &m, &p->e));
     assert_int_equal(m.finding_count, 400 * 20);
     assert_true(arena_used(p->arena) - before < (8u << 20)); /* 480 MB if each had its own */
     for (size_t i = 20; i < m.finding_count; i++) {
@@ -146,9 +146,9 @@ static void test_too_many_findings(void **state)
     struct place *p = *state;
     struct match m;
     load_many(p, 500, 0);
-    ok(p, store_match(p->store, put_many(p, STORE_MATCH_MAX / 500), p->arena, &m, &p->e));
+    ok(p, match_stored(p, p->store, put_many(p, STORE_MATCH_MAX / 500), &m, &p->e));
     assert_int_equal(m.finding_count, STORE_MATCH_MAX);
-    assert_int_equal(store_match(p->store, put_many(p, STORE_MATCH_MAX / 500 + 1), p->arena, &m, &p->e), -1);
+    assert_int_equal(match_stored(p, p->store, put_many(p, STORE_MATCH_MAX / 500 + 1), &m, &p->e), -1);
     assert_int_equal(p->e.kind, ERR_LIMIT);
     assert_string_equal(p->e.text, "more than 250000 findings");
 }
@@ -157,7 +157,7 @@ static void test_coverage(void **state)
 {
     struct place *p = *state;
     struct match m;
-    assert_int_equal(store_match(p->store, 77, p->arena, &m, &p->e), -1);
+    assert_int_equal(match_stored(p, p->store, 77, &m, &p->e), -1);
     assert_int_equal(p->e.kind, ERR_NOT_FOUND);
     int64_t image = put_image(p, SSL, STR("debian:12"));
     same(findings(p, image, &m), STR(""));

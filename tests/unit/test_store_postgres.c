@@ -323,7 +323,7 @@ static void test_reconnects(void **state)
     after_break(store_feeds(p->store, p->arena, &feeds, &count, &p->e), 0);
     assert_int_equal(count, 2);
     after_break(store_count(p->store, &n, &p->e), 0);
-    after_break(store_match(p->store, id, p->arena, &m, &p->e), 0);
+    after_break(match_stored(p, p->store, id, &m, &p->e), 0);
     assert_int_equal(m.finding_count, 1);
     assert_int_equal(cut_connections(p), 1);
     load(p, "h C2 S openssl - 5 - -");
@@ -354,7 +354,7 @@ static void test_update_cut(void **state)
             _exit(0);
         }
         rand(); /* the child took one */
-        u = store_update_begin(p->store, STR("f"), &p->e);
+        u = store_update_begin(p->store, STR("f"), STORE_RANK, &p->e);
         int r = u ? put_round(p, u, round, MANY) : -1;
         if (r < 0)
             store_update_freep(&u);
@@ -389,9 +389,9 @@ static void all_fail(struct place *p, int64_t image)
         fails(p, store_value_get(p->store, STR("k"), p->arena, &value, &p->e), ERR_NETWORK);
         fails(p, store_value_set(p->store, STR("k"), STR("v"), &p->e), ERR_NETWORK);
         fails(p, store_layer_put(p->store, &layer_one, 1, &p->e), ERR_NETWORK);
-        fails(p, store_match(p->store, image, p->arena, &m, &p->e), ERR_NETWORK);
+        fails(p, match_stored(p, p->store, image, &m, &p->e), ERR_NETWORK);
         p->e = (struct err){ 0 };
-        assert_null(store_update_begin(p->store, STR("f"), &p->e));
+        assert_null(store_update_begin(p->store, STR("f"), STORE_RANK, &p->e));
         assert_int_equal(p->e.kind, ERR_NETWORK);
     }
     refused(p, STORE_WRITE, ERR_NETWORK, arena_cstr(p->arena, want));

@@ -68,7 +68,7 @@ static void test_truncated(void **state)
         for (int mode = STORE_WRITE; mode <= STORE_SCRATCH; mode++) {
             struct store *s = store_open(p->where, mode, &p->e);
             if (s)
-                assert_int_equal(store_match(s, image, p->arena, &m, &p->e), -1);
+                assert_int_equal(match_stored(p, s, image, &m, &p->e), -1);
             if (p->e.kind != ERR_FORMAT)
                 fail_msg("%lld: %s: %s", (long long)cut, err_kind_name(p->e.kind), p->e.text);
             store_freep(&s);
@@ -120,7 +120,7 @@ static void test_full(void **state)
         signal(SIGXFSZ, SIG_IGN);
         setrlimit(RLIMIT_FSIZE, &limit);
         p->store = store_open(p->where, STORE_WRITE, &p->e);
-        u = p->store ? store_update_begin(p->store, STR("f"), &p->e) : NULL;
+        u = p->store ? store_update_begin(p->store, STR("f"), STORE_RANK, &p->e) : NULL;
         if (!u)
             _exit(2);
         if (put_round(p, u, 2, MANY) == 0 && store_update_commit(u, 1, &n, &p->e) == 0)

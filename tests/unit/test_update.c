@@ -57,7 +57,7 @@ int store_feed_tried(struct store *s, str feed, int64_t now, str error, struct e
     return call(s, "tried", error, e);
 }
 
-struct store_update *store_update_begin(struct store *s, str feed, struct err *e)
+struct store_update *store_update_begin(struct store *s, str feed, unsigned rank, struct err *e)
 {
     struct store_update *u = calloc(1, sizeof *u);
     u->store = s;

@@ -1,0 +1,175 @@
+#include "store/posting.h"
+
+#include <stdlib.h>
+
+static uint64_t zigzag(int64_t v) { return (uint64_t)v << 1 ^ (uint64_t)(v >> 63); }
+static int64_t unzigzag(uint64_t v) { return (int64_t)(v >> 1) ^ -(int64_t)(v & 1); }
+
+/* ---- writing ---- */
+
+static void end_list(struct posting_writer *w)
+{
+    if (!w->list_count)
+        return;
+    pack_u64(&w->body, (uint64_t)(w->list_package - w->previous_package));
+    pack_u64(&w->body, w->list_count);
+    buf_str(&w->body, buf_view(&w->list));
+    buf_clear(&w->list);
+    w->previous_package = w->list_package;
+    w->list_count = 0;
+}
+
+static int end_block(struct posting_writer *w, struct err *e)
+{
+    end_list(w);
+    if (!w->body.len)
+        return 0;
+    if (w->body.failed)
+        return err_set(e, ERR_OOM, "postings: out of memory");
+    int r = w->emit(w->ctx, w->first, buf_view(&w->body), e);
+    buf_clear(&w->body);
+    return r;
+}
+
+int posting_put(struct posting_writer *w, struct posting p, struct err *e)
+{
+    if (w->count && (p.package < w->last.package || (p.package == w->last.package && p.set <= w->last.set)))
+        return err_set(e, ERR_INTERNAL, "postings are not in order");
+    if (w->list_count && p.package != w->list_package)
+        end_list(w);
+    if (w->body.len + w->list.len + 32 > POSTING_BODY_MAX &&
+        end_block(w, e) < 0) /* 32: of one list with one set */
+        return -1;
+    if (!w->body.len && !w->list_count) {
+        w->first = p;
+        w->previous_package = p.package;
+    }
+    if (w->list_count)
+        pack_u64(&w->list, (uint64_t)(p.set - w->last.set));
+    else
+        pack_u64(&w->list, zigzag(p.set - w->first.set));
+    w->list_package = p.package;
+    w->list_count++;
+    w->count++;
+    w->last = p;
+    return w->list.failed ? err_set(e, ERR_OOM, "postings: out of memory") : 0;
+}
+
+int posting_finish(struct posting_writer *w, struct err *e) { return end_block(w, e); }
+
+void posting_writer_done(struct posting_writer *w)
+{
+    buf_done(&w->body);
+    buf_done(&w->list);
+}
+
+/* ---- reading ---- */
+
+static int damaged(struct err *e) { return err_set(e, ERR_FORMAT, "damaged postings"); }
+
+void posting_open(struct posting_reader *r, struct posting first, str body)
+{
+    *r = (struct posting_reader){ .u = { .rest = body }, .first = first, .at = first };
+}
+
+/* 1: at a list with pairs left, its package in at.package; 0: the end. */
+static int begin_list(struct posting_reader *r, struct err *e)
+{
+    if (r->left)
+        return 1;
+    if (!r->u.rest.len)
+        return r->u.failed ? damaged(e) : 0;
+    uint64_t distance = unpack_u64(&r->u);
+    r->left = unpack_u64(&r->u);
+    if (r->u.failed || !r->left || r->left > r->u.rest.len || distance > INT64_MAX / 2)
+        return damaged(e);
+    r->at.package += (int64_t)distance;
+    r->at.set = INT64_MIN; /* the next is the list's first */
+    return 1;
+}
+
+static int next_set(struct posting_reader *r, struct err *e)
+{
+    uint64_t v = unpack_u64(&r->u);
+    int64_t from = r->at.set == INT64_MIN ? r->first.set : r->at.set;
+    if (r->u.failed || (r->at.set == INT64_MIN ? v >> 1 : v) > INT64_MAX / 2)
+        return damaged(e);
+    r->at.set = from + (r->at.set == INT64_MIN ? unzigzag(v) : (int64_t)v);
+    r->left--;
+    return 1;
+}
+
+int posting_next(struct posting_reader *r, struct posting *ret, struct err *e)
+{
+    int found = begin_list(r, e);
+    if (found <= 0 || next_set(r, e) < 0)
+        return found < 0 ? -1 : found ? -1 : 0;
+    *ret = r->at;
+    return 1;
+}
+
+int posting_seek(struct posting_reader *r, int64_t package, struct err *e)
+{
+    for (int found;;) {
+        found = begin_list(r, e);
+        if (found <= 0 || r->at.package >= package)
+            return found;
+        while (r->left)
+            if (next_set(r, e) < 0)
+                return -1;
+    }
+}
+
+/* ---- sets ---- */
+
+/* A leading 0, which no set of schema 2 has: there each number stood for itself. */
+void set_pack(struct buf *ret, const int64_t *ids, size_t count)
+{
+    int64_t last = 0;
+    pack_u64(ret, 0);
+    for (size_t i = 0; i < count; last = ids[i++])
+        pack_u64(ret, (uint64_t)(ids[i] - last));
+}
+
+static int by_number(const void *pa, const void *pb)
+{
+    const int64_t *a = pa, *b = pb;
+    return (*a > *b) - (*a < *b);
+}
+
+static size_t sort_unique(int64_t *ids, size_t count)
+{
+    size_t kept = 0;
+    if (count)
+        qsort(ids, count, sizeof *ids, by_number);
+    for (size_t i = 0; i < count; i++)
+        if (!kept || ids[kept - 1] != ids[i])
+            ids[kept++] = ids[i];
+    return kept;
+}
+
+int64_t *set_unpack(str members, size_t *ret_count, struct err *e)
+{
+    int64_t *ids = malloc((members.len + 1) * sizeof *ids), last = 0; /* a number takes a byte at least */
+    struct unpack u = { .rest = members };
+    size_t n = 0;
+    bool old = members.len && members.ptr[0];
+    if (!ids) {
+        err_set(e, ERR_OOM, "a package set: out of memory");
+        return NULL;
+    }
+    if (!old)
+        unpack_u64(&u);
+    while (u.rest.len) {
+        uint64_t v = unpack_u64(&u);
+        u.failed |= v > INT64_MAX / 2 || last > INT64_MAX / 2;
+        ids[n++] = last = (old ? 0 : last) + (int64_t)v;
+    }
+    if (u.failed) {
+        free(ids);
+        err_set(e, ERR_FORMAT, "damaged package set");
+        return NULL;
+    }
+    *ret_count = old ? sort_unique(ids, n) : n;
+    return ids;
+}

@@ -1,0 +1,244 @@
+/* sql_reverse.c - who is hit: from an advisory over the packages that its ranges mean to the images that have them. */
+#include "store/sql_posting.h"
+
+#include "base/cleanup.h"
+#include "store/rows.h"
+#include "store/sql_update.h"
+
+#include <stdlib.h>
+
+/* What an advisory affects in one namespace. */
+struct affected_space {
+    struct affected_space *next; /* by number */
+    int64_t id;
+    str name, scheme;
+    int64_t *packages; /* ascending, each once */
+    size_t count, cap;
+};
+
+struct reverse {
+    struct sql *s;
+    struct arena *arena;
+    int64_t advisory, rank;
+    str id;
+    struct affected_space *spaces;
+};
+
+static int space_of(struct reverse *v, int64_t id, struct affected_space **ret, struct err *e)
+{
+    struct affected_space **at = &v->spaces;
+    while (*at && (*at)->id < id)
+        at = &(*at)->next;
+    if (*at && (*at)->id == id) {
+        *ret = *at;
+        return 0;
+    }
+    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(v->s, e, Q_NAMESPACE_BY_ID, "i", id);
+    int r = st ? sql_row(v->s, st, e) : -1;
+    if (r <= 0)
+        return r < 0 ? -1
+                     : err_set(e, ERR_FORMAT, "%s: namespace %lld is missing", v->s->where, (long long)id);
+    struct affected_space *n = arena_alloc(v->arena, 1, sizeof *n);
+    if (!n)
+        return sql_oom(v->s, e);
+    *n = (struct affected_space){ .next = *at,
+                                  .id = id,
+                                  .name = arena_dup(v->arena, sql_str(st, 0)),
+                                  .scheme = arena_dup(v->arena, sql_str(st, 1)) };
+    *ret = *at = n;
+    return arena_failed(v->arena) ? sql_oom(v->s, e) : 0;
+}
+
+struct bounds {
+    str introduced, fixed, arch, module;
+};
+
+/* A package whose version has no key is below every fix; only a statement on all versions holds for it. */
+static bool within(const struct bounds *b, str key, str arch, str module)
+{
+    return (!b->arch.len || str_eq(b->arch, arch)) && str_eq(b->module, module) &&
+           (!key.len || str_cmp(b->introduced, key) <= 0) && str_cmp(key, b->fixed) < 0;
+}
+
+static bool denies(const struct bounds *b, str key, str arch, str module)
+{
+    bool all = str_eq(b->fixed, version_key_max()) && !b->introduced.len;
+    return within(b, key, arch, module) && (key.len || all);
+}
+
+/* "Not affected" of the same id by a feed whose word counts as much. */
+static int read_denials(struct reverse *v, const struct range_ref *r, struct bounds **ret, size_t *ret_count,
+                        struct err *e)
+{
+    CLEANUP(sql_resetp)
+    struct sql_stmt *st =
+        sql_bind(v->s, e, Q_NEGATIVES_OF, "ibibi", r->namespace, r->name, r->kind, v->id, v->rank);
+    size_t cap = 0;
+    int found = -1;
+    while (st && (found = sql_row(v->s, st, e)) > 0) {
+        *ret = arena_grow(v->arena, *ret, *ret_count, &cap, sizeof **ret);
+        if (!*ret)
+            return sql_oom(v->s, e);
+        (*ret)[(*ret_count)++] =
+            (struct bounds){ arena_dup(v->arena, sql_str(st, 0)), arena_dup(v->arena, sql_str(st, 1)),
+                             arena_dup(v->arena, sql_str(st, 2)), arena_dup(v->arena, sql_str(st, 3)) };
+    }
+    return found < 0 ? -1 : arena_failed(v->arena) ? sql_oom(v->s, e) : 0;
+}
+
+static int add_packages(struct reverse *v, struct affected_space *n, const struct range_ref *r,
+                        const struct bounds *b, struct err *e)
+{
+    struct bounds *denials = NULL;
+    size_t denial_count = 0;
+    if (read_denials(v, r, &denials, &denial_count, e) < 0)
+        return -1;
+    enum query q = r->kind == AFFECTS_SOURCE ? Q_PACKAGES_OF_SOURCE : Q_PACKAGES_OF_NAME;
+    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(v->s, e, q, "bbb", r->name, r->fixed_key, n->scheme);
+    int found = -1;
+    while (st && (found = sql_row(v->s, st, e)) > 0) {
+        str key = sql_str(st, 1), arch = sql_str(st, 2), module = sql_str(st, 3);
+        bool denied = !within(b, key, arch, module);
+        for (size_t i = 0; i < denial_count && !denied; i++)
+            denied = denies(&denials[i], key, arch, module);
+        if (denied)
+            continue;
+        n->packages = arena_grow(v->arena, n->packages, n->count, &n->cap, sizeof *n->packages);
+        if (!n->packages)
+            return sql_oom(v->s, e);
+        n->packages[n->count++] = sql_int(st, 0);
+    }
+    return found;
+}
+
+static int add_range(void *ctx, const struct range_ref *r, struct err *e)
+{
+    struct reverse *v = ctx;
+    struct affected_space *n = NULL;
+    if (r->negative)
+        return 0;
+    if (space_of(v, r->namespace, &n, e) < 0)
+        return -1;
+    CLEANUP(sql_resetp)
+    struct sql_stmt *st = sql_bind(v->s, e, Q_AFFECTED_GET, "ibibii", r->namespace, r->name, r->kind,
+                                   r->fixed_key, v->advisory, r->part);
+    int found = st ? sql_row(v->s, st, e) : -1;
+    if (found <= 0)
+        return found < 0 ? -1
+                         : err_set(e, ERR_FORMAT, "%s: a range of advisory %lld is missing", v->s->where,
+                                   (long long)v->advisory);
+    const struct bounds b = { .introduced = arena_dup(v->arena, sql_str(st, 6)),
+                              .fixed = r->fixed_key,
+                              .arch = arena_dup(v->arena, sql_str(st, 7)),
+                              .module = arena_dup(v->arena, sql_str(st, 8)) };
+    if (arena_failed(v->arena))
+        return sql_oom(v->s, e);
+    return add_packages(v, n, r, &b, e);
+}
+
+static int by_number(const void *pa, const void *pb)
+{
+    const int64_t *a = pa, *b = pb;
+    return (*a > *b) - (*a < *b);
+}
+
+/* 1, 0 unknown, -1. */
+static int read_advisory(struct reverse *v, struct err *e)
+{
+    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(v->s, e, Q_ADVISORY_BY_ID, "i", v->advisory);
+    int r = st ? sql_row(v->s, st, e) : -1;
+    if (r <= 0)
+        return r;
+    v->id = arena_dup(v->arena, sql_str(st, 0));
+    v->rank = sql_int(st, 2);
+    if (arena_failed(v->arena))
+        return sql_oom(v->s, e);
+    if (range_refs(sql_str(st, 1), add_range, v, e) < 0)
+        return -1;
+    for (struct affected_space *n = v->spaces; n; n = n->next) {
+        size_t kept = 0;
+        if (n->count)
+            qsort(n->packages, n->count, sizeof *n->packages, by_number);
+        for (size_t i = 0; i < n->count; i++)
+            if (!kept || n->packages[kept - 1] != n->packages[i])
+                n->packages[kept++] = n->packages[i];
+        n->count = kept;
+    }
+    return 1;
+}
+
+struct page {
+    struct affected_image *list;
+    size_t count, cap, limit;
+};
+
+static int add_images(struct reverse *v, const struct affected_space *n, const int64_t *sets, size_t count,
+                      struct affected_cursor *at, struct page *page, struct err *e)
+{
+    CLEANUP(sql_resetp)
+    struct sql_stmt *st = sql_bind(v->s, e, Q_IMAGES_WITH, "Ibiii", sets, count, n->name, at->set, at->image,
+                                   (int64_t)(page->limit - page->count));
+    int r = -1;
+    while (st && (r = sql_row(v->s, st, e)) > 0) {
+        page->list = arena_grow(v->arena, page->list, page->count, &page->cap, sizeof *page->list);
+        if (!page->list)
+            return sql_oom(v->s, e);
+        at->set = sql_int(st, 0);
+        at->image = sql_int(st, 1);
+        page->list[page->count++] =
+            (struct affected_image){ .id = at->image,
+                                     .digest = digest_unpack(sql_str(st, 2), v->arena),
+                                     .indexer = (unsigned)sql_int(st, 3),
+                                     .namespace = n->name };
+    }
+    return r < 0 ? -1 : arena_failed(v->arena) ? sql_oom(v->s, e) : 0;
+}
+
+/* The images of one namespace, up to the end or a full page. */
+static int fill(struct reverse *v, const struct affected_space *n, struct affected_cursor *at,
+                struct page *page, struct err *e)
+{
+    while (page->count < page->limit) {
+        int64_t *sets, end;
+        size_t count;
+        int64_t after = at->image ? at->set - 1 : at->set; /* a set may have more images than a page */
+        if (sql_sets_with(v->s, n->packages, n->count, after, page->limit - page->count, &sets, &count, &end,
+                          e) < 0)
+            return -1;
+        int r = count ? add_images(v, n, sets, count, at, page, e) : 0;
+        free(sets);
+        if (r < 0)
+            return -1;
+        if (page->count == page->limit)
+            return 0;
+        *at = (struct affected_cursor){ .namespace = n->id, .set = end };
+        if (end == INT64_MAX)
+            return 0;
+    }
+    return 0;
+}
+
+int sql_affected(struct store *store, int64_t advisory, struct affected_cursor *cursor, size_t limit,
+                 struct arena *arena, struct affected_image **ret, size_t *ret_count, struct err *e)
+{
+    struct reverse v = { .s = (struct sql *)store, .arena = arena, .advisory = advisory };
+    struct page page = { .limit = limit };
+    CLEANUP(sql_endp) struct sql *t = sql_begin(v.s, false, e);
+    *ret = NULL, *ret_count = 0;
+    int known = t ? read_advisory(&v, e) : -1;
+    if (known <= 0)
+        return known < 0 ? -1
+                         : err_set(e, ERR_NOT_FOUND, "%s: no advisory %lld", v.s->where, (long long)advisory);
+    const struct affected_space *n = v.spaces;
+    while (n && n->id < cursor->namespace)
+        n = n->next;
+    for (; n && page.count < limit; n = n->next) {
+        if (n->id != cursor->namespace)
+            *cursor = (struct affected_cursor){ .namespace = n->id };
+        if (fill(&v, n, cursor, &page, e) < 0)
+            return -1;
+    }
+    *ret = page.list;
+    *ret_count = page.count;
+    return sql_commit(&t, e) < 0 ? -1 : page.count == limit;
+}
