@@ -1,104 +1,121 @@
-/* db.c - for people in doubt: what is in the database, and how old it is. */
+/* db.c - the database as such: what is in it, and what keeps it well. */
+#include "cmd/db.h"
+
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "cmd/command.h"
-#include "cmd/output.h"
-#include "codec/json.h"
-#include "store/store.h"
 
-struct db_options {
-    const char *db, *format;
-};
+#define UNUSED_DAYS 30
+#define DAY_S       86400
+#define DAYS_MAX    36500
 
 static const struct option options[] = {
     { "db", "WHERE", OPT_TEXT, offsetof(struct db_options, db), DATABASE_HELP },
-    { "format", "NAME", OPT_TEXT, offsetof(struct db_options, format), "table (default) or json" },
+    { "format", "NAME", OPT_TEXT, offsetof(struct db_options, format), "of status: table (default) or json" },
+    { "unused", "DAYS", OPT_TEXT, offsetof(struct db_options, unused),
+      "of vacuum: images without a name that nobody asked for in DAYS go [30]" },
     { 0 },
 };
 _Static_assert(sizeof(struct db_options) <= OPTIONS_SIZE_MAX, "options");
 
-struct status {
-    struct store_counts counts;
-    struct feed_status *feeds;
-    size_t feed_count;
-    int64_t now;
-};
-
-static int64_t age(const struct status *s, const struct feed_status *f)
+static int migrate(const struct db_options *o, const char *place, struct err *e)
 {
-    return s->now > f->last_success ? s->now - f->last_success : 0;
-}
-
-static void put_number(struct json_writer *w, const char *key, int64_t value)
-{
-    json_w_key(w, key);
-    json_w_int(w, value);
-}
-
-static void put_feed(struct json_writer *w, const struct status *s, const struct feed_status *f)
-{
-    char when[CLOCK_TEXT];
-    clock_format(f->last_success, when);
-    json_w_object(w);
-    json_w_key(w, "name");
-    json_w_str(w, f->name);
-    put_number(w, "entries", f->entries);
-    json_w_key(w, "last_success");
-    json_w_str_or_null(w, f->last_success ? str_from(when) : STR(""));
-    json_w_key(w, "age_seconds");
-    if (f->last_success)
-        json_w_int(w, age(s, f));
+    struct store_counts n;
+    (void)o;
+    CLEANUP(store_freep) struct store *s = store_open(place, STORE_WRITE, e);
+    if (!s || store_count(s, &n, e) < 0)
+        return -1;
+    int64_t before = store_schema_before(s);
+    if (!before)
+        printf("made, schema %lld\n", (long long)n.schema);
+    else if (before < n.schema)
+        printf("migrated from schema %lld to %lld\n", (long long)before, (long long)n.schema);
     else
-        json_w_null(w);
-    json_w_key(w, "error");
-    json_w_str_or_null(w, f->error);
-    json_w_object_end(w);
+        printf("nothing to do: schema %lld\n", (long long)n.schema);
+    return 0;
 }
 
-static void write_json(const struct status *s, struct buf *out)
+/* ---- vacuum ---- */
+
+static int unused_seconds(const struct db_options *o, int64_t *ret, struct err *e)
 {
-    struct json_writer w = { .out = out, .indent = 2 };
-    json_w_object(&w);
-    put_number(&w, "schema", s->counts.schema);
-    put_number(&w, "generation", s->counts.generation);
-    json_w_key(&w, "counts");
-    json_w_object(&w);
-    put_number(&w, "layers", s->counts.layers);
-    put_number(&w, "images", s->counts.images);
-    put_number(&w, "packages", s->counts.packages);
-    put_number(&w, "advisories", s->counts.advisories);
-    put_number(&w, "ranges", s->counts.ranges);
-    put_number(&w, "changes", s->counts.changes);
-    json_w_object_end(&w);
-    json_w_key(&w, "feeds");
-    json_w_array(&w);
-    for (size_t i = 0; i < s->feed_count; i++)
-        put_feed(&w, s, &s->feeds[i]);
-    json_w_array_end(&w);
-    json_w_object_end(&w);
-    buf_char(out, '\n');
+    uint64_t days = UNUSED_DAYS;
+    if (o->unused && (!str_to_u64(str_from(o->unused), &days) || days > DAYS_MAX))
+        return err_set(e, ERR_USAGE, "--unused: '%s' is not a number of days from 0 to %d", o->unused,
+                       DAYS_MAX);
+    *ret = days ? (int64_t)days * DAY_S : 1; /* 0 would be the store's own choice */
+    return 0;
 }
 
-static void write_table(const struct status *s, struct buf *out)
+static void add_counts(struct tidy_counts *to, const struct tidy_counts *n)
 {
-    buf_printf(out, "generation %lld (one more with each update that changed something), schema %lld\n",
-               (long long)s->counts.generation, (long long)s->counts.schema);
-    buf_printf(out, "images %lld, layers %lld, packages %lld; advisories %lld with %lld entries\n\n",
-               (long long)s->counts.images, (long long)s->counts.layers, (long long)s->counts.packages,
-               (long long)s->counts.advisories, (long long)s->counts.ranges);
-    if (!s->feed_count)
-        buf_str(out, STR("no feed is loaded: eclair update loads them\n"));
-    else
-        buf_printf(out, "%-12s %10s  %s\n", "FEED", "ENTRIES", "LAST SUCCESS");
-    for (size_t i = 0; i < s->feed_count; i++) {
-        const struct feed_status *f = &s->feeds[i];
-        char when[CLOCK_TEXT];
-        clock_format(f->last_success, when);
-        buf_printf(out, "%-12.*s %10lld  %s\n", STR_ARG(f->name), (long long)f->entries,
-                   f->last_success ? when : "never");
-        if (f->error.len)
-            buf_printf(out, "             the last try failed: " STR_FMT "\n", STR_ARG(f->error));
+    to->steps += n->steps;
+    to->advisories += n->advisories;
+    to->changes += n->changes;
+    to->images += n->images;
+    to->layers += n->layers;
+    to->sets += n->sets;
+    to->packages += n->packages;
+}
+
+/* What went may have been the last that needed something else: until a round finds nothing. */
+static int tidy(struct store *s, int64_t unused_s, struct tidy_counts *ret, struct err *e)
+{
+    const struct tidy_options how = { .whole = true, .unused_s = unused_s, .now = clock_now() };
+    for (int more = 1; more;) {
+        struct tidy_counts n = { 0 };
+        more = store_tidy(s, &how, &n, e);
+        if (more < 0)
+            return -1;
+        add_counts(ret, &n);
+        more = more || n.advisories + n.images + n.layers + n.sets + n.packages;
     }
+    return 0;
+}
+
+static int vacuum(const struct db_options *o, const char *place, struct err *e)
+{
+    int64_t unused_s, before, after;
+    struct tidy_counts n = { 0 };
+    if (unused_seconds(o, &unused_s, e) < 0)
+        return -1;
+    CLEANUP(store_freep) struct store *s = store_open(place, STORE_WRITE, e);
+    if (!s || store_size(s, &before, e) < 0 || tidy(s, unused_s, &n, e) < 0 || store_compact(s, e) < 0 ||
+        store_size(s, &after, e) < 0)
+        return -1;
+    printf("deleted: images %lld, layers %lld, package sets %lld, packages %lld; old advisories %lld, "
+           "changes %lld\n",
+           (long long)n.images, (long long)n.layers, (long long)n.sets, (long long)n.packages,
+           (long long)n.advisories, (long long)n.changes);
+    printf("merged in %lld steps; %lld bytes before, %lld now\n", (long long)n.steps, (long long)before,
+           (long long)after);
+    return 0;
+}
+
+/* ---- the table ---- */
+
+static const struct action {
+    const char *name;
+    int (*run)(const struct db_options *o, const char *place, struct err *e);
+    bool makes; /* a database that is not there */
+} actions[] = {
+    { "status", db_status, false },
+    { "migrate", migrate, true },
+    { "vacuum", vacuum, false },
+};
+#define ACTIONS (sizeof actions / sizeof *actions)
+
+static const struct action *find_action(const char *name, struct err *e)
+{
+    char list[128] = "";
+    for (size_t i = 0; i < ACTIONS; i++) {
+        if (!strcmp(name, actions[i].name))
+            return &actions[i];
+        size_t n = strlen(list);
+        snprintf(list + n, sizeof list - n, "%s%s", i ? ", " : "", actions[i].name);
+    }
+    err_set(e, ERR_USAGE, "db: unknown action '%s' (there are: %s)", name, list);
+    return NULL;
 }
 
 static int run(const void *opts, char **args, int count, struct err *e)
@@ -106,30 +123,26 @@ static int run(const void *opts, char **args, int count, struct err *e)
     const struct db_options *o = opts;
     char place[4096];
     (void)count;
-    bool json = o->format && !strcmp(o->format, "json");
-    if (strcmp(args[0], "status"))
-        return err_set(e, ERR_USAGE, "db: unknown action '%s' (there is: status)", args[0]);
-    if (o->format && !json && strcmp(o->format, "table"))
+    const struct action *a = find_action(args[0], e);
+    if (!a)
+        return -1;
+    if (o->format && strcmp(o->format, "json") && strcmp(o->format, "table"))
         return err_set(e, ERR_USAGE, "--format: '%s' is none of table, json", o->format);
     if (database_place(o->db, place, sizeof place, e) < 0)
         return -1;
-    if (!store_is_server(place) && access(place, F_OK) < 0)
+    if (!a->makes && !store_is_server(place) && access(place, F_OK) < 0)
         return err_set(e, ERR_NOT_FOUND, "%s: no database yet (eclair update makes it)", place);
-    CLEANUP(store_freep) struct store *store = database_open(place, true, e);
-    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
-    CLEANUP(buf_done) struct buf out = { 0 };
-    struct status s = { .now = clock_now() };
-    if (!store || !arena || store_count(store, &s.counts, e) < 0 ||
-        store_feeds(store, arena, &s.feeds, &s.feed_count, e) < 0)
-        return -1;
-    (json ? write_json : write_table)(&s, &out);
-    return out.failed ? err_set(e, ERR_OOM, "status") : output_write(NULL, buf_view(&out), e);
+    return a->run(o, place, e);
 }
 
 const struct command command_db = {
     .name = "db",
-    .arguments = "status",
-    .summary = "Tells what the database holds and how old it is",
+    .arguments = "ACTION",
+    .summary = "Tells what the database holds, and keeps it well",
+    .details = "ACTION is one of\n"
+               "  status         what it holds and how old it is\n"
+               "  migrate        makes it, or brings it from an older schema to that of this program\n"
+               "  vacuum         deletes what nobody needs any more, and gives the space back",
     .options = options,
     .args_min = 1,
     .args_max = 1,

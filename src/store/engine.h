@@ -7,6 +7,7 @@
 
 struct store {
     const struct store_engine *engine;
+    int64_t schema_before; /* see store_schema_before() */
 };
 
 struct store_update {
@@ -65,6 +66,9 @@ struct store_engine {
     int (*image_keep)(struct store *s, int64_t id, struct err *e);
     int (*value_get)(struct store *s, str key, struct arena *arena, str *ret, struct err *e);
     int (*value_set)(struct store *s, str key, str value, struct err *e);
+
+    int (*size)(struct store *s, int64_t *ret, struct err *e);
+    int (*compact)(struct store *s, struct err *e);
 };
 
 extern const struct store_engine store_sqlite, store_postgres;

@@ -24,6 +24,7 @@ extern const char *const postgres_tables[BULKS];       /* and the columns that a
 extern const uint8_t postgres_record_columns[QUERIES]; /* 0: its rows are rows */
 extern const char postgres_packages_add[], postgres_packages_find[], postgres_advisories_find[];
 extern const struct sql_driver postgres_driver;
+extern const struct sql_care postgres_care;
 
 struct postgres_stmt {
     struct sql_stmt base; /* first */

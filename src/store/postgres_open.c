@@ -415,6 +415,7 @@ static int migrate(struct postgres *p, struct err *e)
     PQclear(r);
     if (!r || read_schema(p, &schema, e) < 0)
         return -1;
+    p->sql.store.schema_before = schema;
     if (schema < SCHEMA_NUMBER) {
         r = postgres_execute(p, "CREATE SCHEMA IF NOT EXISTS eclair", e);
         PQclear(r);
@@ -433,7 +434,8 @@ static int check_schema(struct postgres *p, enum store_mode mode, struct err *e)
         return err_set(e, ERR_NEWER,
                        "%s: its schema is %lld, this program knows up to %d: use a newer éclair",
                        p->sql.where, (long long)schema, SCHEMA_NUMBER);
-    if (mode == STORE_SCRATCH)
+    p->sql.store.schema_before = schema;
+    if (mode != STORE_WRITE)
         return schema == SCHEMA_NUMBER
                    ? 0
                    : err_set(e, ERR_READONLY, "%s: its schema must be made or migrated first", p->sql.where);
@@ -492,6 +494,7 @@ struct store *postgres_open(const char *where, enum store_mode mode, struct err 
     }
     p->sql.store.engine = &store_postgres;
     p->sql.driver = &postgres_driver;
+    p->sql.care = &postgres_care;
     if (postgres_parse(where, p, e) < 0 || name_place(p, e) < 0 || postgres_connect(p, e) < 0 ||
         check_schema(p, mode, e) < 0)
         return NULL;
@@ -502,6 +505,7 @@ struct store *postgres_open(const char *where, enum store_mode mode, struct err 
             return NULL;
         p->sql.scratch = true; /* a new connection makes its temporary tables anew */
     }
+    p->sql.reading = mode == STORE_READ;
     struct store *ret = &p->sql.store;
     p = NULL;
     return ret;

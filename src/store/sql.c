@@ -200,7 +200,7 @@ int sql_oom(const struct sql *s, struct err *e) { return err_set(e, ERR_OOM, "%s
 
 int sql_writable(struct sql *s, struct err *e)
 {
-    return s->scratch ? err_set(e, ERR_READONLY, "%s: opened for reading only", s->where) : 0;
+    return s->scratch || s->reading ? err_set(e, ERR_READONLY, "%s: opened for reading only", s->where) : 0;
 }
 
 /* ---- small questions ---- */

@@ -215,11 +215,19 @@ struct sql_driver {
                       void *ctx, struct err *e);
 };
 
+/* What is quite another thing on each engine. */
+struct sql_care {
+    int (*size)(struct sql *s, int64_t *ret, struct err *e);
+    int (*compact)(struct sql *s, struct err *e);
+};
+
 struct sql {
     struct store store; /* first: a struct store * is this */
     const struct sql_driver *driver;
+    const struct sql_care *care;
     char *where; /* for error texts */
     bool scratch;
+    bool reading; /* STORE_READ */
     char lost_lease[STORE_OWNER]; /* of an update of ours that could not give it back; empty: none */
     bool inside;                  /* a transaction */
     bool viewing;                 /* store_view_begin(): transactions for reading are parts of that one */
@@ -309,7 +317,8 @@ int sql_lease_take(struct sql *s, str name, str owner, unsigned seconds, int64_t
     .update_free = sql_update_free, .value_get = sql_value_get, .value_set = sql_value_set,                  \
     .named_find = sql_named_find, .named_put = sql_named_put, .named_delete = sql_named_delete,              \
     .named_chain = sql_named_chain, .lease_take = sql_lease, .lease_drop = sql_lease_drop,                   \
-    .view_begin = sql_view_begin, .view_end = sql_view_end, .tidy = sql_tidy, .image_keep = sql_image_keep
+    .view_begin = sql_view_begin, .view_end = sql_view_end, .tidy = sql_tidy, .image_keep = sql_image_keep,  \
+    .size = sql_size, .compact = sql_compact
 
 int sql_layer_find(struct store *s, str digest, unsigned indexer, struct arena *arena,
                    struct layer_index **ret, struct err *e);
@@ -352,3 +361,5 @@ int sql_named_chain(struct store *s, str name, struct arena *arena, struct named
                     size_t *ret_count, struct err *e);
 int sql_lease(struct store *s, str name, str owner, unsigned seconds, int64_t *ret_until, struct err *e);
 int sql_lease_drop(struct store *s, str name, str owner, struct err *e);
+int sql_size(struct store *s, int64_t *ret, struct err *e);
+int sql_compact(struct store *s, struct err *e);

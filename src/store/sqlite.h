@@ -16,6 +16,7 @@ extern const char *const *const sqlite_migrations[SCHEMA_NUMBER];
 extern const char *const sqlite_queries[QUERIES];    /* NULL: the other engine's */
 extern const uint8_t sqlite_record_columns[QUERIES]; /* 0: its rows have none */
 extern const struct sql_driver sqlite_driver;
+extern const struct sql_care sqlite_care;
 
 /* The table `list(POINTER)`: rows of an array of ours, numbers or pairs, in a statement (columns value, name, key; rowid from 0). */
 #define SQLITE_LIST "eclair list"

@@ -76,6 +76,7 @@ static struct sqlite *connect_to(const char *where, const char *name, int flags,
     }
     s->sql.store.engine = &store_sqlite;
     s->sql.driver = &sqlite_driver;
+    s->sql.care = &sqlite_care;
     errno = 0;
     if (sqlite3_open_v2(name, &s->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
         sqlite_error(s, "open", e);
@@ -161,6 +162,7 @@ static int migrate(struct sqlite *s, struct err *e)
     CLEANUP(sql_endp) struct sql *t = sql_begin(&s->sql, true, e);
     if (!t || identify(s, &schema, e) < 0)
         return -1;
+    s->sql.store.schema_before = schema;
     for (; schema < SCHEMA_NUMBER; schema++) {
         for (const char *const *step = sqlite_migrations[schema]; *step; step++)
             if (sqlite_execute(s, *step, e) < 0)
@@ -215,6 +217,7 @@ static struct store *open_write(const char *where, struct err *e)
         err_set(e, ERR_READONLY, "%s: not writable", where);
         return NULL;
     }
+    s->sql.store.schema_before = schema;
     if (enter_wal(s, e) < 0 || tune(s, e) < 0 || (schema < SCHEMA_NUMBER && migrate(s, e) < 0))
         return NULL;
     struct store *ret = &s->sql.store;
@@ -253,6 +256,53 @@ static struct sqlite *connect_readonly(const char *where, const char *options, i
     return s;
 }
 
+/* WAL mode wants a -shm file beside the database; where none can be made, nobody writes, and the file alone is enough. */
+static struct sqlite *connect_to_read(const char *where, int64_t *schema, struct err *e)
+{
+    struct sqlite *s = connect_readonly(where, "?mode=ro", schema, e);
+    if (!s && e->kind == ERR_READONLY && !wal_waits(where))
+        s = connect_readonly(where, "?immutable=1", schema, e);
+    return s;
+}
+
+static void too_old(const char *where, int64_t schema, const char *why, struct err *e)
+{
+    err_set(e, ERR_READONLY, "%s: its schema is %lld and must be migrated to %d%s", where, (long long)schema,
+            SCHEMA_NUMBER, why);
+}
+
+static struct store *open_read(const char *where, struct err *e)
+{
+    int64_t schema = 0;
+    struct stat st;
+    if (stat(where, &st) < 0) {
+        err_set(e, ERR_NOT_FOUND, "%s: there is no such file", where);
+        return NULL;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        err_set(e, ERR_FORMAT, "%s is not an éclair database: not a regular file", where);
+        return NULL;
+    }
+    CLEANUP(closep) struct sqlite *s = connect_to_read(where, &schema, e);
+    if (!s)
+        return NULL;
+    if (!schema) {
+        err_set(e, ERR_FORMAT, "%s is not an éclair database: it is empty", where);
+        return NULL;
+    }
+    if (schema < SCHEMA_NUMBER) {
+        too_old(where, schema, ": eclair db migrate", e);
+        return NULL;
+    }
+    if (tune(s, e) < 0)
+        return NULL;
+    s->sql.reading = true;
+    s->sql.store.schema_before = schema;
+    struct store *ret = &s->sql.store;
+    s = NULL;
+    return ret;
+}
+
 static struct store *open_scratch(const char *where, struct err *e)
 {
     int64_t schema = 0;
@@ -263,19 +313,13 @@ static struct store *open_scratch(const char *where, struct err *e)
         return NULL;
     }
     if (access(where, F_OK) == 0) {
-        made = connect_readonly(where, "?mode=ro", &schema, e);
-        /* WAL mode wants a -shm file beside the database; where none can be made, nobody writes, and the file
-         * alone is enough */
-        if (!made && e->kind == ERR_READONLY && !wal_waits(where))
-            made = connect_readonly(where, "?immutable=1", &schema, e);
+        made = connect_to_read(where, &schema, e);
         if (!made)
             return NULL;
     }
     CLEANUP(closep) struct sqlite *s = made;
     if (s && schema && schema < SCHEMA_NUMBER) {
-        err_set(e, ERR_READONLY,
-                "%s: its schema is %lld and must be migrated to %d, but it cannot be written", where,
-                (long long)schema, SCHEMA_NUMBER);
+        too_old(where, schema, ", but it cannot be written", e);
         return NULL;
     }
     if (!schema) {
@@ -295,5 +339,13 @@ struct store *sqlite_open(const char *where, enum store_mode mode, struct err *e
         err_set(e, ERR_USAGE, "a database needs the path of a file");
         return NULL;
     }
-    return mode == STORE_SCRATCH ? open_scratch(where, e) : open_write(where, e);
+    switch (mode) {
+    case STORE_SCRATCH:
+        return open_scratch(where, e);
+    case STORE_READ:
+        return open_read(where, e);
+    case STORE_WRITE:
+        break;
+    }
+    return open_write(where, e);
 }

@@ -191,3 +191,9 @@ int store_value_set(struct store *s, str key, str value, struct err *e)
 {
     return s->engine->value_set(s, key, value, e);
 }
+
+int64_t store_schema_before(const struct store *s) { return s->schema_before; }
+
+int store_size(struct store *s, int64_t *ret, struct err *e) { return s->engine->size(s, ret, e); }
+
+int store_compact(struct store *s, struct err *e) { return s->engine->compact(s, e); }

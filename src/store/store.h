@@ -23,12 +23,15 @@ struct store;
  * "postgresql://...", "host=... user=..." (PostgreSQL; keys that libpq does not know, as "statement_timeout=60000", are settings of
  * the session, as the Go driver of Clair took them: spec/seeds.md). With STORE_SCRATCH what this process indexes goes to
  * memory (PostgreSQL: temporary tables) and dies with it, while feeds are read from the database; it is for databases that cannot be
- * written. A missing file with STORE_SCRATCH is an empty one. */
-enum store_mode { STORE_WRITE, STORE_SCRATCH };
+ * written. A missing file with STORE_SCRATCH is an empty one. With STORE_READ all is read and nothing written: the database must be there,
+ * and of this schema (ERR_READONLY: it must be migrated first). */
+enum store_mode { STORE_WRITE, STORE_SCRATCH, STORE_READ };
 struct store *store_open(const char *where, enum store_mode mode, struct err *e);
 void store_freep(struct store **s);
 bool store_is_server(const char *where);        /* is it a connection string? */
 int store_ping(struct store *s, struct err *e); /* a short query: can it be read now? */
+int64_t
+store_schema_before(const struct store *s); /* of which schema it was when it was opened; 0: it was made */
 
 /* All that is read between the two is of one moment, and cheaper than call by call: one transaction. Nothing may be written. After an error
  * only the end may follow. */
@@ -231,3 +234,9 @@ int store_image_keep(struct store *s, int64_t id, struct err *e);
 /* ---- key-values that other programs read ---- */
 int store_value_get(struct store *s, str key, struct arena *arena, str *ret, struct err *e); /* 1, 0, -1 */
 int store_value_set(struct store *s, str key, str value, struct err *e);
+
+/* ---- care: what `eclair db` does ---- */
+
+int store_size(struct store *s, int64_t *ret, struct err *e); /* bytes on disk, without what waits in a log */
+/* Gives back to the system what deleted rows have left, as far as the engine can while others read and write: after store_tidy(). */
+int store_compact(struct store *s, struct err *e);

@@ -1,0 +1,106 @@
+/* db_status.c - for people in doubt: what is in the database, and how old it is. */
+#include "cmd/db.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "cmd/command.h"
+#include "cmd/output.h"
+#include "codec/json.h"
+
+struct status {
+    struct store_counts counts;
+    struct feed_status *feeds;
+    size_t feed_count;
+    int64_t now;
+};
+
+static int64_t age(const struct status *s, const struct feed_status *f)
+{
+    return s->now > f->last_success ? s->now - f->last_success : 0;
+}
+
+static void put_number(struct json_writer *w, const char *key, int64_t value)
+{
+    json_w_key(w, key);
+    json_w_int(w, value);
+}
+
+static void put_feed(struct json_writer *w, const struct status *s, const struct feed_status *f)
+{
+    char when[CLOCK_TEXT];
+    clock_format(f->last_success, when);
+    json_w_object(w);
+    json_w_key(w, "name");
+    json_w_str(w, f->name);
+    put_number(w, "entries", f->entries);
+    json_w_key(w, "last_success");
+    json_w_str_or_null(w, f->last_success ? str_from(when) : STR(""));
+    json_w_key(w, "age_seconds");
+    if (f->last_success)
+        json_w_int(w, age(s, f));
+    else
+        json_w_null(w);
+    json_w_key(w, "error");
+    json_w_str_or_null(w, f->error);
+    json_w_object_end(w);
+}
+
+static void write_json(const struct status *s, struct buf *out)
+{
+    struct json_writer w = { .out = out, .indent = 2 };
+    json_w_object(&w);
+    put_number(&w, "schema", s->counts.schema);
+    put_number(&w, "generation", s->counts.generation);
+    json_w_key(&w, "counts");
+    json_w_object(&w);
+    put_number(&w, "layers", s->counts.layers);
+    put_number(&w, "images", s->counts.images);
+    put_number(&w, "packages", s->counts.packages);
+    put_number(&w, "advisories", s->counts.advisories);
+    put_number(&w, "ranges", s->counts.ranges);
+    put_number(&w, "changes", s->counts.changes);
+    json_w_object_end(&w);
+    json_w_key(&w, "feeds");
+    json_w_array(&w);
+    for (size_t i = 0; i < s->feed_count; i++)
+        put_feed(&w, s, &s->feeds[i]);
+    json_w_array_end(&w);
+    json_w_object_end(&w);
+    buf_char(out, '\n');
+}
+
+static void write_table(const struct status *s, struct buf *out)
+{
+    buf_printf(out, "generation %lld (one more with each update that changed something), schema %lld\n",
+               (long long)s->counts.generation, (long long)s->counts.schema);
+    buf_printf(out, "images %lld, layers %lld, packages %lld; advisories %lld with %lld entries\n\n",
+               (long long)s->counts.images, (long long)s->counts.layers, (long long)s->counts.packages,
+               (long long)s->counts.advisories, (long long)s->counts.ranges);
+    if (!s->feed_count)
+        buf_str(out, STR("no feed is loaded: eclair update loads them\n"));
+    else
+        buf_printf(out, "%-12s %10s  %s\n", "FEED", "ENTRIES", "LAST SUCCESS");
+    for (size_t i = 0; i < s->feed_count; i++) {
+        const struct feed_status *f = &s->feeds[i];
+        char when[CLOCK_TEXT];
+        clock_format(f->last_success, when);
+        buf_printf(out, "%-12.*s %10lld  %s\n", STR_ARG(f->name), (long long)f->entries,
+                   f->last_success ? when : "never");
+        if (f->error.len)
+            buf_printf(out, "             the last try failed: " STR_FMT "\n", STR_ARG(f->error));
+    }
+}
+
+int db_status(const struct db_options *o, const char *place, struct err *e)
+{
+    bool json = o->format && !strcmp(o->format, "json");
+    CLEANUP(store_freep) struct store *store = database_open(place, true, e);
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    CLEANUP(buf_done) struct buf out = { 0 };
+    struct status s = { .now = clock_now() };
+    if (!store || !arena || store_count(store, &s.counts, e) < 0 ||
+        store_feeds(store, arena, &s.feeds, &s.feed_count, e) < 0)
+        return -1;
+    (json ? write_json : write_table)(&s, &out);
+    return out.failed ? err_set(e, ERR_OOM, "status") : output_write(NULL, buf_view(&out), e);
+}

@@ -1,0 +1,51 @@
+/* sqlite_care.c - what only a file has: its size, its free pages. */
+#include "store/sqlite.h"
+
+#include <errno.h>
+
+static int execute(struct sqlite *s, const char *doing, const char *sql, struct err *e)
+{
+    errno = 0;
+    return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : sqlite_error(s, doing, e);
+}
+
+/* The one number of a statement. */
+static int number(struct sqlite *s, const char *sql, int64_t *ret, struct err *e)
+{
+    sqlite3_stmt *st = NULL;
+    errno = 0;
+    int r = sqlite3_prepare_v2(s->db, sql, -1, &st, NULL);
+    r = r == SQLITE_OK ? sqlite3_step(st) : r;
+    if (r == SQLITE_ROW)
+        *ret = sqlite3_column_int64(st, 0);
+    else
+        sqlite_error(s, "read", e);
+    sqlite3_finalize(st);
+    return r == SQLITE_ROW ? 0 : -1;
+}
+
+static int care_size(struct sql *sql, int64_t *ret, struct err *e)
+{
+    return number((struct sqlite *)sql,
+                  "SELECT page_size * page_count FROM pragma_page_size, pragma_page_count", ret, e);
+}
+
+/* VACUUM copies what is alive to a temporary file and back by way of the WAL: others read on, and writers wait. The copy must not be in memory,
+ * where other temporary things of ours are. */
+static int care_compact(struct sql *sql, struct err *e)
+{
+    struct sqlite *s = (struct sqlite *)sql;
+    struct err ignored = { 0 };
+    int64_t free_pages;
+    if (number(s, "PRAGMA freelist_count", &free_pages, e) < 0)
+        return -1;
+    if (free_pages) {
+        int r = execute(s, "vacuum", "PRAGMA temp_store = FILE; VACUUM", e);
+        execute(s, "vacuum", "PRAGMA temp_store = MEMORY", &ignored);
+        if (r < 0)
+            return -1;
+    }
+    return execute(s, "vacuum", "PRAGMA wal_checkpoint(TRUNCATE)", e);
+}
+
+const struct sql_care sqlite_care = { .size = care_size, .compact = care_compact };
