@@ -14,6 +14,7 @@ static const struct option options[] = {
     { "format", "NAME", OPT_TEXT, offsetof(struct db_options, format), "of status: table (default) or json" },
     { "unused", "DAYS", OPT_TEXT, offsetof(struct db_options, unused),
       "of vacuum: images without a name that nobody asked for in DAYS go [30]" },
+    { "full", NULL, OPT_FLAG, offsetof(struct db_options, full), "of check: all postings, not only some" },
     { 0 },
 };
 _Static_assert(sizeof(struct db_options) <= OPTIONS_SIZE_MAX, "options");
@@ -75,7 +76,7 @@ static int tidy(struct store *s, int64_t unused_s, struct tidy_counts *ret, stru
 
 static int vacuum(const struct db_options *o, const char *place, struct err *e)
 {
-    int64_t unused_s, before, after;
+    int64_t unused_s = 0, before, after;
     struct tidy_counts n = { 0 };
     if (unused_seconds(o, &unused_s, e) < 0)
         return -1;
@@ -92,6 +93,28 @@ static int vacuum(const struct db_options *o, const char *place, struct err *e)
     return 0;
 }
 
+/* ---- check ---- */
+
+static void tell_problem(void *ctx, const char *text)
+{
+    int64_t *count = ctx;
+    char clean[2048];
+    err_clean(clean, sizeof clean, text);
+    printf("%s\n", clean);
+    ++*count;
+}
+
+static int check(const struct db_options *o, const char *place, struct err *e)
+{
+    int64_t problems = 0;
+    CLEANUP(store_freep) struct store *s = store_open(place, STORE_READ, e);
+    if (!s || store_check(s, o->full, tell_problem, &problems, e) < 0)
+        return -1;
+    if (!problems)
+        printf("ok\n");
+    return problems ? 1 : 0;
+}
+
 /* ---- the table ---- */
 
 static const struct action {
@@ -101,6 +124,7 @@ static const struct action {
 } actions[] = {
     { "status", db_status, false },
     { "migrate", migrate, true },
+    { "check", check, false },
     { "vacuum", vacuum, false },
 };
 #define ACTIONS (sizeof actions / sizeof *actions)
@@ -139,10 +163,13 @@ const struct command command_db = {
     .name = "db",
     .arguments = "ACTION",
     .summary = "Tells what the database holds, and keeps it well",
-    .details = "ACTION is one of\n"
-               "  status         what it holds and how old it is\n"
-               "  migrate        makes it, or brings it from an older schema to that of this program\n"
-               "  vacuum         deletes what nobody needs any more, and gives the space back",
+    .details =
+        "ACTION is one of\n"
+        "  status         what it holds and how old it is\n"
+        "  migrate        makes it, or brings it from an older schema to that of this program\n"
+        "  check          holds it against itself while others use it: \"ok\", or a line for each fault "
+        "and exit code 1\n"
+        "  vacuum         deletes what nobody needs any more, and gives the space back",
     .options = options,
     .args_min = 1,
     .args_max = 1,

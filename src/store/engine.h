@@ -69,6 +69,7 @@ struct store_engine {
 
     int (*size)(struct store *s, int64_t *ret, struct err *e);
     int (*compact)(struct store *s, struct err *e);
+    int (*check)(struct store *s, bool full, store_problem *report, void *ctx, struct err *e);
 };
 
 extern const struct store_engine store_sqlite, store_postgres;

@@ -161,6 +161,25 @@ enum query {
     Q_SWEEP_ENDED,
     Q_SWEEP_CHANGES,
     Q_SWEEP_DOCUMENTS,
+
+    Q_CHECK_PACKAGES,
+    Q_CHECK_SETS,
+    Q_CHECK_QUEUE,
+    Q_CHECK_LAYERS,
+    Q_CHECK_LAYER_SETS,
+    Q_CHECK_LOST_SETS,
+    Q_CHECK_IMAGES,
+    Q_CHECK_LOST_LAYERS,
+    Q_CHECK_NAMED,
+    Q_CHECK_LOST_VIEWS,
+    Q_CHECK_ADVISORIES,
+    Q_CHECK_AFFECTED,
+    Q_CHECK_NEGATIVE,
+    Q_CHECK_FEEDS,
+    Q_CHECK_DOCUMENTS,
+    Q_CHECK_NAMESPACES,
+    Q_CHECK_CHANGES,
+    Q_LEASES,
     QUERIES
 };
 
@@ -219,6 +238,8 @@ struct sql_driver {
 struct sql_care {
     int (*size)(struct sql *s, int64_t *ret, struct err *e);
     int (*compact)(struct sql *s, struct err *e);
+    /* the engine's own look at itself; NULL: it has none */
+    int (*check)(struct sql *s, store_problem *report, void *ctx, struct err *e);
 };
 
 struct sql {
@@ -318,7 +339,7 @@ int sql_lease_take(struct sql *s, str name, str owner, unsigned seconds, int64_t
     .named_find = sql_named_find, .named_put = sql_named_put, .named_delete = sql_named_delete,              \
     .named_chain = sql_named_chain, .lease_take = sql_lease, .lease_drop = sql_lease_drop,                   \
     .view_begin = sql_view_begin, .view_end = sql_view_end, .tidy = sql_tidy, .image_keep = sql_image_keep,  \
-    .size = sql_size, .compact = sql_compact
+    .size = sql_size, .compact = sql_compact, .check = sql_check
 
 int sql_layer_find(struct store *s, str digest, unsigned indexer, struct arena *arena,
                    struct layer_index **ret, struct err *e);
@@ -363,3 +384,4 @@ int sql_lease(struct store *s, str name, str owner, unsigned seconds, int64_t *r
 int sql_lease_drop(struct store *s, str name, str owner, struct err *e);
 int sql_size(struct store *s, int64_t *ret, struct err *e);
 int sql_compact(struct store *s, struct err *e);
+int sql_check(struct store *s, bool full, store_problem *report, void *ctx, struct err *e);

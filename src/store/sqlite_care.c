@@ -48,4 +48,22 @@ static int care_compact(struct sql *sql, struct err *e)
     return execute(s, "vacuum", "PRAGMA wal_checkpoint(TRUNCATE)", e);
 }
 
-const struct sql_care sqlite_care = { .size = care_size, .compact = care_compact };
+static int care_check(struct sql *sql, store_problem *report, void *ctx, struct err *e)
+{
+    struct sqlite *s = (struct sqlite *)sql;
+    sqlite3_stmt *st = NULL;
+    errno = 0;
+    int r = sqlite3_prepare_v2(s->db, "PRAGMA integrity_check(100)", -1, &st, NULL);
+    while (r == SQLITE_OK || r == SQLITE_ROW) {
+        r = sqlite3_step(st);
+        const char *text = r == SQLITE_ROW ? (const char *)sqlite3_column_text(st, 0) : NULL;
+        if (text && strcmp(text, "ok"))
+            report(ctx, text);
+    }
+    if (r != SQLITE_DONE)
+        sqlite_error(s, "check", e);
+    sqlite3_finalize(st);
+    return r == SQLITE_DONE ? 0 : -1;
+}
+
+const struct sql_care sqlite_care = { .size = care_size, .compact = care_compact, .check = care_check };

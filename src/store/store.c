@@ -197,3 +197,8 @@ int64_t store_schema_before(const struct store *s) { return s->schema_before; }
 int store_size(struct store *s, int64_t *ret, struct err *e) { return s->engine->size(s, ret, e); }
 
 int store_compact(struct store *s, struct err *e) { return s->engine->compact(s, e); }
+
+int store_check(struct store *s, bool full, store_problem *report, void *ctx, struct err *e)
+{
+    return s->engine->check(s, full, report, ctx, e);
+}

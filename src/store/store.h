@@ -240,3 +240,8 @@ int store_value_set(struct store *s, str key, str value, struct err *e);
 int store_size(struct store *s, int64_t *ret, struct err *e); /* bytes on disk, without what waits in a log */
 /* Gives back to the system what deleted rows have left, as far as the engine can while others read and write: after store_tidy(). */
 int store_compact(struct store *s, struct err *e);
+
+typedef void store_problem(void *ctx, const char *text);
+/* Holds what is stored against itself, each part in one read view while others write, and reports what does not fit: one line each, of one
+ * kind some hundred at most; a text may hold bytes of an image. Without `full` the index of store_affected() is looked at in places, others each time. Memory: some 40 MiB. */
+int store_check(struct store *s, bool full, store_problem *report, void *ctx, struct err *e);

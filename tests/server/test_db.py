@@ -48,3 +48,13 @@ def test_vacuum(full, image):
     assert "images 1, layers" in out and "packages 0" not in out, out
     helpers.assert_refused(db("vacuum", full, "--unused", "soon"), "--unused", code=2)
     assert helpers.scan(full, image).out == report
+
+
+def test_check(full):
+    assert good(db("check", full)) == good(db("check", full, "--full")) == "ok\n"
+    execute(full, "DELETE FROM image_layer")
+    execute(full, "UPDATE feed SET ranges = 0 WHERE name = 'debian'")
+    r = db("check", full)
+    lines = r.out.decode().splitlines()
+    assert r.code == 1 and r.err == b"" and len(lines) == 2, lines
+    assert "damaged origins" in lines[0] and "feed debian counts" in lines[1]
