@@ -15,14 +15,15 @@ static const struct option options[] = {
     { "unused", "DAYS", OPT_TEXT, offsetof(struct db_options, unused),
       "of vacuum: images without a name that nobody asked for in DAYS go [30]" },
     { "full", NULL, OPT_FLAG, offsetof(struct db_options, full), "of check: all postings, not only some" },
+    { "force", NULL, OPT_FLAG, offsetof(struct db_options, force), "of export: FILE may be there already" },
     { 0 },
 };
 _Static_assert(sizeof(struct db_options) <= OPTIONS_SIZE_MAX, "options");
 
-static int migrate(const struct db_options *o, const char *place, struct err *e)
+static int migrate(const struct db_options *o, const char *place, const char *file, struct err *e)
 {
     struct store_counts n;
-    (void)o;
+    (void)o, (void)file;
     CLEANUP(store_freep) struct store *s = store_open(place, STORE_WRITE, e);
     if (!s || store_count(s, &n, e) < 0)
         return -1;
@@ -74,8 +75,9 @@ static int tidy(struct store *s, int64_t unused_s, struct tidy_counts *ret, stru
     return 0;
 }
 
-static int vacuum(const struct db_options *o, const char *place, struct err *e)
+static int vacuum(const struct db_options *o, const char *place, const char *file, struct err *e)
 {
+    (void)file;
     int64_t unused_s = 0, before, after;
     struct tidy_counts n = { 0 };
     if (unused_seconds(o, &unused_s, e) < 0)
@@ -104,8 +106,9 @@ static void tell_problem(void *ctx, const char *text)
     ++*count;
 }
 
-static int check(const struct db_options *o, const char *place, struct err *e)
+static int check(const struct db_options *o, const char *place, const char *file, struct err *e)
 {
+    (void)file;
     int64_t problems = 0;
     CLEANUP(store_freep) struct store *s = store_open(place, STORE_READ, e);
     if (!s || store_check(s, o->full, tell_problem, &problems, e) < 0)
@@ -119,13 +122,13 @@ static int check(const struct db_options *o, const char *place, struct err *e)
 
 static const struct action {
     const char *name;
-    int (*run)(const struct db_options *o, const char *place, struct err *e);
+    int (*run)(const struct db_options *o, const char *place, const char *file, struct err *e);
     bool makes; /* a database that is not there */
+    bool wants_file;
 } actions[] = {
-    { "status", db_status, false },
-    { "migrate", migrate, true },
-    { "check", check, false },
-    { "vacuum", vacuum, false },
+    { "status", db_status, false, false }, { "migrate", migrate, true, false },
+    { "check", check, false, false },      { "vacuum", vacuum, false, false },
+    { "export", db_export, false, true },  { "import", db_import, true, true },
 };
 #define ACTIONS (sizeof actions / sizeof *actions)
 
@@ -146,22 +149,23 @@ static int run(const void *opts, char **args, int count, struct err *e)
 {
     const struct db_options *o = opts;
     char place[4096];
-    (void)count;
     const struct action *a = find_action(args[0], e);
     if (!a)
         return -1;
+    if (count != 1 + a->wants_file)
+        return err_set(e, ERR_USAGE, "db: usage: eclair db %s%s", a->name, a->wants_file ? " FILE" : "");
     if (o->format && strcmp(o->format, "json") && strcmp(o->format, "table"))
         return err_set(e, ERR_USAGE, "--format: '%s' is none of table, json", o->format);
     if (database_place(o->db, place, sizeof place, e) < 0)
         return -1;
     if (!a->makes && !store_is_server(place) && access(place, F_OK) < 0)
         return err_set(e, ERR_NOT_FOUND, "%s: no database yet (eclair update makes it)", place);
-    return a->run(o, place, e);
+    return a->run(o, place, count > 1 ? args[1] : NULL, e);
 }
 
 const struct command command_db = {
     .name = "db",
-    .arguments = "ACTION",
+    .arguments = "ACTION [FILE]",
     .summary = "Tells what the database holds, and keeps it well",
     .details =
         "ACTION is one of\n"
@@ -169,9 +173,11 @@ const struct command command_db = {
         "  migrate        makes it, or brings it from an older schema to that of this program\n"
         "  check          holds it against itself while others use it: \"ok\", or a line for each fault "
         "and exit code 1\n"
-        "  vacuum         deletes what nobody needs any more, and gives the space back",
+        "  vacuum         deletes what nobody needs any more, and gives the space back\n"
+        "  export FILE    all of it, from either engine, into a new SQLite database\n"
+        "  import FILE    all that is in such a file, into either engine; feeds become what they are there",
     .options = options,
     .args_min = 1,
-    .args_max = 1,
+    .args_max = 2,
     .run = run,
 };

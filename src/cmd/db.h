@@ -1,4 +1,5 @@
-/* db.h - the actions of `eclair db`: each returns the exit code, or -1 with e. `place` is where the database is. */
+/* db.h - the actions of `eclair db`: each returns the exit code, or -1 with e. `place` is where the database is, `file` the second
+ * argument of those that want one. */
 #pragma once
 #include "store/store.h"
 
@@ -7,4 +8,6 @@ struct db_options {
     bool full, force;
 };
 
-int db_status(const struct db_options *o, const char *place, struct err *e);
+int db_status(const struct db_options *o, const char *place, const char *file, struct err *e);
+int db_export(const struct db_options *o, const char *place, const char *file, struct err *e);
+int db_import(const struct db_options *o, const char *place, const char *file, struct err *e);

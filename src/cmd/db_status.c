@@ -91,8 +91,9 @@ static void write_table(const struct status *s, struct buf *out)
     }
 }
 
-int db_status(const struct db_options *o, const char *place, struct err *e)
+int db_status(const struct db_options *o, const char *place, const char *file, struct err *e)
 {
+    (void)file;
     bool json = o->format && !strcmp(o->format, "json");
     CLEANUP(store_freep) struct store *store = database_open(place, true, e);
     CLEANUP(arena_freep) struct arena *arena = arena_new(0);

@@ -70,6 +70,18 @@ struct store_engine {
     int (*size)(struct store *s, int64_t *ret, struct err *e);
     int (*compact)(struct store *s, struct err *e);
     int (*check)(struct store *s, bool full, store_problem *report, void *ctx, struct err *e);
+    int (*layers_after)(struct store *s, int64_t after, size_t limit, struct arena *arena,
+                        struct stored_content **ret, size_t *ret_count, struct err *e);
+    int (*images_after)(struct store *s, int64_t after, size_t limit, struct arena *arena,
+                        struct stored_content **ret, size_t *ret_count, struct err *e);
+    int (*named_after)(struct store *s, int64_t after, size_t limit, struct arena *arena,
+                       struct stored_named **ret, size_t *ret_count, struct err *e);
+    int (*documents)(struct store *s, str feed, struct arena *arena, struct stored_document **ret,
+                     size_t *ret_count, struct err *e);
+    int (*advisories_after)(struct store *s, str feed, int64_t after, size_t limit, struct arena *arena,
+                            struct stored_key **ret, size_t *ret_count, struct err *e);
+    int (*values_after)(struct store *s, str after, size_t limit, struct arena *arena,
+                        struct stored_value **ret, size_t *ret_count, struct err *e);
 };
 
 extern const struct store_engine store_sqlite, store_postgres;

@@ -258,6 +258,7 @@ int sql_feeds(struct store *store, struct arena *arena, struct feed_status **ret
             .last_success = sql_int(st, 3),
             .error = arena_dup(arena, sql_str(st, 4)),
             .generation = sql_int(st, 5),
+            .rank = (unsigned)sql_int(st, 6),
         };
     }
     if (r < 0)

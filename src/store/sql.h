@@ -180,6 +180,12 @@ enum query {
     Q_CHECK_NAMESPACES,
     Q_CHECK_CHANGES,
     Q_LEASES,
+    Q_LAYERS_AFTER,
+    Q_IMAGES_AFTER,
+    Q_NAMED_AFTER,
+    Q_DOCUMENTS,
+    Q_ADVISORIES_AFTER,
+    Q_VALUES_AFTER,
     QUERIES
 };
 
@@ -248,7 +254,7 @@ struct sql {
     const struct sql_care *care;
     char *where; /* for error texts */
     bool scratch;
-    bool reading; /* STORE_READ */
+    bool reading;                 /* STORE_READ */
     char lost_lease[STORE_OWNER]; /* of an update of ours that could not give it back; empty: none */
     bool inside;                  /* a transaction */
     bool viewing;                 /* store_view_begin(): transactions for reading are parts of that one */
@@ -339,7 +345,9 @@ int sql_lease_take(struct sql *s, str name, str owner, unsigned seconds, int64_t
     .named_find = sql_named_find, .named_put = sql_named_put, .named_delete = sql_named_delete,              \
     .named_chain = sql_named_chain, .lease_take = sql_lease, .lease_drop = sql_lease_drop,                   \
     .view_begin = sql_view_begin, .view_end = sql_view_end, .tidy = sql_tidy, .image_keep = sql_image_keep,  \
-    .size = sql_size, .compact = sql_compact, .check = sql_check
+    .size = sql_size, .compact = sql_compact, .check = sql_check, .layers_after = sql_layers_after,          \
+    .images_after = sql_images_after, .named_after = sql_named_after, .documents = sql_documents,            \
+    .advisories_after = sql_advisories_after, .values_after = sql_values_after
 
 int sql_layer_find(struct store *s, str digest, unsigned indexer, struct arena *arena,
                    struct layer_index **ret, struct err *e);
@@ -385,3 +393,15 @@ int sql_lease_drop(struct store *s, str name, str owner, struct err *e);
 int sql_size(struct store *s, int64_t *ret, struct err *e);
 int sql_compact(struct store *s, struct err *e);
 int sql_check(struct store *s, bool full, store_problem *report, void *ctx, struct err *e);
+int sql_layers_after(struct store *s, int64_t after, size_t limit, struct arena *arena,
+                     struct stored_content **ret, size_t *ret_count, struct err *e);
+int sql_images_after(struct store *s, int64_t after, size_t limit, struct arena *arena,
+                     struct stored_content **ret, size_t *ret_count, struct err *e);
+int sql_named_after(struct store *s, int64_t after, size_t limit, struct arena *arena,
+                    struct stored_named **ret, size_t *ret_count, struct err *e);
+int sql_documents(struct store *s, str feed, struct arena *arena, struct stored_document **ret,
+                  size_t *ret_count, struct err *e);
+int sql_advisories_after(struct store *s, str feed, int64_t after, size_t limit, struct arena *arena,
+                         struct stored_key **ret, size_t *ret_count, struct err *e);
+int sql_values_after(struct store *s, str after, size_t limit, struct arena *arena, struct stored_value **ret,
+                     size_t *ret_count, struct err *e);

@@ -283,7 +283,12 @@ static struct store *open_read(const char *where, struct err *e)
         err_set(e, ERR_FORMAT, "%s is not an éclair database: not a regular file", where);
         return NULL;
     }
-    CLEANUP(closep) struct sqlite *s = connect_to_read(where, &schema, e);
+    /* for writing, if that may be: who only reads leaves a -shm file behind when he is the last to go */
+    CLEANUP(closep) struct sqlite *s = connect_to(where, where, SQLITE_OPEN_READWRITE, e);
+    if (s && (identify(s, &schema, e) < 0 || check_whole(s, e) < 0))
+        closep(&s);
+    if (!s && e->kind == ERR_READONLY)
+        s = connect_to_read(where, &schema, e);
     if (!s)
         return NULL;
     if (!schema) {
@@ -294,7 +299,7 @@ static struct store *open_read(const char *where, struct err *e)
         too_old(where, schema, ": eclair db migrate", e);
         return NULL;
     }
-    if (tune(s, e) < 0)
+    if (tune(s, e) < 0 || sqlite_execute(s, "PRAGMA query_only = ON", e) < 0)
         return NULL;
     s->sql.reading = true;
     s->sql.store.schema_before = schema;

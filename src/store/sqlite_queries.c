@@ -198,7 +198,7 @@ const char *const sqlite_queries[QUERIES] = {
         "INSERT INTO keyvalue VALUES (?1, ?2) ON CONFLICT(key) DO UPDATE SET value = excluded.value"
         " WHERE value <> excluded.value",
 
-    [Q_FEEDS] = "SELECT name, ranges, last_try, last_success, error, generation FROM feed"
+    [Q_FEEDS] = "SELECT name, ranges, last_try, last_success, error, generation, rank FROM feed"
                 " WHERE last_try > 0 OR generation > 0 ORDER BY name",
     [Q_COUNT] = "SELECT (SELECT count(*) FROM layer), (SELECT count(*) FROM image),"
                 " (SELECT count(*) FROM package), (SELECT total(advisories) FROM feed),"
@@ -464,39 +464,68 @@ const char *const sqlite_queries[QUERIES] = {
 
     /* see store_check() */
     [Q_CHECK_PACKAGES] = "SELECT id FROM package WHERE id > ?1 ORDER BY id LIMIT ?2",
-    [Q_CHECK_SETS] = "SELECT id, hash, members FROM package_set WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3",
+    [Q_CHECK_SETS] =
+        "SELECT id, hash, members FROM package_set WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3",
     [Q_CHECK_QUEUE] = "SELECT packages FROM posting_queue WHERE packages > ?1 AND packages <= ?2"
-        " ORDER BY packages LIMIT ?3",
+                      " ORDER BY packages LIMIT ?3",
     [Q_CHECK_LAYERS] = "SELECT id, digest, entries FROM layer WHERE id > ?1 ORDER BY id LIMIT ?2",
     [Q_CHECK_LAYER_SETS] = "SELECT packages FROM layer_set WHERE layer = ?1 ORDER BY packages",
-    [Q_CHECK_LOST_SETS] = "SELECT l.layer, l.packages FROM layer_set l WHERE NOT EXISTS (SELECT 1 FROM layer y"
+    [Q_CHECK_LOST_SETS] =
+        "SELECT l.layer, l.packages FROM layer_set l WHERE NOT EXISTS (SELECT 1 FROM layer y"
         " WHERE y.id = l.layer) OR NOT EXISTS (SELECT 1 FROM package_set s WHERE s.id = l.packages) LIMIT ?1",
-    [Q_CHECK_IMAGES] = "SELECT i.id, i.packages, i.origins, i.details, (CASE WHEN EXISTS (SELECT 1 FROM distribution d WHERE d.id = i.distribution) THEN 1 ELSE 0 END),"
+    [Q_CHECK_IMAGES] =
+        "SELECT i.id, i.packages, i.origins, i.details, (CASE WHEN EXISTS (SELECT 1 FROM distribution d "
+        "WHERE d.id = i.distribution) THEN 1 ELSE 0 END),"
         " coalesce((SELECT s.members FROM package_set s WHERE s.id = i.packages), x''),"
-        " (CASE WHEN EXISTS (SELECT 1 FROM package_set s WHERE s.id = i.packages) THEN 1 ELSE 0 END), (SELECT count(*) FROM image_layer l WHERE l.image = i.id),"
+        " (CASE WHEN EXISTS (SELECT 1 FROM package_set s WHERE s.id = i.packages) THEN 1 ELSE 0 END), "
+        "(SELECT count(*) FROM image_layer l WHERE l.image = i.id),"
         " (SELECT count(*) FROM image_layer l JOIN layer y ON y.id = l.layer WHERE l.image = i.id),"
         " (SELECT coalesce(max(l.position) + 1, 0) FROM image_layer l WHERE l.image = i.id)"
         " FROM image i WHERE i.id > ?1 ORDER BY i.id LIMIT ?2",
-    [Q_CHECK_LOST_LAYERS] = "SELECT l.image, l.layer FROM image_layer l WHERE NOT EXISTS (SELECT 1 FROM image i"
+    [Q_CHECK_LOST_LAYERS] =
+        "SELECT l.image, l.layer FROM image_layer l WHERE NOT EXISTS (SELECT 1 FROM image i"
         " WHERE i.id = l.image) LIMIT ?1",
-    [Q_CHECK_NAMED] = "SELECT n.id, n.name, coalesce(n.parent, 0), (CASE WHEN EXISTS (SELECT 1 FROM named_layer p WHERE p.id = n.parent) THEN 1 ELSE 0 END),"
-        " (CASE WHEN EXISTS (SELECT 1 FROM layer l WHERE l.id = n.layer) THEN 1 ELSE 0 END), (SELECT count(*) FROM named_view v WHERE v.named = n.id"
-        " AND NOT EXISTS (SELECT 1 FROM image i WHERE i.id = v.image))"
-        " FROM named_layer n WHERE n.id > ?1 ORDER BY n.id LIMIT ?2",
-    [Q_CHECK_LOST_VIEWS] = "SELECT v.named, v.image FROM named_view v WHERE NOT EXISTS (SELECT 1 FROM named_layer n"
+    [Q_CHECK_NAMED] = "SELECT n.id, n.name, coalesce(n.parent, 0), (CASE WHEN EXISTS (SELECT 1 FROM "
+                      "named_layer p WHERE p.id = n.parent) THEN 1 ELSE 0 END),"
+                      " (CASE WHEN EXISTS (SELECT 1 FROM layer l WHERE l.id = n.layer) THEN 1 ELSE 0 END), "
+                      "(SELECT count(*) FROM named_view v WHERE v.named = n.id"
+                      " AND NOT EXISTS (SELECT 1 FROM image i WHERE i.id = v.image))"
+                      " FROM named_layer n WHERE n.id > ?1 ORDER BY n.id LIMIT ?2",
+    [Q_CHECK_LOST_VIEWS] =
+        "SELECT v.named, v.image FROM named_view v WHERE NOT EXISTS (SELECT 1 FROM named_layer n"
         " WHERE n.id = v.named) LIMIT ?1",
-    [Q_CHECK_ADVISORIES] = "SELECT id, feed, document, gen_from, coalesce(gen_to, 0), name, ranges FROM advisory"
+    [Q_CHECK_ADVISORIES] =
+        "SELECT id, feed, document, gen_from, coalesce(gen_to, 0), name, ranges FROM advisory"
         " WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3",
-    [Q_CHECK_AFFECTED] = "SELECT namespace, name, kind, fixed_key, advisory, part FROM affected"
+    [Q_CHECK_AFFECTED] =
+        "SELECT namespace, name, kind, fixed_key, advisory, part FROM affected"
         " WHERE (namespace, name, kind, fixed_key, advisory, part) > (?1, ?2, ?3, ?4, ?5, ?6)"
         " ORDER BY namespace, name, kind, fixed_key, advisory, part LIMIT ?7",
     [Q_CHECK_NEGATIVE] = "SELECT namespace, name, kind, id, advisory, part FROM negative"
-        " WHERE (namespace, name, kind, id, advisory, part) > (?1, ?2, ?3, ?4, ?5, ?6)"
-        " ORDER BY namespace, name, kind, id, advisory, part LIMIT ?7",
+                         " WHERE (namespace, name, kind, id, advisory, part) > (?1, ?2, ?3, ?4, ?5, ?6)"
+                         " ORDER BY namespace, name, kind, id, advisory, part LIMIT ?7",
     [Q_CHECK_FEEDS] = "SELECT id, name, advisories, ranges FROM feed ORDER BY id",
-    [Q_CHECK_DOCUMENTS] = "SELECT id, name, advisories, feed FROM document WHERE validator IS NOT NULL ORDER BY id",
-    [Q_CHECK_NAMESPACES] = "SELECT c.feed, c.namespace, c.ranges, (CASE WHEN EXISTS (SELECT 1 FROM namespace n WHERE n.id = c.namespace) THEN 1 ELSE 0 END) FROM feed_namespace c",
+    [Q_CHECK_DOCUMENTS] =
+        "SELECT id, name, advisories, feed FROM document WHERE validator IS NOT NULL ORDER BY id",
+    [Q_CHECK_NAMESPACES] = "SELECT c.feed, c.namespace, c.ranges, (CASE WHEN EXISTS (SELECT 1 FROM namespace "
+                           "n WHERE n.id = c.namespace) THEN 1 ELSE 0 END) FROM feed_namespace c",
     [Q_CHECK_CHANGES] = "SELECT c.generation, c.number FROM change c WHERE c.generation > ?1"
-        " OR NOT EXISTS (SELECT 1 FROM feed f WHERE f.id = c.feed) LIMIT ?2",
+                        " OR NOT EXISTS (SELECT 1 FROM feed f WHERE f.id = c.feed) LIMIT ?2",
     [Q_LEASES] = "SELECT name, owner, expires - ?1, seconds FROM lease WHERE ?1 IS NOT NULL ORDER BY name",
+
+    /* walks */
+    [Q_LAYERS_AFTER] = "SELECT id, digest, indexer FROM layer WHERE id > ?1 ORDER BY id LIMIT ?2",
+    [Q_IMAGES_AFTER] = "SELECT id, digest, indexer FROM image WHERE id > ?1 ORDER BY id LIMIT ?2",
+    [Q_NAMED_AFTER] =
+        "SELECT n.id, n.name, coalesce(p.name, x''), coalesce(p.chain, x''), l.digest, n.chain, n.namespace,"
+        " n.engine, l.indexer FROM named_layer n CROSS JOIN layer l ON l.id = n.layer LEFT JOIN named_layer "
+        "p ON p.id = n.parent"
+        " WHERE n.id > ?1 ORDER BY n.id LIMIT ?2",
+    [Q_DOCUMENTS] =
+        "SELECT id, name, validator FROM document WHERE feed = (SELECT id FROM feed WHERE name = ?1)"
+        " AND validator IS NOT NULL ORDER BY id",
+    [Q_ADVISORIES_AFTER] =
+        "SELECT id, document FROM advisory a WHERE feed = (SELECT id FROM feed WHERE name = ?1) AND id > ?2"
+        " AND " VISIBLE("a", "(SELECT generation FROM state)") " ORDER BY id LIMIT ?3",
+    [Q_VALUES_AFTER] = "SELECT key, value FROM keyvalue WHERE key > ?1 ORDER BY key LIMIT ?2",
 };

@@ -202,3 +202,39 @@ int store_check(struct store *s, bool full, store_problem *report, void *ctx, st
 {
     return s->engine->check(s, full, report, ctx, e);
 }
+
+int store_layers_after(struct store *s, int64_t after, size_t limit, struct arena *arena,
+                       struct stored_content **ret, size_t *ret_count, struct err *e)
+{
+    return s->engine->layers_after(s, after, limit, arena, ret, ret_count, e);
+}
+
+int store_images_after(struct store *s, int64_t after, size_t limit, struct arena *arena,
+                       struct stored_content **ret, size_t *ret_count, struct err *e)
+{
+    return s->engine->images_after(s, after, limit, arena, ret, ret_count, e);
+}
+
+int store_named_after(struct store *s, int64_t after, size_t limit, struct arena *arena,
+                      struct stored_named **ret, size_t *ret_count, struct err *e)
+{
+    return s->engine->named_after(s, after, limit, arena, ret, ret_count, e);
+}
+
+int store_documents(struct store *s, str feed, struct arena *arena, struct stored_document **ret,
+                    size_t *ret_count, struct err *e)
+{
+    return s->engine->documents(s, feed, arena, ret, ret_count, e);
+}
+
+int store_advisories_after(struct store *s, str feed, int64_t after, size_t limit, struct arena *arena,
+                           struct stored_key **ret, size_t *ret_count, struct err *e)
+{
+    return s->engine->advisories_after(s, feed, after, limit, arena, ret, ret_count, e);
+}
+
+int store_values_after(struct store *s, str after, size_t limit, struct arena *arena,
+                       struct stored_value **ret, size_t *ret_count, struct err *e)
+{
+    return s->engine->values_after(s, after, limit, arena, ret, ret_count, e);
+}

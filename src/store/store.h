@@ -150,6 +150,7 @@ struct feed_status {
     int64_t last_success; /* 0 = never; also set when nothing was new */
     str error;            /* of the last try; empty when it succeeded */
     int64_t generation;   /* in which its content last changed; 0 = never */
+    unsigned rank;        /* see store_update_begin() */
 };
 int store_feeds(struct store *s, struct arena *arena, struct feed_status **ret, size_t *ret_count,
                 struct err *e); /* by name */
@@ -245,3 +246,51 @@ typedef void store_problem(void *ctx, const char *text);
 /* Holds what is stored against itself, each part in one read view while others write, and reports what does not fit: one line each, of one
  * kind some hundred at most; a text may hold bytes of an image. Without `full` the index of store_affected() is looked at in places, others each time. Memory: some 40 MiB. */
 int store_check(struct store *s, bool full, store_problem *report, void *ctx, struct err *e);
+
+/* ---- walks: all that is stored, in steps: what comes behind `after`, of *ret_count 0 the end. In one view they fit together ---- */
+
+struct stored_content { /* a layer, an image */
+    int64_t id;
+    str digest;
+    unsigned indexer;
+};
+int store_layers_after(struct store *s, int64_t after, size_t limit, struct arena *arena,
+                       struct stored_content **ret, size_t *ret_count, struct err *e);
+int store_images_after(struct store *s, int64_t after, size_t limit, struct arena *arena,
+                       struct stored_content **ret, size_t *ret_count, struct err *e);
+struct stored_named {
+    int64_t id;
+    struct named_layer layer;
+};
+/* Parents before their children. */
+int store_named_after(struct store *s, int64_t after, size_t limit, struct arena *arena,
+                      struct stored_named **ret, size_t *ret_count, struct err *e);
+struct stored_document {
+    int64_t id;
+    str name, validator;
+};
+/* All of a feed, by number. */
+int store_documents(struct store *s, str feed, struct arena *arena, struct stored_document **ret,
+                    size_t *ret_count, struct err *e);
+struct stored_key { /* of an advisory that is visible */
+    int64_t id, document;
+};
+int store_advisories_after(struct store *s, str feed, int64_t after, size_t limit, struct arena *arena,
+                           struct stored_key **ret, size_t *ret_count, struct err *e);
+struct stored_value {
+    str key, value;
+};
+int store_values_after(struct store *s, str after, size_t limit, struct arena *arena,
+                       struct stored_value **ret, size_t *ret_count, struct err *e);
+
+/*
+ * All that is in `from`, as it is at this moment, into `to`, whatever engines they are: what is there already is not doubled, and named layers
+ * whose names stand for something else there are left out. Each feed becomes what it is in `from`, by a usual update; feeds that only `to` has
+ * stay. In transactions of their own: an error leaves what came before it, and the whole may be done again. Memory: 16 bytes for each image.
+ */
+struct copy_counts {
+    int64_t advisories, layers, images, named, left_out;
+};
+typedef void store_progress(void *ctx, const struct copy_counts *so_far);
+int store_copy(struct store *from, struct store *to, store_progress *progress, void *ctx,
+               struct copy_counts *ret, struct err *e); /* progress: may be NULL */

@@ -1,8 +1,12 @@
 """`eclair db` on both stores: what it says, what it mends, and what must come through it unchanged."""
+import json
+
+import expected
 import helpers
 import make_images
 import pytest
 from golden import execute
+from serving import Server
 
 
 def db(action, database, *more, **options):
@@ -58,3 +62,124 @@ def test_check(full):
     lines = r.out.decode().splitlines()
     assert r.code == 1 and r.err == b"" and len(lines) == 2, lines
     assert "damaged origins" in lines[0] and "feed debian counts" in lines[1]
+
+
+# ---- one file ----
+
+def counts(database):
+    return json.loads(good(db("status", database, "--format", "json")))["counts"]
+
+
+def walk(tmp_path, postgres, database):
+    """Databases that each have all of the one before: by way of a file into the other engine, and back."""
+    other = tmp_path / "back.db" if "://" in str(database) else postgres.new_database()
+    last = postgres.new_database() if "://" in str(database) else tmp_path / "back.db"
+    for number, (source, target) in enumerate([(database, other), (other, last)]):
+        file = tmp_path / f"export{number}.db"
+        assert "images" in good(db("export", source, file))
+        assert sorted(p.name for p in tmp_path.glob("export*")) == [f"export{i}.db" for i in range(number + 1)]
+        assert good(db("check", file, "--full")) == "ok\n"
+        good(db("import", target, file))
+        good(db("import", target, file))  # nothing is doubled
+        assert good(db("check", target, "--full")) == "ok\n"
+        yield file
+        yield target
+
+
+IMAGES = ["alpine-3.10-vuln-image-310.docker.tar.gz", "debian-bookworm-12.0-pinned.docker.tar.zst", "debian-bookworm-current.oci.tar",
+          "debian-bullseye-layers.docker.tar.zst", "distroless-like-go.oci.tar", "edge-alpine-whiteouts.docker.tar.zst",
+          "apps-polyglot-layers.docker.tar.zst", "debian-trixie-full.docker.tar.zst", "rpm-amazonlinux2-bdb.docker.tar.zst",
+          "rpm-photon3.docker.tar.zst", "rpm-sle15-bci-ndb.docker.tar.zst", "rpm-ubi8-bdb.docker.tar.zst",
+          "rpm-ubi9-layers.oci.tar", "ubuntu-18.04-pkglist.docker.tar.zst"]
+
+
+def test_reports_survive(database, postgres, tmp_path):
+    """All real images and feeds: every report is what it was, from what was copied and not from a new look at the image."""
+    feeds, images = helpers.ROOT / "examples/feeds", [helpers.need_data("images") / name for name in IMAGES]
+    helpers.update(database, feeds)
+    reports = [helpers.scan(database, image).out for image in images]
+    assert sum(len(r) > 1000 for r in reports) == len(images)
+    had = counts(database)
+    for copy in walk(tmp_path, postgres, database):
+        assert counts(copy) == had
+        for image, report in zip(images, reports):
+            assert helpers.scan(copy, image).out == report, (copy, image.name)
+        assert counts(copy) == had
+        assert b"alpine: nothing new\ndebian: nothing new\n" in helpers.update(copy, feeds).out  # the validators came along
+
+
+def test_history_is_no_part_of_a_copy(full, mirror, tmp_path):
+    """Feeds become what they are in the file, whatever the target had."""
+    file, other = tmp_path / "file.db", tmp_path / "other.db"
+    good(db("export", full, file))
+    changed = helpers.write_mirror(tmp_path / "mirror", {"openssl": {"CVE-1": helpers.entry("open")}}, {
+        "v3.20/main": helpers.secdb("v3.20", "main", {"musl": {"9-r0": ["CVE-2"]}}),
+        "v3.19/main": helpers.secdb("v3.19", "main", {"musl": {"9-r0": ["CVE-2"]}})})
+    helpers.update(other, changed)
+    good(db("import", other, file))
+    assert good(db("check", other, "--full")) == "ok\n"
+    status = [json.loads(good(db("status", d, "--format", "json"))) for d in (full, other)]
+    assert status[0]["feeds"] == status[1]["feeds"]
+    assert [s["counts"]["ranges"] for s in status] == [status[0]["counts"]["ranges"]] * 2
+
+
+def test_named_layers_survive(database, postgres, tmp_path):
+    feeds = helpers.ROOT / "examples/feeds"
+    helpers.update(database, feeds)
+    names, paths = [], []
+    for i, data in enumerate(expected.image_layers(helpers.need_data("images/debian-bullseye-layers.docker.tar.zst"))):
+        names.append(f"layer{i}")
+        paths.append(tmp_path / f"{i}.tar")
+        paths[-1].write_bytes(data)
+
+    def answers(where, post=False):
+        folder = tmp_path / f"server{len(list(tmp_path.glob('server*')))}"
+        folder.mkdir()
+        server = Server(folder, where, None, "").start(True)
+        try:
+            if post:
+                server.post_chain(names, paths)
+            got = [server.get(f"/v1/layers/{n}?features&vulnerabilities").json() for n in names]
+        finally:
+            server.stop()
+        return got
+
+    want = answers(database, post=True)
+    assert "Vulnerabilities" in json.dumps(want[-1]) and want[-1]["Layer"]["ParentName"] == names[-2]
+    for copy in walk(tmp_path, postgres, database):
+        assert answers(copy) == want
+
+
+def test_a_name_for_something_else(database, tmp_path):
+    """Two databases whose layers have one name: that of the target stays, and it is said."""
+    other, file = tmp_path / "other.db", tmp_path / "file.db"
+    layers = list(expected.image_layers(helpers.need_data("images/debian-bullseye-layers.docker.tar.zst")))
+    for number, (where, content) in enumerate([(database, layers[:2]), (other, layers[::2][:2])]):
+        folder = tmp_path / f"server{number}"
+        folder.mkdir()
+        server = Server(folder, where, None, "").start(True)
+        for name, data in zip("ab", content):
+            (folder / name).write_bytes(data)
+            assert server.post(name, folder / name, "a" if name == "b" else None).status == 201
+        server.stop()
+    good(db("export", other, file))
+    r = db("import", database, file)
+    assert r.code == 0 and b" 1 named layers" in r.out and b"1 named layers are left out" in r.err, (r.out, r.err)
+    assert good(db("check", database, "--full")) == "ok\n"
+
+
+def test_files_are_not_lost(full, tmp_path):
+    file = tmp_path / "file.db"
+    file.write_bytes(b"dear")
+    helpers.assert_refused(db("export", full, file), file, "--force", code=2)
+    assert file.read_bytes() == b"dear"
+    good(db("export", full, file, "--force"))
+    assert good(db("check", file)) == "ok\n"
+    helpers.assert_refused(db("import", file, file), "the database itself", code=2)
+    helpers.assert_refused(db("export", file, file, "--force"), "the database itself", code=2)
+    (tmp_path / "empty").write_bytes(b"")
+    helpers.assert_refused(db("import", full, tmp_path / "empty"), "not an éclair database")
+    helpers.assert_refused(db("import", full, tmp_path / "absent"), "absent")
+    helpers.assert_refused(db("export", full, tmp_path / "no/folder"), "no/folder")
+    helpers.assert_refused(db("export", full), "FILE", code=2)
+    assert sorted(p.name for p in tmp_path.iterdir() if "eclair.db" not in p.name) == ["empty", "file.db"]
