@@ -15,7 +15,8 @@ static const struct option options[] = {
     { "unused", "DAYS", OPT_TEXT, offsetof(struct db_options, unused),
       "of vacuum: images without a name that nobody asked for in DAYS go [30]" },
     { "full", NULL, OPT_FLAG, offsetof(struct db_options, full), "of check: all postings, not only some" },
-    { "force", NULL, OPT_FLAG, offsetof(struct db_options, force), "of export: FILE may be there already" },
+    { "force", NULL, OPT_FLAG, offsetof(struct db_options, force),
+      "of export and backup: FILE may be there already" },
     { 0 },
 };
 _Static_assert(sizeof(struct db_options) <= OPTIONS_SIZE_MAX, "options");
@@ -129,6 +130,7 @@ static const struct action {
     { "status", db_status, false, false }, { "migrate", migrate, true, false },
     { "check", check, false, false },      { "vacuum", vacuum, false, false },
     { "export", db_export, false, true },  { "import", db_import, true, true },
+    { "backup", db_backup, false, true },
 };
 #define ACTIONS (sizeof actions / sizeof *actions)
 
@@ -175,7 +177,8 @@ const struct command command_db = {
         "and exit code 1\n"
         "  vacuum         deletes what nobody needs any more, and gives the space back\n"
         "  export FILE    all of it, from either engine, into a new SQLite database\n"
-        "  import FILE    all that is in such a file, into either engine; feeds become what they are there",
+        "  import FILE    all that is in such a file, into either engine; feeds become what they are there\n"
+        "  backup FILE    an exact copy of an SQLite database while others use it",
     .options = options,
     .args_min = 1,
     .args_max = 2,

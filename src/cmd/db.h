@@ -10,4 +10,5 @@ struct db_options {
 
 int db_status(const struct db_options *o, const char *place, const char *file, struct err *e);
 int db_export(const struct db_options *o, const char *place, const char *file, struct err *e);
+int db_backup(const struct db_options *o, const char *place, const char *file, struct err *e);
 int db_import(const struct db_options *o, const char *place, const char *file, struct err *e);

@@ -154,3 +154,12 @@ int db_import(const struct db_options *o, const char *place, const char *file, s
     CLEANUP(store_freep) struct store *to = from ? store_open(place, STORE_WRITE, e) : NULL;
     return to ? copy(from, to, e) : -1;
 }
+
+int db_backup(const struct db_options *o, const char *place, const char *file, struct err *e)
+{
+    CLEANUP(new_file_done) struct new_file f = { 0 };
+    CLEANUP(store_freep) struct store *s = store_open(place, STORE_READ, e);
+    if (!s || new_file_begin(&f, file, place, o->force, e) < 0 || store_backup(s, f.temp, e) < 0)
+        return -1;
+    return new_file_commit(&f, e);
+}

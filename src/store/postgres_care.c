@@ -37,4 +37,17 @@ static int care_compact(struct sql *s, struct err *e)
     return r ? 0 : -1;
 }
 
-const struct sql_care postgres_care = { .size = care_size, .compact = care_compact };
+static int care_backup(struct sql *s, const char *path, struct err *e)
+{
+    (void)path;
+    return err_set(e, ERR_UNSUPPORTED,
+                   "%s: a server is backed up by its own means: pg_dump --schema=eclair (eclair db export "
+                   "makes an SQLite file of it)",
+                   s->where);
+}
+
+const struct sql_care postgres_care = {
+    .size = care_size,
+    .compact = care_compact,
+    .backup = care_backup,
+};

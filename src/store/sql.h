@@ -246,6 +246,7 @@ struct sql_care {
     int (*compact)(struct sql *s, struct err *e);
     /* the engine's own look at itself; NULL: it has none */
     int (*check)(struct sql *s, store_problem *report, void *ctx, struct err *e);
+    int (*backup)(struct sql *s, const char *path, struct err *e);
 };
 
 struct sql {
@@ -345,9 +346,9 @@ int sql_lease_take(struct sql *s, str name, str owner, unsigned seconds, int64_t
     .named_find = sql_named_find, .named_put = sql_named_put, .named_delete = sql_named_delete,              \
     .named_chain = sql_named_chain, .lease_take = sql_lease, .lease_drop = sql_lease_drop,                   \
     .view_begin = sql_view_begin, .view_end = sql_view_end, .tidy = sql_tidy, .image_keep = sql_image_keep,  \
-    .size = sql_size, .compact = sql_compact, .check = sql_check, .layers_after = sql_layers_after,          \
-    .images_after = sql_images_after, .named_after = sql_named_after, .documents = sql_documents,            \
-    .advisories_after = sql_advisories_after, .values_after = sql_values_after
+    .size = sql_size, .compact = sql_compact, .check = sql_check, .backup = sql_backup,                      \
+    .layers_after = sql_layers_after, .images_after = sql_images_after, .named_after = sql_named_after,      \
+    .documents = sql_documents, .advisories_after = sql_advisories_after, .values_after = sql_values_after
 
 int sql_layer_find(struct store *s, str digest, unsigned indexer, struct arena *arena,
                    struct layer_index **ret, struct err *e);
@@ -392,6 +393,7 @@ int sql_lease(struct store *s, str name, str owner, unsigned seconds, int64_t *r
 int sql_lease_drop(struct store *s, str name, str owner, struct err *e);
 int sql_size(struct store *s, int64_t *ret, struct err *e);
 int sql_compact(struct store *s, struct err *e);
+int sql_backup(struct store *s, const char *path, struct err *e);
 int sql_check(struct store *s, bool full, store_problem *report, void *ctx, struct err *e);
 int sql_layers_after(struct store *s, int64_t after, size_t limit, struct arena *arena,
                      struct stored_content **ret, size_t *ret_count, struct err *e);

@@ -1,6 +1,8 @@
 /* sqlite_care.c - what only a file has: its size, its free pages. */
 #include "store/sqlite.h"
 
+#include "base/cleanup.h"
+
 #include <errno.h>
 
 static int execute(struct sqlite *s, const char *doing, const char *sql, struct err *e)
@@ -66,4 +68,38 @@ static int care_check(struct sql *sql, store_problem *report, void *ctx, struct 
     return r == SQLITE_DONE ? 0 : -1;
 }
 
-const struct sql_care sqlite_care = { .size = care_size, .compact = care_compact, .check = care_check };
+#define BACKUP_PAGES 256 /* of 8 KiB: a step */
+
+static void close_dbp(sqlite3 **db) { sqlite3_close(*db); }
+
+static int backup_error(const char *path, sqlite3 *to, struct err *e)
+{
+    int code = sqlite3_system_errno(to);
+    enum err_kind kind = (sqlite3_errcode(to) & 0xff) == SQLITE_FULL || code == ENOSPC ? ERR_FULL : ERR_IO;
+    return err_set(e, kind, "%s: backup: %s%s%s", path, sqlite3_errmsg(to), code ? ": " : "",
+                   code ? strerror(code) : "");
+}
+
+static int care_backup(struct sql *sql, const char *path, struct err *e)
+{
+    struct sqlite *s = (struct sqlite *)sql;
+    CLEANUP(close_dbp) sqlite3 *to = NULL;
+    if (sqlite3_open_v2(path, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) != SQLITE_OK)
+        return to ? backup_error(path, to, e) : sql_oom(sql, e);
+    sqlite3_backup *b = sqlite3_backup_init(to, "main", s->db, "main");
+    if (!b)
+        return backup_error(path, to, e);
+    int r;
+    do
+        r = sqlite3_backup_step(b, BACKUP_PAGES);
+    while (r == SQLITE_OK);
+    /* the error of a step is told by the end of all */
+    return sqlite3_backup_finish(b) == SQLITE_OK && r == SQLITE_DONE ? 0 : backup_error(path, to, e);
+}
+
+const struct sql_care sqlite_care = {
+    .size = care_size,
+    .compact = care_compact,
+    .check = care_check,
+    .backup = care_backup,
+};

@@ -198,6 +198,8 @@ int store_size(struct store *s, int64_t *ret, struct err *e) { return s->engine-
 
 int store_compact(struct store *s, struct err *e) { return s->engine->compact(s, e); }
 
+int store_backup(struct store *s, const char *path, struct err *e) { return s->engine->backup(s, path, e); }
+
 int store_check(struct store *s, bool full, store_problem *report, void *ctx, struct err *e)
 {
     return s->engine->check(s, full, report, ctx, e);

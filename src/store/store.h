@@ -241,6 +241,9 @@ int store_value_set(struct store *s, str key, str value, struct err *e);
 int store_size(struct store *s, int64_t *ret, struct err *e); /* bytes on disk, without what waits in a log */
 /* Gives back to the system what deleted rows have left, as far as the engine can while others read and write: after store_tidy(). */
 int store_compact(struct store *s, struct err *e);
+/* The file page by page, as it is at this moment, into that of an empty file or a new one, while others read and write. ERR_UNSUPPORTED: a
+ * server has means of its own. */
+int store_backup(struct store *s, const char *path, struct err *e);
 
 typedef void store_problem(void *ctx, const char *text);
 /* Holds what is stored against itself, each part in one read view while others write, and reports what does not fit: one line each, of one

@@ -1,5 +1,6 @@
 """`eclair db` on both stores: what it says, what it mends, and what must come through it unchanged."""
 import json
+import threading
 
 import expected
 import helpers
@@ -183,3 +184,46 @@ def test_files_are_not_lost(full, tmp_path):
     helpers.assert_refused(db("export", full, tmp_path / "no/folder"), "no/folder")
     helpers.assert_refused(db("export", full), "FILE", code=2)
     assert sorted(p.name for p in tmp_path.iterdir() if "eclair.db" not in p.name) == ["empty", "file.db"]
+
+
+# ---- backup ----
+
+def test_backup(full, image, tmp_path):
+    file = tmp_path / "backup.db"
+    if "://" in str(full):
+        helpers.assert_refused(db("backup", full, file), "pg_dump --schema=eclair")
+        assert list(tmp_path.glob("backup*")) == []
+        return
+    good(db("backup", full, file))
+    assert good(db("check", file, "--full")) == "ok\n"
+    assert helpers.scan(file, image).out == helpers.scan(full, image).out
+    helpers.assert_refused(db("backup", full, file), "--force", code=2)
+    good(db("backup", full, file, "--force"))
+    assert [p.name for p in tmp_path.glob("backup*")] == ["backup.db"]
+
+
+def test_backup_and_check_while_others_write(tmp_path):
+    """A backup ends, and is whole, though a writer never rests; and there is nothing wrong with what is half done."""
+    database, stop = tmp_path / "eclair.db", threading.Event()
+    feeds = [helpers.write_mirror(tmp_path / f"mirror{i}", {f"package{n}": {
+        f"CVE-{c}": helpers.entry(fixed=f"{i + n}") for c in range(3)} for n in range(1500)}) for i in range(2)]
+    helpers.update(database, feeds[0], "debian")
+    rounds = []
+
+    def write():
+        while not stop.is_set():
+            for feed in feeds[::-1]:
+                rounds.append(helpers.update(database, feed, "debian").code)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for i in range(12):
+            good(db("backup", database, tmp_path / f"{i}.db"))
+            assert good(db("check", tmp_path / f"{i}.db", "--full")) == "ok\n"
+            assert good(db("check", database)) == "ok\n"
+        assert good(db("export", database, tmp_path / "export.db")).startswith("4500 advisories")
+    finally:
+        stop.set()
+        writer.join()
+    assert len(rounds) > 4 and set(rounds) == {0}
