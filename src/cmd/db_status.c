@@ -9,6 +9,7 @@
 
 struct status {
     struct store_counts counts;
+    struct store_condition condition;
     struct feed_status *feeds;
     size_t feed_count;
     int64_t now;
@@ -45,6 +46,26 @@ static void put_feed(struct json_writer *w, const struct status *s, const struct
     json_w_object_end(w);
 }
 
+static void put_condition(struct json_writer *w, const struct store_condition *c)
+{
+    put_number(w, "size_bytes", c->bytes);
+    put_number(w, "waiting_sets", c->waiting);
+    put_number(w, "segments", c->segments);
+    put_number(w, "oldest_generation", c->oldest);
+    json_w_key(w, "leases");
+    json_w_array(w);
+    for (size_t i = 0; i < c->lease_count; i++) {
+        json_w_object(w);
+        json_w_key(w, "name");
+        json_w_str(w, c->leases[i].name);
+        json_w_key(w, "owner");
+        json_w_str(w, c->leases[i].owner);
+        put_number(w, "seconds_left", c->leases[i].left_s);
+        json_w_object_end(w);
+    }
+    json_w_array_end(w);
+}
+
 static void write_json(const struct status *s, struct buf *out)
 {
     struct json_writer w = { .out = out, .indent = 2 };
@@ -65,17 +86,31 @@ static void write_json(const struct status *s, struct buf *out)
     for (size_t i = 0; i < s->feed_count; i++)
         put_feed(&w, s, &s->feeds[i]);
     json_w_array_end(&w);
+    put_condition(&w, &s->condition);
     json_w_object_end(&w);
     buf_char(out, '\n');
+}
+
+static void write_condition(const struct store_condition *c, struct buf *out)
+{
+    buf_printf(out,
+               "%lld bytes; index: %lld segments, %lld package sets wait to be merged; history since "
+               "generation %lld\n",
+               (long long)c->bytes, (long long)c->segments, (long long)c->waiting, (long long)c->oldest);
+    for (size_t i = 0; i < c->lease_count; i++)
+        buf_printf(out, "lease '" STR_FMT "': %lld seconds left, held by " STR_FMT "\n",
+                   STR_ARG(c->leases[i].name), (long long)c->leases[i].left_s, STR_ARG(c->leases[i].owner));
 }
 
 static void write_table(const struct status *s, struct buf *out)
 {
     buf_printf(out, "generation %lld (one more with each update that changed something), schema %lld\n",
                (long long)s->counts.generation, (long long)s->counts.schema);
-    buf_printf(out, "images %lld, layers %lld, packages %lld; advisories %lld with %lld entries\n\n",
+    buf_printf(out, "images %lld, layers %lld, packages %lld; advisories %lld with %lld entries\n",
                (long long)s->counts.images, (long long)s->counts.layers, (long long)s->counts.packages,
                (long long)s->counts.advisories, (long long)s->counts.ranges);
+    write_condition(&s->condition, out);
+    buf_char(out, '\n');
     if (!s->feed_count)
         buf_str(out, STR("no feed is loaded: eclair update loads them\n"));
     else
@@ -100,7 +135,8 @@ int db_status(const struct db_options *o, const char *place, const char *file, s
     CLEANUP(buf_done) struct buf out = { 0 };
     struct status s = { .now = clock_now() };
     if (!store || !arena || store_count(store, &s.counts, e) < 0 ||
-        store_feeds(store, arena, &s.feeds, &s.feed_count, e) < 0)
+        store_feeds(store, arena, &s.feeds, &s.feed_count, e) < 0 ||
+        store_condition(store, arena, &s.condition, e) < 0)
         return -1;
     (json ? write_json : write_table)(&s, &out);
     return out.failed ? err_set(e, ERR_OOM, "status") : output_write(NULL, buf_view(&out), e);

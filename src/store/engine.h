@@ -69,6 +69,7 @@ struct store_engine {
 
     int (*size)(struct store *s, int64_t *ret, struct err *e);
     int (*compact)(struct store *s, struct err *e);
+    int (*condition)(struct store *s, struct arena *arena, struct store_condition *ret, struct err *e);
     int (*backup)(struct store *s, const char *path, struct err *e);
     int (*check)(struct store *s, bool full, store_problem *report, void *ctx, struct err *e);
     int (*layers_after)(struct store *s, int64_t after, size_t limit, struct arena *arena,

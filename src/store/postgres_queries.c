@@ -640,4 +640,7 @@ const char *const postgres_queries[QUERIES] = {
         "SELECT id, document FROM advisory a WHERE feed = (SELECT id FROM feed WHERE name = $1) AND id > $2"
         " AND " VISIBLE("a", "(SELECT generation FROM state)") " ORDER BY id LIMIT $3",
     [Q_VALUES_AFTER] = "SELECT key, value FROM keyvalue WHERE key > $1 ORDER BY key LIMIT $2",
+    [Q_CONDITION] =
+        "SELECT (SELECT count(*) FROM posting_queue), (SELECT count(*) FROM posting_segment WHERE state = 2),"
+        " coalesce((SELECT min(number) FROM generation), s.generation) FROM state s",
 };

@@ -186,6 +186,7 @@ enum query {
     Q_DOCUMENTS,
     Q_ADVISORIES_AFTER,
     Q_VALUES_AFTER,
+    Q_CONDITION,
     QUERIES
 };
 
@@ -347,8 +348,9 @@ int sql_lease_take(struct sql *s, str name, str owner, unsigned seconds, int64_t
     .named_chain = sql_named_chain, .lease_take = sql_lease, .lease_drop = sql_lease_drop,                   \
     .view_begin = sql_view_begin, .view_end = sql_view_end, .tidy = sql_tidy, .image_keep = sql_image_keep,  \
     .size = sql_size, .compact = sql_compact, .check = sql_check, .backup = sql_backup,                      \
-    .layers_after = sql_layers_after, .images_after = sql_images_after, .named_after = sql_named_after,      \
-    .documents = sql_documents, .advisories_after = sql_advisories_after, .values_after = sql_values_after
+    .condition = sql_condition, .layers_after = sql_layers_after, .images_after = sql_images_after,          \
+    .named_after = sql_named_after, .documents = sql_documents, .advisories_after = sql_advisories_after,    \
+    .values_after = sql_values_after
 
 int sql_layer_find(struct store *s, str digest, unsigned indexer, struct arena *arena,
                    struct layer_index **ret, struct err *e);
@@ -393,6 +395,7 @@ int sql_lease(struct store *s, str name, str owner, unsigned seconds, int64_t *r
 int sql_lease_drop(struct store *s, str name, str owner, struct err *e);
 int sql_size(struct store *s, int64_t *ret, struct err *e);
 int sql_compact(struct store *s, struct err *e);
+int sql_condition(struct store *s, struct arena *arena, struct store_condition *ret, struct err *e);
 int sql_backup(struct store *s, const char *path, struct err *e);
 int sql_check(struct store *s, bool full, store_problem *report, void *ctx, struct err *e);
 int sql_layers_after(struct store *s, int64_t after, size_t limit, struct arena *arena,

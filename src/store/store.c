@@ -198,6 +198,11 @@ int store_size(struct store *s, int64_t *ret, struct err *e) { return s->engine-
 
 int store_compact(struct store *s, struct err *e) { return s->engine->compact(s, e); }
 
+int store_condition(struct store *s, struct arena *arena, struct store_condition *ret, struct err *e)
+{
+    return s->engine->condition(s, arena, ret, e);
+}
+
 int store_backup(struct store *s, const char *path, struct err *e) { return s->engine->backup(s, path, e); }
 
 int store_check(struct store *s, bool full, store_problem *report, void *ctx, struct err *e)

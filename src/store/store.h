@@ -239,6 +239,19 @@ int store_value_set(struct store *s, str key, str value, struct err *e);
 /* ---- care: what `eclair db` does ---- */
 
 int store_size(struct store *s, int64_t *ret, struct err *e); /* bytes on disk, without what waits in a log */
+struct store_lease {
+    str name, owner;
+    int64_t left_s;
+};
+struct store_condition {
+    int64_t bytes; /* as store_size() says */
+    int64_t waiting,
+        segments;   /* package sets that are not in the index of store_affected() yet, and its parts */
+    int64_t oldest; /* generation since which all that was withdrawn is kept */
+    struct store_lease *leases; /* that are held */
+    size_t lease_count;
+};
+int store_condition(struct store *s, struct arena *arena, struct store_condition *ret, struct err *e);
 /* Gives back to the system what deleted rows have left, as far as the engine can while others read and write: after store_tidy(). */
 int store_compact(struct store *s, struct err *e);
 /* The file page by page, as it is at this moment, into that of an empty file or a new one, while others read and write. ERR_UNSUPPORTED: a

@@ -31,7 +31,8 @@ def test_help_of_a_command(command):
 
 @pytest.mark.parametrize("command,options", [
     ("scan", ["--db", "--format", "--output", "--severity", "--ignore-unfixed", "--exit-code", "--fail-on", "--quiet"]),
-    ("update", ["--db", "--mirror", "--quiet"]), ("db", ["status", "--format"]),
+    ("update", ["--db", "--mirror", "--quiet"]), ("db", ["status", "migrate", "check", "vacuum", "export", "import", "backup", "--format", "--unused", "--full",
+            "--force"]),
     ("version-compare", ["dpkg", "rpm", "apk"])])
 def test_help_names_every_option(command, options):
     text = eclair(command, "--help").out.decode()
@@ -65,6 +66,9 @@ USAGE = {  # arguments -> words of the message
     "unknown source": (["update", "windows"], ["windows"]),
     "db without a word": (["db"], []),
     "unknown db command": (["db", "frobnicate"], ["frobnicate"]),
+    "db export to nowhere": (["db", "export"], ["FILE"]),
+    "db status of a file": (["db", "status", "x"], ["status"]),
+    "bad days": (["db", "vacuum", "--unused", "-1"], ["--unused"]),
     "bad status format": (["db", "status", "--format", "yaml"], ["yaml"]),
     "no scheme": (["version-compare"], ["SCHEME"]),
     "unknown scheme": (["version-compare", "roman"], ["roman"]),

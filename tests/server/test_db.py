@@ -43,6 +43,27 @@ def test_migrate(database):
     assert "nothing to do: schema 3" in good(db("migrate", database))
 
 
+def status(database):
+    return json.loads(good(db("status", database, "--format", "json")))
+
+
+def test_status(full, mirror):
+    """How large, what waits, and who is at it."""
+    s = status(full)
+    assert s["size_bytes"] > 65536 and s["waiting_sets"] == 1 and s["segments"] == 0 and s["leases"] == []
+    assert (s["generation"], s["oldest_generation"]) == (2, 1)
+    good(db("vacuum", full))
+    s = status(full)
+    assert (s["waiting_sets"], s["segments"]) == (0, 1)
+    end = "now() + interval '90 s'" if "://" in str(full) else "strftime('%s', 'now') + 90"
+    execute(full, f"INSERT INTO lease(name, owner, expires, seconds) VALUES ('updater', 'host 1', {end}, 100)")
+    execute(full, f"INSERT INTO lease(name, owner, expires, seconds) VALUES ('over', 'host 1', {end.replace('+', '-')}, 100)")
+    lease, = status(full)["leases"]
+    assert (lease["name"], lease["owner"]) == ("updater", "host 1") and 60 < lease["seconds_left"] <= 91
+    table = good(db("status", full))
+    assert "lease 'updater'" in table and "1 segments" in table and "debian" in table
+
+
 def test_vacuum(full, image):
     report = helpers.scan(full, image).out
     assert "images 0," in good(db("vacuum", full))
@@ -68,7 +89,7 @@ def test_check(full):
 # ---- one file ----
 
 def counts(database):
-    return json.loads(good(db("status", database, "--format", "json")))["counts"]
+    return status(database)["counts"]
 
 
 def walk(tmp_path, postgres, database):
@@ -119,9 +140,8 @@ def test_history_is_no_part_of_a_copy(full, mirror, tmp_path):
     helpers.update(other, changed)
     good(db("import", other, file))
     assert good(db("check", other, "--full")) == "ok\n"
-    status = [json.loads(good(db("status", d, "--format", "json"))) for d in (full, other)]
-    assert status[0]["feeds"] == status[1]["feeds"]
-    assert [s["counts"]["ranges"] for s in status] == [status[0]["counts"]["ranges"]] * 2
+    had, got = status(full), status(other)
+    assert got["feeds"] == had["feeds"] and got["counts"]["ranges"] == had["counts"]["ranges"]
 
 
 def test_named_layers_survive(database, postgres, tmp_path):
