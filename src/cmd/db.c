@@ -151,6 +151,7 @@ static int run(const void *opts, char **args, int count, struct err *e)
 {
     const struct db_options *o = opts;
     char place[4096];
+    int64_t ignored;
     const struct action *a = find_action(args[0], e);
     if (!a)
         return -1;
@@ -158,6 +159,8 @@ static int run(const void *opts, char **args, int count, struct err *e)
         return err_set(e, ERR_USAGE, "db: usage: eclair db %s%s", a->name, a->wants_file ? " FILE" : "");
     if (o->format && strcmp(o->format, "json") && strcmp(o->format, "table"))
         return err_set(e, ERR_USAGE, "--format: '%s' is none of table, json", o->format);
+    if (unused_seconds(o, &ignored, e) < 0)
+        return -1;
     if (database_place(o->db, place, sizeof place, e) < 0)
         return -1;
     if (!a->makes && !store_is_server(place) && access(place, F_OK) < 0)
