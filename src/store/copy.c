@@ -74,32 +74,28 @@ static int enter_document(struct feed_copy *f, int64_t id, struct err *e)
                    (long long)id);
 }
 
-static int put_advisory(struct feed_copy *f, const struct stored_key *k, struct arena *arena, struct err *e)
+static int put_advisory(struct feed_copy *f, const struct stored_entry *a, struct err *e)
 {
-    struct stored_advisory a;
-    int found = store_advisory_get(f->c->from, k->id, arena, &a, e);
-    if (found <= 0)
-        return found < 0 ? -1 : err_set(e, ERR_INTERNAL, "advisory %lld vanished", (long long)k->id);
     f->c->counts.advisories++;
-    return enter_document(f, k->document, e) < 0 ? -1 : store_update_put(f->update, &a.advisory, e);
+    return enter_document(f, a->document, e) < 0 ? -1 : store_update_put(f->update, &a->advisory, e);
 }
 
 static int put_advisories(struct feed_copy *f, struct err *e)
 {
     for (int64_t after = 0;;) {
-        struct stored_key *keys;
+        struct stored_entry *list;
         size_t count;
         CLEANUP(arena_freep) struct arena *arena = arena_new(0);
         if (!arena)
             return oom(e);
-        if (store_advisories_after(f->c->from, f->feed->name, after, PAGE, arena, &keys, &count, e) < 0)
+        if (store_advisories_after(f->c->from, f->feed->name, after, PAGE, arena, &list, &count, e) < 0)
             return -1;
         if (!count)
             return 0;
         for (size_t i = 0; i < count; i++)
-            if (put_advisory(f, &keys[i], arena, e) < 0)
+            if (put_advisory(f, &list[i], e) < 0)
                 return -1;
-        after = keys[count - 1].id;
+        after = list[count - 1].id;
         tell(f->c);
     }
 }

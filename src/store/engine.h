@@ -81,7 +81,7 @@ struct store_engine {
     int (*documents)(struct store *s, str feed, struct arena *arena, struct stored_document **ret,
                      size_t *ret_count, struct err *e);
     int (*advisories_after)(struct store *s, str feed, int64_t after, size_t limit, struct arena *arena,
-                            struct stored_key **ret, size_t *ret_count, struct err *e);
+                            struct stored_entry **ret, size_t *ret_count, struct err *e);
     int (*values_after)(struct store *s, str after, size_t limit, struct arena *arena,
                         struct stored_value **ret, size_t *ret_count, struct err *e);
 };

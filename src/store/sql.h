@@ -185,6 +185,8 @@ enum query {
     Q_NAMED_AFTER,
     Q_DOCUMENTS,
     Q_ADVISORIES_AFTER,
+    Q_AFFECTED_THESE,
+    Q_NEGATIVE_THESE,
     Q_VALUES_AFTER,
     Q_CONDITION,
     QUERIES
@@ -407,6 +409,6 @@ int sql_named_after(struct store *s, int64_t after, size_t limit, struct arena *
 int sql_documents(struct store *s, str feed, struct arena *arena, struct stored_document **ret,
                   size_t *ret_count, struct err *e);
 int sql_advisories_after(struct store *s, str feed, int64_t after, size_t limit, struct arena *arena,
-                         struct stored_key **ret, size_t *ret_count, struct err *e);
+                         struct stored_entry **ret, size_t *ret_count, struct err *e);
 int sql_values_after(struct store *s, str after, size_t limit, struct arena *arena, struct stored_value **ret,
                      size_t *ret_count, struct err *e);

@@ -110,26 +110,6 @@ int sql_documents(struct store *store, str feed, struct arena *arena, struct sto
     return 0;
 }
 
-int sql_advisories_after(struct store *store, str feed, int64_t after, size_t limit, struct arena *arena,
-                         struct stored_key **ret, size_t *ret_count, struct err *e)
-{
-    struct sql *s = (struct sql *)store;
-    struct stored_key *list = arena_array(arena, struct stored_key, limit);
-    size_t n = 0;
-    if (!list)
-        return sql_oom(s, e);
-    CLEANUP(sql_resetp)
-    struct sql_stmt *st = sql_bind(s, e, Q_ADVISORIES_AFTER, "tii", feed, after, (int64_t)limit);
-    int r = -1;
-    for (; st && (r = sql_row(s, st, e)) > 0 && n < limit; n++)
-        list[n] = (struct stored_key){ sql_int(st, 0), sql_int(st, 1) };
-    if (r < 0)
-        return -1;
-    *ret = list;
-    *ret_count = n;
-    return 0;
-}
-
 int sql_values_after(struct store *store, str after, size_t limit, struct arena *arena,
                      struct stored_value **ret, size_t *ret_count, struct err *e)
 {

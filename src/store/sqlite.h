@@ -26,7 +26,7 @@ struct sqlite_list {
     size_t count;
 };
 int sqlite_list_register(sqlite3 *db);      /* SQLITE_OK, or why not */
-int sqlite_functions_register(sqlite3 *db); /* what migrations want: record(...), package_hash(...) */
+int sqlite_functions_register(sqlite3 *db); /* record(...), package_hash(...), number_at(...) */
 
 struct sqlite_stmt {
     struct sql_stmt base; /* first */

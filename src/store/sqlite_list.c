@@ -1,5 +1,5 @@
 /* sqlite_list.c - an array of ours as a table of SQLite, so that one statement asks for all of it (sqlite.org/vtab.html); and the
- * functions that migrations want. */
+ * functions that migrations and walks want. */
 #include "store/sqlite.h"
 
 #include "base/cleanup.h"
@@ -181,10 +181,25 @@ static void hash_of_package(sqlite3_context *x, int argc, sqlite3_value **argv)
         sqlite3_result_blob(x, hash, sizeof hash, SQLITE_TRANSIENT);
 }
 
+/* number_at(bytes, from): eight of them, the highest first. */
+static void number_at(sqlite3_context *x, int argc, sqlite3_value **argv)
+{
+    (void)argc;
+    uint64_t number;
+    str bytes = argument(argv[0]);
+    int from = sqlite3_value_int(argv[1]);
+    if (from < 0 || bytes.len < sizeof number || (size_t)from > bytes.len - sizeof number)
+        return; /* NULL */
+    memcpy(&number, bytes.ptr + from, sizeof number);
+    sqlite3_result_int64(x, (int64_t)be64toh(number));
+}
+
 int sqlite_functions_register(sqlite3 *db)
 {
     int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC;
     int r = sqlite3_create_function(db, "record", -1, flags, NULL, record, NULL, NULL);
+    if (r == SQLITE_OK)
+        r = sqlite3_create_function(db, "number_at", 2, flags, NULL, number_at, NULL, NULL);
     return r == SQLITE_OK
                ? sqlite3_create_function(db, "package_hash", 7, flags, NULL, hash_of_package, NULL, NULL)
                : r;

@@ -162,8 +162,8 @@ const char *const *const sqlite_migrations[SCHEMA_NUMBER] = { schema_1, schema_2
 
 /* The last column of these is a record of so many fields (sql.h). */
 const uint8_t sqlite_record_columns[QUERIES] = {
-    [Q_MATCH_SOURCE] = 10, [Q_MATCH_BINARY] = 10,  [Q_ADVISORIES] = 7,
-    [Q_AFFECTED_GET] = 10, [Q_ADVISORY_TEXTS] = 7,
+    [Q_MATCH_SOURCE] = 10,  [Q_MATCH_BINARY] = 10,    [Q_ADVISORIES] = 7,      [Q_AFFECTED_GET] = 10,
+    [Q_ADVISORY_TEXTS] = 7, [Q_ADVISORIES_AFTER] = 7, [Q_AFFECTED_THESE] = 10,
 };
 
 #define VISIBLE(row, g) row ".gen_from <= " g " AND (" row ".gen_to IS NULL OR " row ".gen_to > " g ")"
@@ -525,8 +525,18 @@ const char *const sqlite_queries[QUERIES] = {
         "SELECT id, name, validator FROM document WHERE feed = (SELECT id FROM feed WHERE name = ?1)"
         " AND validator IS NOT NULL ORDER BY id",
     [Q_ADVISORIES_AFTER] =
-        "SELECT id, document FROM advisory a WHERE feed = (SELECT id FROM feed WHERE name = ?1) AND id > ?2"
-        " AND " VISIBLE("a", "(SELECT generation FROM state)") " ORDER BY id LIMIT ?3",
+        "SELECT document, ranges, record FROM advisory a WHERE feed = (SELECT id FROM feed WHERE name = ?1)"
+        " AND id > ?2 AND " VISIBLE("a", "(SELECT generation FROM state)") " ORDER BY id LIMIT ?3",
+    /* ?1 pairs of a name and all that else is in the key: see sql_entries.c */
+    [Q_AFFECTED_THESE] =
+        "SELECT p.rowid, r.record FROM list(?1) p CROSS JOIN affected r ON r.namespace = number_at(p.key, 0)"
+        " AND r.name = p.name AND r.kind = number_at(p.key, 8) AND r.fixed_key = substr(p.key, 33)"
+        " AND r.advisory = number_at(p.key, 16) AND r.part = number_at(p.key, 24)",
+    [Q_NEGATIVE_THESE] =
+        "SELECT p.rowid, r.fixed, r.introduced, r.arch, r.module FROM list(?1) p CROSS JOIN negative r"
+        " ON r.namespace = number_at(p.key, 0) AND r.name = p.name AND r.kind = number_at(p.key, 8)"
+        " AND r.id = substr(p.key, 33) AND r.advisory = number_at(p.key, 16) AND r.part = number_at(p.key, "
+        "24)",
     [Q_VALUES_AFTER] = "SELECT key, value FROM keyvalue WHERE key > ?1 ORDER BY key LIMIT ?2",
     [Q_CONDITION] =
         "SELECT (SELECT count(*) FROM posting_queue), (SELECT count(*) FROM posting_segment WHERE state = 2),"

@@ -235,7 +235,7 @@ int store_documents(struct store *s, str feed, struct arena *arena, struct store
 }
 
 int store_advisories_after(struct store *s, str feed, int64_t after, size_t limit, struct arena *arena,
-                           struct stored_key **ret, size_t *ret_count, struct err *e)
+                           struct stored_entry **ret, size_t *ret_count, struct err *e)
 {
     return s->engine->advisories_after(s, feed, after, limit, arena, ret, ret_count, e);
 }

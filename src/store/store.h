@@ -288,11 +288,12 @@ struct stored_document {
 /* All of a feed, by number. */
 int store_documents(struct store *s, str feed, struct arena *arena, struct stored_document **ret,
                     size_t *ret_count, struct err *e);
-struct stored_key { /* of an advisory that is visible */
+struct stored_entry { /* what is visible of a feed, as it was put; see store_advisory_get() */
     int64_t id, document;
+    struct advisory advisory;
 };
 int store_advisories_after(struct store *s, str feed, int64_t after, size_t limit, struct arena *arena,
-                           struct stored_key **ret, size_t *ret_count, struct err *e);
+                           struct stored_entry **ret, size_t *ret_count, struct err *e);
 struct stored_value {
     str key, value;
 };
