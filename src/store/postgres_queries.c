@@ -638,7 +638,7 @@ const char *const postgres_queries[QUERIES] = {
         " WHERE n.id > $1 ORDER BY n.id LIMIT $2",
     [Q_DOCUMENTS] =
         "SELECT id, name, validator FROM document WHERE feed = (SELECT id FROM feed WHERE name = $1)"
-        " AND validator IS NOT NULL ORDER BY id",
+        " AND validator IS NOT NULL ORDER BY name",
     [Q_ADVISORIES_AFTER] = "SELECT '\\x00000008'::bytea || int8send(a.document) || " SIZED(
         "a.ranges") " || a.record FROM advisory a"
                     " WHERE a.feed = (SELECT id FROM feed WHERE name = $1) AND a.id > $2 AND " VISIBLE(

@@ -523,7 +523,7 @@ const char *const sqlite_queries[QUERIES] = {
         " WHERE n.id > ?1 ORDER BY n.id LIMIT ?2",
     [Q_DOCUMENTS] =
         "SELECT id, name, validator FROM document WHERE feed = (SELECT id FROM feed WHERE name = ?1)"
-        " AND validator IS NOT NULL ORDER BY id",
+        " AND validator IS NOT NULL ORDER BY name",
     [Q_ADVISORIES_AFTER] =
         "SELECT document, ranges, record FROM advisory a WHERE feed = (SELECT id FROM feed WHERE name = ?1)"
         " AND id > ?2 AND " VISIBLE("a", "(SELECT generation FROM state)") " ORDER BY id LIMIT ?3",

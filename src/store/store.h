@@ -285,7 +285,7 @@ struct stored_document {
     int64_t id;
     str name, validator;
 };
-/* All of a feed, by number. */
+/* All of a feed, by name. */
 int store_documents(struct store *s, str feed, struct arena *arena, struct stored_document **ret,
                     size_t *ret_count, struct err *e);
 struct stored_entry { /* what is visible of a feed, as it was put; see store_advisory_get() */
