@@ -8,6 +8,7 @@
 #define UNUSED_DAYS 30
 #define DAY_S       86400
 #define DAYS_MAX    36500
+#define PATIENCE_MS 30000 /* with another process that tidies up */
 
 static const struct option options[] = {
     { "db", "WHERE", OPT_TEXT, offsetof(struct db_options, db), DATABASE_HELP },
@@ -61,13 +62,26 @@ static void add_counts(struct tidy_counts *to, const struct tidy_counts *n)
     to->packages += n->packages;
 }
 
+/* A server does it now and then for a moment. */
+static int tidy_round(struct store *s, const struct tidy_options *how, struct tidy_counts *ret, struct err *e)
+{
+    int64_t until = clock_ms() + PATIENCE_MS;
+    for (;;) {
+        int more = store_tidy(s, how, ret, e);
+        if (more >= 0 || e->kind != ERR_BUSY || clock_ms() > until)
+            return more;
+        *e = (struct err){ 0 };
+        usleep(100000);
+    }
+}
+
 /* What went may have been the last that needed something else: until a round finds nothing. */
 static int tidy(struct store *s, int64_t unused_s, struct tidy_counts *ret, struct err *e)
 {
     const struct tidy_options how = { .whole = true, .unused_s = unused_s, .now = clock_now() };
     for (int more = 1; more;) {
         struct tidy_counts n = { 0 };
-        more = store_tidy(s, &how, &n, e);
+        more = tidy_round(s, &how, &n, e);
         if (more < 0)
             return -1;
         add_counts(ret, &n);

@@ -286,8 +286,17 @@ const char postgres_advisories_find[] =
     " OFFSET 0) n CROSS JOIN LATERAL (SELECT feed, gen_from, gen_to FROM advisory WHERE id = n.advisory"     \
     " OFFSET 0) m WHERE " VISIBLE("m", "$4")
 
+#define ENTRIES                                                                                              \
+    "SELECT '\\x00000008'::bytea || int8send(a.document) || " SIZED("a.ranges") " || a.record FROM "         \
+                                                                                "advisory a"
+
 /* Eight bytes of a pair's key from there on. */
 #define NUMBER_AT(byte) "('x' || encode(substr(p.key, " byte ", 8), 'hex'))::bit(64)::bigint"
+#define THESE(table, rest)                                                                                   \
+    PAIRS " CROSS JOIN LATERAL (SELECT * FROM " table                                                        \
+          " WHERE namespace = " NUMBER_AT("1") " AND name = p.name AND kind = " NUMBER_AT(                   \
+              "9") " AND " rest " = substr(p.key, 33)"                                                       \
+                   " AND advisory = " NUMBER_AT("17") " AND part = " NUMBER_AT("25") " OFFSET 0) r"
 
 #define IMAGE                                                                                                \
     "SELECT i.id, i.digest, d.namespace, d.name_id, d.version, d.name, i.unreadable, i.packages, i.origins," \
@@ -639,34 +648,14 @@ const char *const postgres_queries[QUERIES] = {
     [Q_DOCUMENTS] =
         "SELECT id, name, validator FROM document WHERE feed = (SELECT id FROM feed WHERE name = $1)"
         " AND validator IS NOT NULL ORDER BY name",
-    [Q_ADVISORIES_AFTER] = "SELECT '\\x00000008'::bytea || int8send(a.document) || " SIZED(
-        "a.ranges") " || a.record FROM advisory a"
-                    " WHERE a.feed = (SELECT id FROM feed WHERE name = $1) AND a.id > $2 AND " VISIBLE(
-                        "a", "(SELECT generation FROM state)") " ORDER BY a.id LIMIT $3",
+    [Q_ADVISORIES_AFTER] =
+        ENTRIES " WHERE a.feed = (SELECT id FROM feed WHERE name = $1) AND a.id > $2 AND " VISIBLE(
+            "a", "(SELECT generation FROM state)") " ORDER BY a.id LIMIT $3",
     /* $1 and $2 pairs of a name and all that else is in the key: see sql_entries.c */
-    [Q_AFFECTED_THESE] =
-        "SELECT '\\x00000008'::bytea || int8send(p.place - 1) || r.record FROM " PAIRS
-        " CROSS JOIN LATERAL (SELECT record FROM affected WHERE namespace = " NUMBER_AT(
-            "1") " AND name = p.name AND kind = " NUMBER_AT("9") " AND fixed_key = substr(p.key, 33) AND "
-                                                                 "advisory = " NUMBER_AT("17") " AND part "
-                                                                                               "= " NUMBER_AT("25") " OFFSET 0) r",
+    [Q_AFFECTED_THESE] = "SELECT '\\x00000008'::bytea || int8send(p.place - 1) || r.record FROM " THESE(
+        "affected", "fixed_key"),
     [Q_NEGATIVE_THESE] =
-        "SELECT p.place - 1, r.fixed, r.introduced, r.arch, r.module FROM " PAIRS
-        " CROSS JOIN LATERAL (SELECT * FROM negative WHERE namespace = " NUMBER_AT(
-            "1") " AND name = p.name AND kind = " NUMBER_AT("9") " AND id = substr(p.key, 33) AND advisory "
-                                                                 "= " NUMBER_AT("17") " AND part "
-                                                                                      "= " NUMBER_AT("25") " "
-                                                                                                           "O"
-                                                                                                           "F"
-                                                                                                           "F"
-                                                                                                           "S"
-                                                                                                           "E"
-                                                                                                           "T"
-                                                                                                           " "
-                                                                                                           "0"
-                                                                                                           ")"
-                                                                                                           " "
-                                                                                                           "r",
+        "SELECT p.place - 1, r.fixed, r.introduced, r.arch, r.module FROM " THESE("negative", "id"),
     [Q_VALUES_AFTER] = "SELECT key, value FROM keyvalue WHERE key > $1 ORDER BY key LIMIT $2",
     [Q_CONDITION] =
         "SELECT (SELECT count(*) FROM posting_queue), (SELECT count(*) FROM posting_segment WHERE state = 2),"

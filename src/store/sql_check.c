@@ -101,26 +101,21 @@ static int each_row(struct checking *c, enum query q, int64_t limit,
     return 0;
 }
 
-/* Rows that should not be there: `fmt` takes their two numbers. */
-static int no_rows(struct checking *c, enum query q, const char *fmt, struct err *e)
+/* Rows that should not be there, of two numbers. */
+static int no_rows(struct checking *c, enum query q, const char *first, const char *second, const char *fault,
+                   struct err *e)
 {
     CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(c->s, e, q, "i", (int64_t)CHECK_SHOWN + 1);
     int r = -1;
-    while (st && (r = sql_row(c->s, st, e)) > 0) {
-        char text[160];
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-        snprintf(text, sizeof text, fmt, (long long)sql_int(st, 0), (long long)sql_int(st, 1));
-#pragma GCC diagnostic pop
-        check_problem(c, "%s", text);
-    }
+    while (st && (r = sql_row(c->s, st, e)) > 0)
+        check_problem(c, "%s %lld has %s %lld, %s", first, (long long)sql_int(st, 0), second,
+                      (long long)sql_int(st, 1), fault);
     return r;
 }
 
 static int check_layers(struct checking *c, struct err *e)
 {
-    if (no_rows(c, Q_CHECK_LOST_SETS, "layer %lld has package set %lld, and one of them is not stored", e) <
-        0)
+    if (no_rows(c, Q_CHECK_LOST_SETS, "layer", "package set", "and one of them is not stored", e) < 0)
         return -1;
     return each_row(c, Q_CHECK_LAYERS, LAYERS_AT_ONCE, check_layer, e);
 }
@@ -162,7 +157,7 @@ static int check_image(struct checking *c, struct sql_stmt *st, int64_t id, stru
 
 static int check_images(struct checking *c, struct err *e)
 {
-    if (no_rows(c, Q_CHECK_LOST_LAYERS, "image %lld, which is not stored, has layer %lld", e) < 0)
+    if (no_rows(c, Q_CHECK_LOST_LAYERS, "image", "layer", "but is not stored itself", e) < 0)
         return -1;
     return each_row(c, Q_CHECK_IMAGES, IMAGES_AT_ONCE, check_image, e);
 }
@@ -191,7 +186,7 @@ static int check_named_one(struct checking *c, struct sql_stmt *st, int64_t id, 
 
 static int check_named(struct checking *c, struct err *e)
 {
-    if (no_rows(c, Q_CHECK_LOST_VIEWS, "named layer %lld, which is not stored, has image %lld", e) < 0)
+    if (no_rows(c, Q_CHECK_LOST_VIEWS, "named layer", "image", "but is not stored itself", e) < 0)
         return -1;
     return each_row(c, Q_CHECK_NAMED, NAMED_AT_ONCE, check_named_one, e);
 }

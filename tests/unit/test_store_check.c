@@ -96,7 +96,7 @@ static const struct {
     { "DELETE FROM distribution", "its distribution is not stored" },
     { "DELETE FROM image_layer", "damaged origins" },
     { "UPDATE image_layer SET layer = 99", "a layer of it is not stored" },
-    { "UPDATE image_layer SET image = 99", "which is not stored, has layer" },
+    { "UPDATE image_layer SET image = 99", "but is not stored itself" },
     { "UPDATE image SET packages = 99", "package set 99 is not stored" },
     { "UPDATE image SET details = 'x'", "damaged details" },
     { "DELETE FROM image", "a view of it is not stored" },
@@ -104,7 +104,7 @@ static const struct {
       "its content is not stored" },
     { "DELETE FROM named_layer WHERE parent IS NULL", "its parent is not stored" },
     { "UPDATE named_layer SET parent = id", "it is one of its own" },
-    { "UPDATE named_view SET named = 99", "which is not stored, has image" },
+    { "UPDATE named_view SET named = 99", "but is not stored itself" },
     { "DELETE FROM affected WHERE part = 1", "its ranges are not those" },
     { "DELETE FROM negative", "its ranges are not those" },
     { "UPDATE negative SET kind = 2", "its ranges are not those" },
@@ -194,8 +194,38 @@ static void test_many(void **state)
     assert_true(str_contains(r.text, STR("more of these")));
 }
 
+/* So many packages that only some are looked at. */
+static void test_sample(void **state)
+{
+    struct place *p = *state;
+    enum { LAYERS = 12, EACH = 1000 };
+    struct tidy_counts n;
+    const struct tidy_options whole = { .whole = true, .now = 1 };
+    for (int i = 0; i < LAYERS; i++) {
+        struct package *list = arena_array(p->arena, struct package, EACH);
+        for (int k = 0; k < EACH; k++) {
+            list[k].kind = list[k].version = list[k].source = list[k].source_version = STR("dpkg");
+            list[k].name = arena_printf(p->arena, "p%d", k < 10 ? k : i * EACH + k); /* ten that all have */
+        }
+        struct layer_entry entry = {
+            .kind = ENTRY_FILE, .path = STR("a"), .packages = list, .package_count = EACH
+        };
+        struct layer_index layer = { .digest = arena_printf(p->arena, "sha256:%064d", i),
+                                     .entries = &entry,
+                                     .entry_count = 1 };
+        ok(p, store_layer_put(p->store, &layer, 1, &p->e));
+        if (i % 5 == 3) /* two segments, and some that wait */
+            assert_int_equal(store_tidy(p->store, &whole, &n, &p->e), 0);
+    }
+    is_well(p);
+    damage(p, "UPDATE posting_block SET package = package + 20000");
+    for (int full = 0; full < 2; full++)
+        assert_true(check(p, full).count > 0);
+}
+
 int store_check_tests(void)
 {
-    const struct CMUnitTest tests[] = { CASE(test_well), CASE(test_many), cmocka_unit_test(test_damage) };
+    const struct CMUnitTest tests[] = { CASE(test_well), CASE(test_many), CASE(test_sample),
+                                        cmocka_unit_test(test_damage) };
     return cmocka_run_group_tests_name("store: check", tests, NULL, NULL);
 }
