@@ -19,7 +19,7 @@
            ", digest bytea NOT NULL, indexer bigint NOT NULL, distribution bigint NOT NULL,"                 \
            " packages bigint NOT NULL, used bigint NOT NULL, unreadable bigint NOT NULL,"                    \
            " origins bytea NOT NULL, details bytea NOT NULL, UNIQUE(digest, indexer));"                      \
-           "CREATE INDEX image_set ON image(packages, id);" create                                           \
+           "CREATE INDEX image_set ON image(packages, distribution, id);" create                             \
            " image_layer(image bigint NOT NULL, position bigint NOT NULL, layer bigint NOT NULL,"            \
            " PRIMARY KEY(image, position));"                                                                 \
            "CREATE INDEX image_layer_layer ON image_layer(layer);" create                                    \
@@ -506,11 +506,13 @@ const char *const postgres_queries[QUERIES] = {
     [Q_PACKAGES_OF_NAME] =
         "SELECT id, version_key, arch, module FROM package WHERE name = $1 AND version_key < $2"
         " AND kind = $3",
+    [Q_SPACE_USED] = "SELECT 1 FROM distribution WHERE namespace = $1 LIMIT 1",
     [Q_IMAGES_WITH] =
-        "SELECT j.value, i.id, i.digest, i.indexer FROM unnest($1) WITH ORDINALITY AS j(value, place)"
-        " CROSS JOIN LATERAL (SELECT id, digest, indexer, distribution FROM image WHERE packages = j.value"
-        " AND (j.value > $3 OR id > $4) ORDER BY id LIMIT $5) i CROSS JOIN LATERAL (SELECT FROM distribution"
-        " WHERE id = i.distribution AND namespace = $2 OFFSET 0) d ORDER BY j.place, i.id LIMIT $5",
+        "SELECT j.value, d.id, i.id, i.digest, i.indexer FROM unnest($1) WITH ORDINALITY AS j(value, place)"
+        " CROSS JOIN LATERAL (SELECT id FROM distribution WHERE namespace = $2 AND (j.value > $3 OR id >= $4)"
+        " ORDER BY id OFFSET 0) d CROSS JOIN LATERAL (SELECT id, digest, indexer FROM image WHERE"
+        " packages = j.value AND distribution = d.id AND (j.value > $3 OR d.id > $4 OR id > $5) ORDER BY id"
+        " LIMIT $6) i ORDER BY j.place, d.id, i.id LIMIT $6",
 
     [Q_SET_STORED] = "SELECT 1 FROM package_set WHERE id = $1",
     [Q_BLOCKS_RANGE] =

@@ -22,7 +22,7 @@
     " indexer INTEGER NOT NULL, distribution INTEGER NOT NULL, packages INTEGER NOT NULL,"                   \
     " used INTEGER NOT NULL, unreadable INTEGER NOT NULL, origins BLOB NOT NULL, details BLOB NOT NULL,"     \
     " UNIQUE(digest, indexer));"                                                                             \
-    "CREATE INDEX " in ".image_set ON image(packages);"                                                      \
+    "CREATE INDEX " in ".image_set ON image(packages, distribution);"                                        \
     "CREATE TABLE " in ".image_layer(image INTEGER NOT NULL, position INTEGER NOT NULL,"                     \
     " layer INTEGER NOT NULL, PRIMARY KEY(image, position)) WITHOUT ROWID;"                                  \
     "CREATE INDEX " in ".image_layer_layer ON image_layer(layer);"                                           \
@@ -396,10 +396,13 @@ const char *const sqlite_queries[QUERIES] = {
     [Q_PACKAGES_OF_NAME] =
         "SELECT id, version_key, arch, module FROM package WHERE name = ?1 AND version_key < ?2"
         " AND kind = ?3",
-    [Q_IMAGES_WITH] = "SELECT i.packages, i.id, i.digest, i.indexer FROM list(?1) j CROSS JOIN image i ON "
-                      "i.packages = j.value"
-                      " CROSS JOIN distribution d ON d.id = i.distribution WHERE d.namespace = ?2"
-                      " AND (i.packages > ?3 OR i.id > ?4) LIMIT ?5",
+    [Q_SPACE_USED] = "SELECT 1 FROM distribution WHERE namespace = ?1",
+    [Q_IMAGES_WITH] =
+        "SELECT i.packages, i.distribution, i.id, i.digest, i.indexer FROM list(?1) j CROSS JOIN (SELECT id "
+        "FROM"
+        " distribution WHERE namespace = ?2 ORDER BY id) d CROSS JOIN image i ON i.packages = j.value AND"
+        " i.distribution = d.id AND (i.packages > ?3 OR i.distribution > ?4 OR (i.distribution = ?4 AND"
+        " i.id > ?5)) LIMIT ?6",
 
     [Q_SET_STORED] = "SELECT 1 FROM package_set WHERE id = ?1",
     [Q_BLOCKS_RANGE] =

@@ -130,7 +130,7 @@ struct affected_image {
     str namespace; /* in which the advisory speaks of it */
 };
 struct affected_cursor { /* zeroes: from the beginning. It stays good while images and feeds come and go */
-    int64_t namespace, set, image;
+    int64_t namespace, set, distribution, image;
 };
 /* The images with a package that a range of the advisory contains and no "not affected" of a feed that counts as much denies (of better
  * feeds that say something else nothing is known here), after *cursor, which moves on: in an order that stays, each once. `advisory` may be one
