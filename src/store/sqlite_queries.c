@@ -127,8 +127,7 @@ static const char *const schema_3[] = {
     "ALTER TABLE package RENAME TO old_package; ALTER TABLE package_set RENAME TO old_package_set;"
     "ALTER TABLE layer RENAME TO old_layer; ALTER TABLE image RENAME TO old_image;"
     "ALTER TABLE image_layer RENAME TO old_image_layer;",
-    INDEX_TABLES("main"),
-    posting_tables,
+    INDEX_TABLES("main"), posting_tables,
     "INSERT INTO package SELECT id, package_hash(kind, name, version, arch, source, source_version, module),"
     " kind, name, version, arch, source, source_version, module, version_key, source_key FROM old_package;"
     "INSERT INTO package_set SELECT id, hash, members FROM old_package_set;"
@@ -140,16 +139,20 @@ static const char *const schema_3[] = {
 
     "ALTER TABLE advisory RENAME TO old_advisory; DROP INDEX advisory_key; DROP INDEX advisory_ended;"
     "ALTER TABLE affected RENAME TO old_affected;",
-    "CREATE TABLE advisory(id INTEGER PRIMARY KEY, feed INTEGER NOT NULL, document INTEGER NOT NULL,"
-    " gen_from INTEGER NOT NULL, gen_to INTEGER, hash BLOB NOT NULL, key BLOB NOT NULL, name BLOB NOT NULL,"
-    " ranges BLOB NOT NULL, record BLOB NOT NULL);"
+    /* what a report reads stands first */
+    "CREATE TABLE advisory(id INTEGER PRIMARY KEY, gen_from INTEGER NOT NULL, gen_to INTEGER, record BLOB "
+    "NOT NULL,"
+    " feed INTEGER NOT NULL, document INTEGER NOT NULL, hash BLOB NOT NULL, key BLOB NOT NULL, name BLOB NOT "
+    "NULL,"
+    " ranges BLOB NOT NULL);"
     "CREATE UNIQUE INDEX advisory_key ON advisory(feed, key) WHERE gen_to IS NULL;"
     "CREATE INDEX advisory_ended ON advisory(gen_to) WHERE gen_to IS NOT NULL;"
     "CREATE TABLE affected(namespace INTEGER NOT NULL, name BLOB NOT NULL, kind INTEGER NOT NULL,"
     " fixed_key BLOB NOT NULL, advisory INTEGER NOT NULL, part INTEGER NOT NULL, record BLOB NOT NULL,"
     " PRIMARY KEY(namespace, name, kind, fixed_key, advisory, part)) WITHOUT ROWID;",
-    "INSERT INTO advisory SELECT id, feed, document, gen_from, gen_to, hash, key, name, ranges,"
-    " record(id, feed, name, key, title, link, description) FROM old_advisory;"
+    "INSERT INTO advisory SELECT id, gen_from, gen_to, record(id, feed, name, key, title, link, "
+    "description), feed,"
+    " document, hash, key, name, ranges FROM old_advisory;"
     "INSERT INTO affected SELECT namespace, name, kind, fixed_key, advisory, part, record(advisory, "
     "fixed_key,"
     " fixed, state, severity, uncertain, introduced_key, arch, module, introduced) FROM old_affected;"
@@ -312,7 +315,8 @@ const char *const sqlite_queries[QUERIES] = {
     [Q_ADVISORY_LAST] = "SELECT coalesce(max(id), 0) FROM advisory",
     [Q_ADVISORY_FIND] =
         "SELECT id, document, hash FROM advisory WHERE feed = ?1 AND key = ?2 AND gen_to IS NULL",
-    [Q_ADVISORY_ADD] = "INSERT INTO advisory VALUES (?1, ?2, ?3, ?4, NULL, ?5, ?6, ?7, ?8, ?9)",
+    [Q_ADVISORY_ADD] = "INSERT INTO advisory(id, feed, document, gen_from, hash, key, name, ranges, record)"
+                       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     [Q_ADVISORY_END] = "UPDATE advisory SET gen_to = ?2 WHERE id = ?1",
     [Q_ADVISORY_RANGES] = "SELECT ranges FROM advisory WHERE id = ?1",
     [Q_ADVISORY_WALK] =
