@@ -5,9 +5,10 @@
     server.url                            # postgresql://eclair@127.0.0.1:PORT/postgres, no password
     server.new_database()                 # the same for an empty database: t1, t2, ...
     server.stop(), server.kill(), server.start_again(), server.remove()
+    server.pause(), server.go_on()        # all of its processes: connections stay, and nothing answers
 
     tests/pg.py run COMMAND...            # COMMAND with ECLAIR_TEST_POSTGRES, ECLAIR_TEST_PG_PID and ECLAIR_TEST_PG_CTL
-    $ECLAIR_TEST_PG_CTL stop|start|kill   # inside of it
+    $ECLAIR_TEST_PG_CTL stop|start|kill|pause|continue   # inside of it
 
 The user `eclair` is let in without a password; `locked` has the password `secret`.
 """
@@ -52,6 +53,7 @@ read -r _
 pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
 case $pid in ''|*[!0-9]*) ;; *)
     kill -QUIT "$pid" 2>/dev/null
+    kill -CONT "$pid" $(cat "/proc/$pid/task/$pid/children" 2>/dev/null) 2>/dev/null
     tries=100
     while [ "$tries" -gt 0 ] && kill -0 "$pid" 2>/dev/null && ! grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null; do
         tries=$((tries - 1))
@@ -153,6 +155,19 @@ class Cluster:
             os.kill(pid, signal.SIGQUIT)  # of its children it takes care itself, which it can't after SIGKILL
             wait_gone(pid)
 
+    def children(self):
+        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+
+    def pause(self):
+        """As a machine that hangs. The postmaster first, which makes new ones."""
+        os.kill(self.pid, signal.SIGSTOP)
+        for pid in self.children():
+            os.kill(pid, signal.SIGSTOP)
+
+    def go_on(self):
+        for pid in [*self.children(), self.pid]:
+            os.kill(pid, signal.SIGCONT)
+
     def sql(self, text, database="postgres"):
         return call(self.folder, "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", self.folder, "-p", self.port,
                     "-U", "eclair", "-d", database, "-c", text)
@@ -236,10 +251,13 @@ def run(command):
 def main(words):
     if len(words) > 1 and words[0] == "run":
         return run(words[1:])
-    if len(words) == 3 and words[0] == "ctl" and words[2] in ("stop", "start", "kill"):
+    if len(words) == 3 and words[0] == "ctl":
         cluster = Cluster(words[1])
-        {"stop": cluster.stop, "start": cluster.start_again, "kill": cluster.kill}[words[2]]()
-        return 0
+        orders = {"stop": cluster.stop, "start": cluster.start_again, "kill": cluster.kill, "pause": cluster.pause,
+                  "continue": cluster.go_on}
+        if words[2] in orders:
+            orders[words[2]]()
+            return 0
     print(__doc__, file=sys.stderr)
     return 2
 

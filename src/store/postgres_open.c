@@ -6,7 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define VERSION_MIN 100000 /* identity columns */
+#define VERSION_MIN     100000 /* identity columns */
+#define CONNECT_MAX_S   "60"
+#define RESPONSE_S      60
+#define RESPONSE_MAX_S  86400
+#define RESPONSE_MORE_S 5 /* than the server gives a statement */
 
 /* ---- the connection string ---- */
 
@@ -50,6 +54,18 @@ static int add_setting(struct words *w, str keyword, str value, struct err *e)
     return 0;
 }
 
+/* Ours: a server would not know it. */
+static int set_response(struct postgres *p, str value, struct err *e)
+{
+    uint64_t seconds;
+    if (!str_to_u64(value, &seconds) || !seconds || seconds > RESPONSE_MAX_S)
+        return err_set(e, ERR_USAGE, "database: response_timeout: '" STR_FMT "' is not 1 to %d seconds",
+                       STR_ARG(str_head(value, 40)), RESPONSE_MAX_S);
+    p->response_ms = (int64_t)seconds * 1000;
+    p->response_set = true;
+    return 0;
+}
+
 static char *copy_of(str s) { return strndup(s.len ? s.ptr : "", s.len); }
 
 static int add_word(struct words *w, str keyword, str value, struct err *e)
@@ -58,13 +74,15 @@ static int add_word(struct words *w, str keyword, str value, struct err *e)
         return err_set(e, ERR_USAGE, "database: a value without a keyword");
     if (is_go(keyword))
         return 0;
+    if (str_eq(keyword, STR("response_timeout")))
+        return set_response(w->p, value, e);
     if (str_eq(keyword, STR("options"))) {
         buf_printf(&w->options, "%s" STR_FMT, w->options.len ? " " : "", STR_ARG(value));
         return 0;
     }
     if (!is_libpq(keyword))
         return add_setting(w, keyword, value, e);
-    if (w->count + 6 >= WORDS_MAX)
+    if (w->count + 8 >= WORDS_MAX)
         return err_set(e, ERR_USAGE, "database: too many keywords");
     w->p->keywords[w->count] = copy_of(keyword);
     w->p->values[w->count++] = copy_of(value);
@@ -167,11 +185,12 @@ static int add_default(struct words *w, const char *keyword, const char *value, 
     return has(w, keyword) ? 0 : add_word(w, str_from(keyword), str_from(value), e);
 }
 
+/* The last of several counts, as for libpq. */
 static const char *value_of(const struct postgres *p, const char *keyword, const char *otherwise)
 {
     for (size_t i = 0; p->keywords[i]; i++)
         if (!strcmp(p->keywords[i], keyword))
-            return p->values[i];
+            otherwise = p->values[i];
     return otherwise;
 }
 
@@ -195,11 +214,22 @@ static bool wants_tls(const struct words *w)
     return false;
 }
 
+/* libpq would wait for ever at 0. What is no number it refuses itself. */
+static int bound_connecting(struct words *w, struct err *e)
+{
+    const char *value = value_of(w->p, "connect_timeout", "5");
+    char *end;
+    long seconds = strtol(value, &end, 10);
+    if (*value && !*end && seconds <= 0)
+        value = CONNECT_MAX_S;
+    return add_word(w, STR("connect_timeout"), str_from(value), e);
+}
+
 static int finish(struct words *w, struct err *e)
 {
     if (wants_tls(w) && add_default(w, "sslmode", "require", e) < 0)
         return -1;
-    if (add_default(w, "connect_timeout", "5", e) < 0 || add_default(w, "tcp_user_timeout", "10000", e) < 0 ||
+    if (bound_connecting(w, e) < 0 || add_default(w, "tcp_user_timeout", "10000", e) < 0 ||
         add_default(w, "keepalives_idle", "10", e) < 0 || add_default(w, "application_name", "eclair", e) < 0)
         return -1;
     if (w->options.len) {
@@ -308,52 +338,6 @@ static const struct {
     { 140000, "SET enable_memoize TO off" },
 };
 
-static int configure(struct postgres *p, struct err *e)
-{
-    int version = PQserverVersion(p->conn);
-    if (version < VERSION_MIN)
-        return err_set(e, ERR_UNSUPPORTED, "%s: PostgreSQL %d.%d is too old: 10 is the oldest that will do",
-                       p->sql.where, version / 10000, version / 100 % 100);
-    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
-        if (version < settings[i].since)
-            continue;
-        PGresult *r = PQexec(p->conn, settings[i].sql);
-        bool good = PQresultStatus(r) == PGRES_COMMAND_OK;
-        const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
-        bool forbidden = state && !strcmp(state, "42501") && strstr(settings[i].sql, "lc_messages");
-        if (!good && !forbidden)
-            postgres_error(p, r, "open", e);
-        PQclear(r);
-        if (!good && !forbidden)
-            return -1;
-    }
-    return 0;
-}
-
-/* What a server remarks goes to nobody's standard error: what matters comes as an error. */
-static void ignore_notice(void *ctx, const PGresult *r) { (void)ctx, (void)r; }
-
-int postgres_connect(struct postgres *p, struct err *e)
-{
-    PQfinish(p->conn);
-    p->sql.again = false;
-    p->conn = PQconnectdbParams((const char *const *)p->keywords, (const char *const *)p->values, 0);
-    if (!p->conn)
-        return sql_oom(&p->sql, e);
-    PQsetNoticeReceiver(p->conn, ignore_notice, NULL);
-    if (PQstatus(p->conn) != CONNECTION_OK)
-        return connect_error(p, e);
-    if (configure(p, e) < 0)
-        return -1;
-    if (!p->sql.scratch)
-        return 0;
-    PGresult *r = postgres_execute(p, postgres_index_tables[1], e);
-    PQclear(r);
-    return r ? 0 : -1;
-}
-
-/* ---- the schema ---- */
-
 /* The one number of a statement; `otherwise` when there is no row or it is NULL. */
 static int number(struct postgres *p, const char *sql, int64_t otherwise, int64_t *ret, struct err *e)
 {
@@ -364,6 +348,69 @@ static int number(struct postgres *p, const char *sql, int64_t otherwise, int64_
     PQclear(r);
     return 0;
 }
+
+/* The server ends a statement by itself at its statement_timeout, and says so: soon after that nothing will come. */
+static int find_response(struct postgres *p, struct err *e)
+{
+    int64_t ms = 0;
+    if (p->response_set)
+        return 0;
+    p->response_ms = RESPONSE_S * 1000;
+    if (number(p, "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'statement_timeout'", 0, &ms, e) <
+        0)
+        return -1;
+    if (ms > 0 && ms + RESPONSE_MORE_S * 1000 < p->response_ms)
+        p->response_ms = ms + RESPONSE_MORE_S * 1000;
+    return 0;
+}
+
+static int configure(struct postgres *p, struct err *e)
+{
+    int version = PQserverVersion(p->conn);
+    if (version < VERSION_MIN)
+        return err_set(e, ERR_UNSUPPORTED, "%s: PostgreSQL %d.%d is too old: 10 is the oldest that will do",
+                       p->sql.where, version / 10000, version / 100 % 100);
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        if (version < settings[i].since)
+            continue;
+        PGresult *r = postgres_query(p, settings[i].sql);
+        bool good = PQresultStatus(r) == PGRES_COMMAND_OK;
+        const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+        bool forbidden = state && !strcmp(state, "42501") && strstr(settings[i].sql, "lc_messages");
+        if (!good && !forbidden)
+            postgres_error(p, r, "open", e);
+        PQclear(r);
+        if (!good && !forbidden)
+            return -1;
+    }
+    return find_response(p, e);
+}
+
+/* What a server remarks goes to nobody's standard error: what matters comes as an error. */
+static void ignore_notice(void *ctx, const PGresult *r) { (void)ctx, (void)r; }
+
+int postgres_connect(struct postgres *p, struct err *e)
+{
+    postgres_give_up(p);
+    p->sql.again = p->silent = false;
+    p->conn = PQconnectdbParams((const char *const *)p->keywords, (const char *const *)p->values, 0);
+    if (!p->conn)
+        return sql_oom(&p->sql, e);
+    PQsetNoticeReceiver(p->conn, ignore_notice, NULL);
+    if (PQstatus(p->conn) != CONNECTION_OK)
+        return connect_error(p, e);
+    if (PQsetnonblocking(p->conn, 1) < 0)
+        return postgres_error(p, NULL, "open", e);
+    if (configure(p, e) < 0)
+        return -1;
+    if (!p->sql.scratch)
+        return 0;
+    PGresult *r = postgres_execute(p, postgres_index_tables[1], e);
+    PQclear(r);
+    return r ? 0 : -1;
+}
+
+/* ---- the schema ---- */
 
 /* 0: there is none. */
 static int read_schema(struct postgres *p, int64_t *ret, struct err *e)
@@ -401,7 +448,7 @@ static int run_steps(struct postgres *p, int64_t schema, struct err *e)
 }
 
 /* One at a time: all servers of a cluster may start at once. */
-static int migrate(struct postgres *p, struct err *e)
+static int migrate_in_turn(struct postgres *p, struct err *e)
 {
     int64_t schema;
     CLEANUP(sql_endp) struct sql *t = sql_begin(&p->sql, true, e);
@@ -419,6 +466,15 @@ static int migrate(struct postgres *p, struct err *e)
             return -1;
     }
     return sql_commit(&t, e);
+}
+
+/* Both a turn and a step may take long, and say nothing meanwhile. */
+static int migrate(struct postgres *p, struct err *e)
+{
+    p->patient = true;
+    int r = migrate_in_turn(p, e);
+    p->patient = false;
+    return r;
 }
 
 static int check_schema(struct postgres *p, enum store_mode mode, struct err *e)
@@ -489,6 +545,7 @@ struct store *postgres_open(const char *where, enum store_mode mode, struct err 
     }
     p->sql.store.engine = &store_postgres;
     p->sql.driver = &postgres_driver;
+    p->response_ms = RESPONSE_S * 1000;
     if (postgres_parse(where, p, e) < 0 || name_place(p, e) < 0 || postgres_connect(p, e) < 0 ||
         check_schema(p, mode, e) < 0)
         return NULL;

@@ -21,7 +21,8 @@ struct store;
 
 /* Opens, creates if missing, migrates if older. `where` is the path of a file (SQLite), or a connection string of libpq:
  * "postgresql://...", "host=... user=..." (PostgreSQL; keys that libpq does not know, as "statement_timeout=60000", are settings of
- * the session, as the Go driver of Clair took them: spec/seeds.md). With STORE_SCRATCH what this process indexes goes to
+ * the session, as the Go driver of Clair took them: spec/seeds.md; "response_timeout=SECONDS" is ours: a server that says nothing for
+ * that long, 60 otherwise or 5 more than its statement_timeout, is given up: ERR_NETWORK). With STORE_SCRATCH what this process indexes goes to
  * memory (PostgreSQL: temporary tables) and dies with it, while feeds are read from the database; it is for databases that cannot be
  * written. A missing file with STORE_SCRATCH is an empty one. */
 enum store_mode { STORE_WRITE, STORE_SCRATCH };

@@ -14,7 +14,7 @@
 #define QUICK_MS                                                                                             \
     8000 /* far less than any timeout that would be wrong here, far more than a slow machine needs */
 
-/* stop, start, kill */
+/* stop, start, kill, pause, continue */
 static void server(const char *what)
 {
     char command[512];
@@ -76,6 +76,8 @@ static const char *const good[] = {
     "host=$H port=$P dbname=$D user=eclair application_name='it\\'s a \\\\ name' datestyle='ISO, DMY'",
     "host=$H port=$P dbname=$D user=eclair options='-c work_mem=8MB' lock_timeout=5000",
     "host=$H port=$P dbname=$D user=eclair binary_parameters=yes",
+    "host=$H port=$P dbname=$D user=eclair response_timeout=20",
+    "postgresql://eclair@$H:$P/$D?response_timeout=20&lock_timeout=5000",
 };
 
 static void test_good(void **state)
@@ -93,6 +95,22 @@ static void test_good(void **state)
     assert_int_equal(number(p, "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"
                                " AND relkind = 'r'"),
                      0);
+}
+
+/* What libpq is given; NULL: nothing. The last of a keyword counts. */
+static void word_is(const char *where, const char *keyword, const char *want)
+{
+    struct postgres p = { 0 };
+    struct err e = { 0 };
+    const char *got = NULL;
+    assert_int_equal(postgres_parse(where, &p, &e), 0);
+    for (size_t k = 0; p.keywords[k]; k++)
+        got = strcmp(p.keywords[k], keyword) ? got : p.values[k];
+    if (!got != !want || (got && strcmp(got, want)))
+        fail_msg("%s: %s", where, got ? got : "none");
+    for (size_t k = 0; p.keywords[k]; k++)
+        free(p.keywords[k]), free(p.values[k]);
+    free(p.keywords), free(p.values);
 }
 
 /* As Clair's driver: TLS unless told otherwise, but not on this machine. */
@@ -114,22 +132,19 @@ static void test_tls_by_default(void **state)
         { "host=/run/postgresql", NULL },
         { "dbname=x", NULL },
     };
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-        struct postgres p = { 0 };
-        struct err e = { 0 };
-        const char *got = NULL;
-        assert_int_equal(postgres_parse(table[i].where, &p, &e), 0);
-        for (size_t k = 0; p.keywords[k]; k++) {
-            got = strcmp(p.keywords[k], "sslmode") ? got : p.values[k];
-            if (p.values[k + 1] == NULL && p.keywords[k + 1] == NULL)
-                break;
-        }
-        if (!got != !table[i].sslmode || (got && strcmp(got, table[i].sslmode)))
-            fail_msg("%s: %s", table[i].where, got ? got : "none");
-        for (size_t k = 0; p.keywords[k]; k++)
-            free(p.keywords[k]), free(p.values[k]);
-        free(p.keywords), free(p.values);
-    }
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        word_is(table[i].where, "sslmode", table[i].sslmode);
+}
+
+/* None waits for ever. */
+static void test_connect_timeout(void **state)
+{
+    (void)state;
+    word_is("host=a", "connect_timeout", "5");
+    word_is("host=a connect_timeout=7", "connect_timeout", "7");
+    word_is("host=a connect_timeout=0", "connect_timeout", "60");
+    word_is("postgresql://u@a/x?connect_timeout=-1", "connect_timeout", "60");
+    word_is("host=a connect_timeout=soon", "connect_timeout", "soon");
 }
 
 /* With a lock in its way a write waits as long as the string said, and no longer. */
@@ -186,7 +201,10 @@ static void test_bad(void **state)
         "host=$H port=$P dbname=$D user=eclair password=hunter2 statement_timeout=soon",
         "host=$H port=$P dbname=$D user=eclair password=hunter2 connect_timeout=soon",
         "host=$H dbname=$D user=eclair password=hunter2 port=99999",
-        "host=$H port=$P dbname=$D user=eclair password=hunter2 a-b=1"
+        "host=$H port=$P dbname=$D user=eclair password=hunter2 a-b=1",
+        "host=$H port=$P dbname=$D user=eclair password=hunter2 response_timeout=soon",
+        "host=$H port=$P dbname=$D user=eclair password=hunter2 response_timeout=0",
+        "postgresql://eclair:hunter2@$H:$P/$D?response_timeout=-1",
     };
     struct place *p = *state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -453,6 +471,132 @@ static void test_stopped(void **state)
     }
 }
 
+/* ---- the server says nothing ---- */
+
+static void test_response(void **state)
+{
+    static const struct {
+        const char *words;
+        int64_t ms;
+    } table[] = {
+        { "", 60000 },
+        { "statement_timeout=200", 5200 },
+        { "statement_timeout=7s", 12000 },
+        { "statement_timeout=60000", 60000 },
+        { "options='-c statement_timeout=10s'", 15000 },
+        { "response_timeout=7", 7000 },
+        { "response_timeout=3600 statement_timeout=200", 3600000 },
+    };
+    struct place *p = *state;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        name_it(p, arena_cstr(p->arena, arena_printf(p->arena, "host=$H port=$P dbname=$D user=eclair %s",
+                                                     table[i].words)));
+        CLEANUP(store_freep) struct store *s = open_at(p, STORE_WRITE);
+        assert_int_equal(((struct postgres *)s)->response_ms, table[i].ms);
+    }
+}
+
+/* One second is what the string says. Whoever must clean up then tries a new connection, for two. */
+#define silent(p, call, most_ms)                                                                             \
+    do {                                                                                                     \
+        server("pause");                                                                                     \
+        int64_t start_ = clock_ms();                                                                         \
+        fails(p, call, ERR_NETWORK);                                                                         \
+        int64_t took_ = clock_ms() - start_;                                                                 \
+        if (!strstr((p)->e.text, "no answer for 1 s") || took_ < 900 || took_ > (most_ms))                   \
+            fail_msg("%s: %lld ms: %s", #call, (long long)took_, (p)->e.text);                               \
+        server("continue");                                                                                  \
+        int64_t same_ = whole(p, image);                                                                     \
+        assert_int_equal(same_, 1);                                                                          \
+    } while (0)
+
+static int endless(struct place *p, struct store_update *u)
+{
+    int r = 0;
+    for (int k = 0; r == 0 && k < 1000000; k++) {
+        char key[32];
+        snprintf(key, sizeof key, "L%07d", k);
+        r = put(p, u, key, "", "t");
+    }
+    return r;
+}
+
+/* Its processes are stopped: the connections stand, and what is sent is taken, up to a point. */
+static void test_silent(void **state)
+{
+    struct place *p = *state;
+    struct update_counts n;
+    struct match m;
+    struct layer_index *layer;
+    str value;
+    store_freep(&p->store);
+    name_it(p, "host=$H port=$P dbname=$D user=eclair response_timeout=1 connect_timeout=2");
+    p->store = open_at(p, STORE_WRITE);
+    int64_t image = put_image(p, "x 1 x 1 - -", STR("debian:12"));
+    struct store_update *u = begin(p, "f");
+    ok(p, put_round(p, u, 1, MANY));
+    commit(p, u, 1);
+    silent(p, store_ping(p->store, &p->e), 2500);
+    silent(p, store_value_get(p->store, STR("k"), p->arena, &value, &p->e), 2500);
+    silent(p, store_value_set(p->store, STR("k"), STR("v"), &p->e), 2500);
+    silent(p, store_layer_put(p->store, &layer_one, 1, &p->e), 2500);
+    silent(p, store_layer_find(p->store, layer_one.digest, 1, p->arena, &layer, &p->e), 2500);
+    silent(p, store_match(p->store, image, p->arena, &m, &p->e), 2500);
+    u = begin(p, "f");
+    ok(p, put_round(p, u, 2, MANY));
+    silent(p, store_update_commit(u, 1, &n, &p->e), 5000);
+    u = begin(p, "f");
+    ok(p, put_round(p, u, 2, 100));
+    silent(p, endless(p, u), 2500);
+    store_update_freep(&u);
+
+    server("pause"); /* again and again, and for who is new */
+    int64_t start = clock_ms();
+    fails(p, store_ping(p->store, &p->e), ERR_NETWORK);
+    fails(p, store_ping(p->store, &p->e), ERR_NETWORK);
+    refused(p, STORE_WRITE, ERR_NETWORK, "timeout expired");
+    assert_true(clock_ms() - start < QUICK_MS);
+    server("continue");
+    assert_int_equal(whole(p, image), 1);
+    ok(p, store_value_set(p->store, STR("k"), STR("v"), &p->e));
+}
+
+static int go_on_and_tidy(void **state)
+{
+    server("continue"); /* even if the test failed in between */
+    return tidy(state);
+}
+
+/* Somebody else migrates: whose turn it is not waits, however long. */
+static void test_patient(void **state)
+{
+    struct place *p = *state;
+    char url[256], c;
+    int locked[2], status;
+    assert_int_equal(pipe(locked), 0);
+    pid_t child = fork();
+    if (!child) {
+        place_url(p, "eclair", url);
+        PGconn *conn = PQconnectdb(url);
+        PGresult *r = PQexec(conn, "SELECT pg_advisory_lock(1162037362)");
+        bool good_one = PQresultStatus(r) == PGRES_TUPLES_OK && write(locked[1], "x", 1) == 1;
+        usleep(2500000);
+        PQclear(r);
+        PQfinish(conn);
+        _exit(!good_one);
+    }
+    close(locked[1]);
+    assert_int_equal(read(locked[0], &c, 1), 1);
+    close(locked[0]);
+    int64_t start = clock_ms();
+    name_it(p, "host=$H port=$P dbname=$D user=eclair response_timeout=1");
+    p->store = open_at(p, STORE_WRITE);
+    assert_true(clock_ms() - start > 1500);
+    waitpid(child, &status, 0);
+    assert_int_equal(status, 0);
+    ok(p, store_value_set(p->store, STR("k"), STR("v"), &p->e));
+}
+
 /* ---- how much is read ---- */
 
 /* Rows that were fetched from our tables, by whoever has gone. */
@@ -600,14 +744,25 @@ static void test_newer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_good),           cmocka_unit_test(test_tls_by_default),
-        CASE(test_settings),       EMPTY(test_bad),
-        EMPTY(test_unreachable),   CASE(test_denied),
-        CASE(test_reader),         CASE(test_reconnects),
-        CASE(test_update_cut),     CASE(test_stopped),
-        EMPTY(test_clair),         EMPTY(test_made_together),
-        EMPTY(test_made_together), CASE(test_newer),
+        CASE(test_good),
+        cmocka_unit_test(test_tls_by_default),
+        CASE(test_settings),
+        EMPTY(test_bad),
+        EMPTY(test_unreachable),
+        CASE(test_denied),
+        CASE(test_reader),
+        CASE(test_reconnects),
+        CASE(test_update_cut),
+        CASE(test_stopped),
+        EMPTY(test_clair),
+        EMPTY(test_made_together),
+        EMPTY(test_made_together),
+        CASE(test_newer),
         CASE(test_reads),
+        CASE(test_response),
+        cmocka_unit_test_setup_teardown(test_silent, fresh, go_on_and_tidy),
+        EMPTY(test_patient),
+        cmocka_unit_test(test_connect_timeout),
     };
     if (!on_server()) {
         fprintf(stderr, "run me as: tests/pg.py run %s\n", program_invocation_short_name);
