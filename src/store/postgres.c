@@ -58,8 +58,14 @@ int postgres_error(struct postgres *p, const PGresult *r, const char *doing, str
             break;
         }
     str why = first_line(text ? text : PQerrorMessage(p->conn));
-    return err_set(e, kind, "%s: %s: %s" STR_FMT, p->sql.where, doing,
-                   lost ? "the connection was lost: " : "", STR_ARG(why));
+    err_set(e, kind, "%s: %s: %s" STR_FMT, p->sql.where, doing, lost ? "the connection was lost: " : "",
+            STR_ARG(why));
+    if (kind == ERR_READONLY &&
+        !p->sql.scratch) { /* another server, or the next, has become the one to write to */
+        postgres_give_up(p);
+        p->sql.again = true;
+    }
+    return -1;
 }
 
 PGresult *postgres_execute(struct postgres *p, const char *sql, struct err *e)

@@ -284,7 +284,7 @@ static const struct {
 
 /* "connection to server at "localhost" (127.0.0.1), port 5432 failed: Connection refused" as Go's net says it:
  * "127.0.0.1:5432: connect: connection refused". */
-static bool refused_as_go(str line, struct err *e)
+static bool refused_as_go(str line, struct buf *to)
 {
     str rest = line;
     if (!str_starts(rest, STR("connection to server at \"")))
@@ -305,20 +305,36 @@ static bool refused_as_go(str line, struct err *e)
     if (!rest.len || str_starts(rest, STR("FATAL")))
         return false;
     bool six = str_find(host, ':') >= 0;
-    err_set(e, ERR_NETWORK, "%s" STR_FMT "%s:" STR_FMT ": connect: %c" STR_FMT, six ? "[" : "", STR_ARG(host),
-            six ? "]" : "", STR_ARG(port), tolower((unsigned char)rest.ptr[0]), STR_ARG(str_skip(rest, 1)));
+    buf_printf(to, "%s" STR_FMT "%s:" STR_FMT ": connect: %c" STR_FMT, six ? "[" : "", STR_ARG(host),
+               six ? "]" : "", STR_ARG(port), tolower((unsigned char)rest.ptr[0]),
+               STR_ARG(str_skip(rest, 1)));
     return true;
 }
 
+static enum err_kind refusal(str line)
+{
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
+        if (str_contains(line, str_from(refusals[i].text)))
+            return refusals[i].kind;
+    return ERR_NONE;
+}
+
+/* Several hosts: a line of libpq's for each, and hints of its own that begin with a tab. */
 static int connect_error(const struct postgres *p, struct err *e)
 {
-    str text = str_from(PQerrorMessage(p->conn)), rest = text, line = str_line(&rest);
-    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
-        if (str_contains(text, str_from(refusals[i].text)))
-            return err_set(e, refusals[i].kind, "%s: " STR_FMT, p->sql.where, STR_ARG(str_trim(line)));
-    if (!refused_as_go(line, e))
-        err_set(e, ERR_NETWORK, "%s: " STR_FMT, p->sql.where, STR_ARG(str_trim(line)));
-    return -1;
+    CLEANUP(buf_done) struct buf all = { 0 };
+    for (str rest = str_from(PQerrorMessage(p->conn)); rest.len;) {
+        str line = str_line(&rest);
+        enum err_kind kind = refusal(line);
+        if (kind)
+            return err_set(e, kind, "%s: " STR_FMT, p->sql.where, STR_ARG(str_trim(line)));
+        if (!str_trim(line).len || str_starts(line, STR("\t")))
+            continue;
+        buf_str(&all, all.len ? STR("; ") : STR(""));
+        if (!refused_as_go(line, &all))
+            buf_printf(&all, "%s: " STR_FMT, p->sql.where, STR_ARG(str_trim(line)));
+    }
+    return err_set(e, ERR_NETWORK, STR_FMT, STR_ARG(buf_view(&all)));
 }
 
 /* Each loop of a statement is an index range, in the order in which it is written: what a planner would guess of tables that
@@ -526,14 +542,24 @@ static void closep(struct postgres **p)
     *p = NULL;
 }
 
-/* What errors call the database: never the password. */
+/* What errors call the database: never the password. One port may stand for all hosts, an empty one for the usual. */
 static int name_place(struct postgres *p, struct err *e)
 {
-    const char *database = value_of(p, "dbname", value_of(p, "user", ""));
-    return asprintf(&p->sql.where, "postgresql://%s:%s/%s", value_of(p, "host", "localhost"),
-                    value_of(p, "port", "5432"), database) < 0
-               ? (p->sql.where = NULL, err_set(e, ERR_OOM, "database: out of memory"))
-               : 0;
+    CLEANUP(buf_done) struct buf name = { 0 };
+    str hosts = str_from(value_of(p, "host", value_of(p, "hostaddr", "localhost")));
+    str ports = str_from(value_of(p, "port", "")), port = { 0 };
+    bool one = str_find(ports, ',') < 0;
+    buf_str(&name, STR("postgresql://"));
+    for (bool more = true, first = true; more; first = false) {
+        more = str_find(hosts, ',') >= 0;
+        port = one && !first ? port : str_trim(str_cut(&ports, ','));
+        str host = str_trim(str_cut(&hosts, ','));
+        buf_printf(&name, "%s" STR_FMT ":" STR_FMT, first ? "" : ",", STR_ARG(host),
+                   STR_ARG(port.len ? port : STR("5432")));
+    }
+    buf_printf(&name, "/%s", value_of(p, "dbname", value_of(p, "user", "")));
+    p->sql.where = name.failed ? NULL : copy_of(buf_view(&name));
+    return p->sql.where ? 0 : err_set(e, ERR_OOM, "database: out of memory");
 }
 
 struct store *postgres_open(const char *where, enum store_mode mode, struct err *e)

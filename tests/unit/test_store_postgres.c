@@ -77,6 +77,10 @@ static const char *const good[] = {
     "host=$H port=$P dbname=$D user=eclair options='-c work_mem=8MB' lock_timeout=5000",
     "host=$H port=$P dbname=$D user=eclair binary_parameters=yes",
     "host=$H port=$P dbname=$D user=eclair response_timeout=20",
+    "host=$H,$H port=1,$P dbname=$D user=eclair target_session_attrs=read-write",
+    "host=$H,$H port=$P dbname=$D user=eclair",
+    "postgresql://eclair@$H:1,$H:$P/$D?target_session_attrs=read-write",
+    "postgres://eclair@/$D?host=$H,$H&port=$P,1&target_session_attrs=primary",
     "postgresql://eclair@$H:$P/$D?response_timeout=20&lock_timeout=5000",
 };
 
@@ -212,6 +216,36 @@ static void test_bad(void **state)
         refused(p, STORE_WRITE, ERR_USAGE, "");
         assert_true(strlen(p->e.text) > 10);
     }
+}
+
+/* Errors tell each of them, and which of them would not do. */
+static void test_hosts(void **state)
+{
+    struct place *p = *state;
+    const char *host, *port;
+    address_of(p, &host, &port);
+    name_it(p, "host=$H,$H port=1,2 dbname=$D user=eclair password=hunter2 target_session_attrs=read-write");
+    refused(p, STORE_WRITE, ERR_NETWORK,
+            "127.0.0.1:1: connect: connection refused; 127.0.0.1:2: connect: connection refused");
+    name_it(p, "postgresql://eclair:hunter2@$H:1,$H:$P/$D?target_session_attrs=read-write"
+               "&default_transaction_read_only=on");
+    const char *standby = arena_cstr(
+        p->arena, arena_printf(p->arena, "refused; 127.0.0.1:%s: connect: session is read-only", port));
+    refused(p, STORE_WRITE, ERR_NETWORK, standby);
+    name_it(p, "postgresql://eclair:hunter2@$H:1,$H:$P/$D?default_transaction_read_only=on");
+    refused(p, STORE_WRITE, ERR_READONLY,
+            arena_cstr(p->arena, arena_printf(p->arena, "postgresql://127.0.0.1:1,127.0.0.1:%s/%s: not", port,
+                                              p->database)));
+    name_it(p, "host=$H,$H port=$P dbname=$D user=eclair password=hunter2 default_transaction_read_only=on");
+    refused(
+        p, STORE_WRITE, ERR_READONLY,
+        arena_cstr(p->arena, arena_printf(p->arena, "postgresql://127.0.0.1:%s,127.0.0.1:%s/", port, port)));
+    name_it(p, "host=$H,$H port=1,$P dbname=nowhere user=eclair password=hunter2");
+    refused(p, STORE_WRITE, ERR_NOT_FOUND, "\"nowhere\"");
+    name_it(p, "hostaddr=$H,$H port=,1 dbname=$D user=eclair password=hunter2");
+    p->e = (struct err){ 0 };
+    CLEANUP(store_freep) struct store *s = store_open(p->where, STORE_WRITE, &p->e);
+    assert_true(s || (p->e.kind == ERR_NETWORK && strstr(p->e.text, "127.0.0.1:5432: connect: ")));
 }
 
 /* ---- who is let in ---- */
@@ -469,6 +503,50 @@ static void test_stopped(void **state)
         commit(p, u, 1);
         assert_int_equal(whole(p, image), 2 + i);
     }
+}
+
+static void all_read_only(struct place *p, const char *on)
+{
+    execute(p, arena_cstr(p->arena,
+                          arena_printf(p->arena, "ALTER SYSTEM SET default_transaction_read_only = %s", on)));
+    execute(p, "SELECT pg_reload_conf()");
+}
+
+/* As behind a name that has come to mean a standby: the connection stands, and refuses what writes. A new one does not. */
+static void test_read_only(void **state)
+{
+    struct place *p = *state;
+    struct layer_index *layer;
+    str value;
+    execute(p, arena_cstr(p->arena, arena_printf(p->arena,
+                                                 "ALTER DATABASE %s SET "
+                                                 "default_transaction_read_only = off",
+                                                 p->database)));
+    all_read_only(p, "on");
+    usleep(200000); /* the backend of p->store is told by a signal */
+    ok(p, store_layer_put(p->store, &layer_one, 1, &p->e));
+    assert_int_equal(store_layer_find(p->store, layer_one.digest, 1, p->arena, &layer, &p->e), 1);
+    store_freep(&p->store);
+
+    all_read_only(p, "off");
+    execute(p, arena_cstr(p->arena, arena_printf(p->arena, "ALTER DATABASE %s RESET ALL", p->database)));
+    usleep(200000);
+    p->store = open_at(p, STORE_WRITE);
+    all_read_only(p, "on"); /* nowhere else to go */
+    usleep(200000);
+    fails(p, store_value_set(p->store, STR("k"), STR("v"), &p->e), ERR_READONLY);
+    fails(p, store_layer_put(p->store, &layer_one, 2, &p->e), ERR_READONLY);
+    assert_int_equal(store_value_get(p->store, STR("k"), p->arena, &value, &p->e), 0);
+    all_read_only(p, "off");
+    usleep(200000);
+    ok(p, store_value_set(p->store, STR("k"), STR("v"), &p->e));
+}
+
+static int read_write_and_tidy(void **state)
+{
+    ((struct place *)*state)->e = (struct err){ 0 };
+    all_read_only(*state, "off");
+    return tidy(state);
 }
 
 /* ---- the server says nothing ---- */
@@ -749,11 +827,13 @@ int main(void)
         CASE(test_settings),
         EMPTY(test_bad),
         EMPTY(test_unreachable),
+        CASE(test_hosts),
         CASE(test_denied),
         CASE(test_reader),
         CASE(test_reconnects),
         CASE(test_update_cut),
         CASE(test_stopped),
+        cmocka_unit_test_setup_teardown(test_read_only, fresh, read_write_and_tidy),
         EMPTY(test_clair),
         EMPTY(test_made_together),
         EMPTY(test_made_together),
