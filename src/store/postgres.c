@@ -166,14 +166,6 @@ static void clear(struct postgres_stmt *st)
 /* Who was silent is not waited for twice in one call. */
 static bool is_lost(const struct postgres *p) { return PQstatus(p->conn) != CONNECTION_OK && !p->silent; }
 
-/* What was prepared is gone with the connection. */
-static int reconnect(struct postgres *p, struct err *e)
-{
-    for (size_t i = 0; i < QUERIES; i++)
-        p->statements[i].prepared = false;
-    return postgres_connect(p, e);
-}
-
 static int prepare(struct postgres *p, enum query q, const struct postgres_parameters *a, struct err *e)
 {
     char name[16];
@@ -223,13 +215,13 @@ static struct sql_stmt *driver_bind(struct sql *s, enum query q, const char *typ
         return NULL;
     bool fresh = false;
     if (!s->inside && PQstatus(p->conn) != CONNECTION_OK) {
-        if (reconnect(p, e) < 0)
+        if (postgres_connect(p, e) < 0)
             return NULL;
         fresh = true;
     }
     r = send_query(p, q, &a, e);
     if (r < 0 && !s->inside && !fresh && is_lost(p))
-        r = reconnect(p, e) < 0 ? -1 : send_query(p, q, &a, e);
+        r = postgres_connect(p, e) < 0 ? -1 : send_query(p, q, &a, e);
     return r < 0 ? NULL : &st->base;
 }
 
@@ -316,11 +308,11 @@ static int driver_begin(struct sql *s, bool write, struct err *e)
 {
     struct postgres *p = (struct postgres *)s;
     bool fresh = PQstatus(p->conn) != CONNECTION_OK;
-    if (fresh && reconnect(p, e) < 0)
+    if (fresh && postgres_connect(p, e) < 0)
         return -1;
     int r = begin(p, write, e);
     if (r < 0 && !fresh && is_lost(p))
-        r = reconnect(p, e) < 0 ? -1 : begin(p, write, e);
+        r = postgres_connect(p, e) < 0 ? -1 : begin(p, write, e);
     return r;
 }
 
@@ -585,4 +577,6 @@ const struct sql_driver postgres_driver = {
     .advisories = driver_advisories,
 };
 
-const struct store_engine store_postgres = { .open = postgres_open, .close = postgres_close, SQL_ENGINE };
+const struct store_engine store_postgres = {
+    .open = postgres_open, .close = postgres_close, .doze = postgres_doze, SQL_ENGINE
+};

@@ -52,6 +52,8 @@ struct postgres {
     int64_t response_ms;
     bool response_set;         /* by the connection string: whatever the session's statement_timeout is */
     bool patient;              /* what runs may rightly be silent for long: without response_ms */
+    bool listening;            /* on this connection, for postgres_doze() */
+    bool deaf;                 /* it cannot: a standby */
     bool silent;               /* why there is no connection */
     char **keywords, **values; /* for PQconnectdbParams(): NULL at the end */
     struct postgres_stmt statements[QUERIES];
@@ -61,6 +63,7 @@ struct postgres {
 
 struct store *postgres_open(const char *where, enum store_mode mode, struct err *e);
 void postgres_close(struct store *s);
+int postgres_doze(struct store *s, int timeout_ms, struct err *e); /* as engine.h says */
 
 struct postgres_parameters {
     Oid types[POSTGRES_PARAMS];

@@ -408,7 +408,9 @@ static void ignore_notice(void *ctx, const PGresult *r) { (void)ctx, (void)r; }
 int postgres_connect(struct postgres *p, struct err *e)
 {
     postgres_give_up(p);
-    p->sql.again = p->silent = false;
+    p->sql.again = p->silent = p->listening = p->deaf = false;
+    for (size_t i = 0; i < QUERIES; i++)
+        p->statements[i].prepared = false;
     p->conn = PQconnectdbParams((const char *const *)p->keywords, (const char *const *)p->values, 0);
     if (!p->conn)
         return sql_oom(&p->sql, e);

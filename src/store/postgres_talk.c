@@ -120,3 +120,41 @@ PGresult *postgres_copy_end(struct postgres *p, const char *problem)
 {
     return results(p, PQputCopyEnd(p->conn, problem));
 }
+
+/* ---- being told ---- */
+
+#define DEAF_MS 1000
+
+static bool is_told(PGconn *conn)
+{
+    bool told = false;
+    for (PGnotify *n; (n = PQnotifies(conn)); told = true)
+        PQfreemem(n);
+    return told;
+}
+
+/* A standby refuses; a lost connection is found by whoever asks next. */
+static void start_listening(struct postgres *p)
+{
+    PGresult *r = postgres_query(p, "LISTEN eclair_generation");
+    p->listening = PQresultStatus(r) == PGRES_COMMAND_OK;
+    p->deaf = !p->listening;
+    PQclear(r);
+}
+
+int postgres_doze(struct store *store, int timeout_ms, struct err *e)
+{
+    struct postgres *p = (struct postgres *)store;
+    if (PQstatus(p->conn) != CONNECTION_OK && postgres_connect(p, e) < 0)
+        return -1;
+    if (!p->listening && !p->deaf) {
+        start_listening(p);
+        return 1; /* before that nobody told */
+    }
+    if (is_told(p->conn))
+        return 1;
+    struct pollfd f = { .fd = PQsocket(p->conn), .events = POLLIN };
+    if (poll(&f, 1, p->deaf && timeout_ms > DEAF_MS ? DEAF_MS : timeout_ms) <= 0)
+        return p->deaf;
+    return !PQconsumeInput(p->conn) || is_told(p->conn);
+}

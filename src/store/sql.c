@@ -126,6 +126,11 @@ int sql_generation(struct sql *s, int64_t *ret, struct err *e)
     return r > 0 ? 0 : r < 0 ? -1 : err_set(e, ERR_FORMAT, "%s: no generation", s->where);
 }
 
+int sql_read_generation(struct store *store, int64_t *ret, struct err *e)
+{
+    return sql_generation((struct sql *)store, ret, e);
+}
+
 int sql_ping(struct store *store, struct err *e)
 {
     int64_t ignored;

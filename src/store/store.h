@@ -164,6 +164,15 @@ int store_update_commit(struct store_update *u, int64_t now, struct update_count
                         struct err *e);           /* frees u in any case */
 void store_update_freep(struct store_update **u); /* abandons it; for CLEANUP(); NULL is fine */
 
+/* ---- watch: told of each new generation, whoever made it ---- */
+
+struct store_watch; /* has a handle of its own; one thread */
+struct store_watch *store_watch_open(const char *where, struct err *e);
+/* 1: the generation is another than at the last call, or, at the first, than at the open. 0: time is up. PostgreSQL tells at once, SQLite
+ * is looked at each 250 ms, a standby each second. After -1 it may be called again; a connection that broke is made anew. */
+int store_watch_wait(struct store_watch *w, int timeout_ms, int64_t *ret_generation, struct err *e);
+void store_watch_freep(struct store_watch **w); /* NULL is fine */
+
 /* ---- leases: one holder at a time, by the database's clock where it has one ---- */
 
 #define STORE_OWNER 160

@@ -88,3 +88,4 @@ int store_match_tests(void);
 int store_update_tests(void);
 int store_named_tests(void);
 int store_lease_tests(void);
+int store_watch_tests(void);

@@ -549,6 +549,45 @@ static int read_write_and_tidy(void **state)
     return tidy(state);
 }
 
+/* ---- watching ---- */
+
+static void load_later(struct place *p, bool cut, const char *text)
+{
+    if (fork())
+        return;
+    usleep(500000);
+    if (cut)
+        cut_connections(p);
+    p->store = store_open(p->where, STORE_WRITE, &p->e);
+    load(p, text);
+    _exit(0);
+}
+
+/* The connection breaks while it waits, and the server goes away for a while. */
+static void test_watch_lost(void **state)
+{
+    struct place *p = *state;
+    int status;
+    int64_t generation = 0, start = clock_ms();
+    store_freep(&p->store);
+    load_later(p, true, "f C1 S openssl - 4 - -");
+    CLEANUP(store_watch_freep) struct store_watch *w = store_watch_open(p->where, &p->e);
+    assert_non_null(w);
+    assert_int_equal(store_watch_wait(w, 20000, &generation, &p->e), 1);
+    assert_int_equal(generation, 1);
+    server("stop");
+    fails(p, store_watch_wait(w, 20000, &generation, &p->e), ERR_NETWORK);
+    fails(p, store_watch_wait(w, 20000, &generation, &p->e), ERR_NETWORK);
+    server("start");
+    ok(p, store_watch_wait(w, 0, &generation, &p->e));
+    load_later(p, false, "g C1 S openssl - 4 - -"); /* it listens again */
+    if (store_watch_wait(w, 20000, &generation, &p->e) != 1 || generation != 2)
+        fail_msg("generation %lld: %s", (long long)generation, p->e.text);
+    assert_true(clock_ms() - start < 2 * QUICK_MS);
+    for (int i = 0; i < 2; i++)
+        assert_true(wait(&status) > 0 && status == 0);
+}
+
 /* ---- the server says nothing ---- */
 
 static void test_response(void **state)
@@ -833,6 +872,7 @@ int main(void)
         CASE(test_reconnects),
         CASE(test_update_cut),
         CASE(test_stopped),
+        CASE(test_watch_lost),
         cmocka_unit_test_setup_teardown(test_read_only, fresh, read_write_and_tidy),
         EMPTY(test_clair),
         EMPTY(test_made_together),
