@@ -169,6 +169,8 @@ class Cluster:
         for pid in pids:
             wait_gone(pid)
         subprocess.run(["ipcrm", "-m", segment], check=False)
+        for lock in (self.data / "postmaster.pid", self.folder / f".s.PGSQL.{self.port}.lock"):
+            lock.unlink()  # a dead process that nobody collects would pass for a running server
 
     def children(self):
         return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]

@@ -49,7 +49,7 @@ struct postgres_stmt {
 struct postgres {
     struct sql sql; /* first: a struct store * is this */
     PGconn *conn;   /* NULL: given up */
-    int64_t response_ms;
+    int64_t response_ms, response_default_ms;
     bool response_set;         /* by the connection string: whatever the session's statement_timeout is */
     bool patient;              /* what runs may rightly be silent for long: without response_ms */
     bool listening;            /* on this connection, for postgres_doze() */

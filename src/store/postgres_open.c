@@ -9,6 +9,7 @@
 #define VERSION_MIN     100000 /* identity columns */
 #define CONNECT_MAX_S   "60"
 #define RESPONSE_S      60
+#define RESPONSE_READ_S 10
 #define RESPONSE_MAX_S  86400
 #define RESPONSE_MORE_S 5 /* than the server gives a statement */
 
@@ -371,7 +372,7 @@ static int find_response(struct postgres *p, struct err *e)
     int64_t ms = 0;
     if (p->response_set)
         return 0;
-    p->response_ms = RESPONSE_S * 1000;
+    p->response_ms = p->response_default_ms;
     if (number(p, "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'statement_timeout'", 0, &ms, e) <
         0)
         return -1;
@@ -504,7 +505,8 @@ static int check_schema(struct postgres *p, enum store_mode mode, struct err *e)
         return err_set(e, ERR_NEWER,
                        "%s: its schema is %lld, this program knows up to %d: use a newer éclair",
                        p->sql.where, (long long)schema, SCHEMA_NUMBER);
-    if (mode == STORE_SCRATCH)
+    p->sql.readonly = mode == STORE_READ;
+    if (mode != STORE_WRITE)
         return schema == SCHEMA_NUMBER
                    ? 0
                    : err_set(e, ERR_READONLY, "%s: its schema must be made or migrated first", p->sql.where);
@@ -573,7 +575,7 @@ struct store *postgres_open(const char *where, enum store_mode mode, struct err 
     }
     p->sql.store.engine = &store_postgres;
     p->sql.driver = &postgres_driver;
-    p->response_ms = RESPONSE_S * 1000;
+    p->response_ms = p->response_default_ms = (mode == STORE_READ ? RESPONSE_READ_S : RESPONSE_S) * 1000;
     if (postgres_parse(where, p, e) < 0 || name_place(p, e) < 0 || postgres_connect(p, e) < 0 ||
         check_schema(p, mode, e) < 0)
         return NULL;

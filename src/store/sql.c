@@ -66,6 +66,8 @@ struct sql *sql_begin(struct sql *s, bool write, struct err *e)
     if (s->viewing)
         return !write ? s : (err_set(e, ERR_INTERNAL, "%s: a write in a view", s->where), NULL);
     s->again = false;
+    if (write && s->readonly)
+        return sql_writable(s, e), NULL;
     if (s->driver->begin(s, write, e) < 0)
         return NULL;
     s->inside = true;
@@ -115,7 +117,7 @@ int sql_oom(const struct sql *s, struct err *e) { return err_set(e, ERR_OOM, "%s
 
 int sql_writable(struct sql *s, struct err *e)
 {
-    return s->scratch ? err_set(e, ERR_READONLY, "%s: opened for reading only", s->where) : 0;
+    return s->scratch || s->readonly ? err_set(e, ERR_READONLY, "%s: opened for reading only", s->where) : 0;
 }
 
 /* ---- small questions ---- */

@@ -152,6 +152,7 @@ struct sql {
     const struct sql_driver *driver;
     char *where; /* for error texts */
     bool scratch;
+    bool readonly;                /* STORE_READ */
     char lost_lease[STORE_OWNER]; /* of an update of ours that could not give it back; empty: none */
     bool inside;                  /* a transaction */
     bool viewing;                 /* store_view_begin(): transactions for reading are parts of that one */

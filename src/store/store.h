@@ -24,8 +24,10 @@ struct store;
  * the session, as the Go driver of Clair took them: spec/seeds.md; "response_timeout=SECONDS" is ours: a server that says nothing for
  * that long, 60 otherwise or 5 more than its statement_timeout, is given up: ERR_NETWORK). With STORE_SCRATCH what this process indexes goes to
  * memory (PostgreSQL: temporary tables) and dies with it, while feeds are read from the database; it is for databases that cannot be
- * written. A missing file with STORE_SCRATCH is an empty one. */
-enum store_mode { STORE_WRITE, STORE_SCRATCH };
+ * written. A missing file with STORE_SCRATCH is an empty one. With STORE_READ nothing is written, which a hot standby can do: the schema
+ * must be there and ours (else ERR_READONLY), and writes are refused; response_timeout is 10 unless the string says otherwise, for there is
+ * somebody else to ask. */
+enum store_mode { STORE_WRITE, STORE_SCRATCH, STORE_READ };
 struct store *store_open(const char *where, enum store_mode mode, struct err *e);
 void store_freep(struct store **s);
 bool store_is_server(const char *where);        /* is it a connection string? */

@@ -12,13 +12,24 @@ struct store_watch {
     int64_t seen;
 };
 
+/* A standby can be watched, too; what was not made yet is made. */
+static struct store *open_for(const char *where, struct err *e)
+{
+    struct err first = { 0 };
+    struct store *s = store_open(where, STORE_READ, &first);
+    if (!s && first.kind == ERR_READONLY)
+        return store_open(where, STORE_WRITE, e);
+    if (!s)
+        *e = first;
+    return s;
+}
+
 struct store_watch *store_watch_open(const char *where, struct err *e)
 {
     struct store_watch *w = calloc(1, sizeof *w);
     if (!w)
         err_set(e, ERR_OOM, "watch: out of memory");
-    else if (!(w->store = store_open(where, STORE_WRITE, e)) ||
-             w->store->engine->generation(w->store, &w->seen, e) < 0)
+    else if (!(w->store = open_for(where, e)) || w->store->engine->generation(w->store, &w->seen, e) < 0)
         store_watch_freep(&w);
     return w;
 }

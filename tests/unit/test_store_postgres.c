@@ -186,6 +186,8 @@ static void test_settings(void **state)
         number(p, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'two words&more'"), 1);
     name_it(p, "host=$H port=$P dbname=$D user=eclair default_transaction_read_only=on");
     refused(p, STORE_WRITE, ERR_READONLY, "");
+    CLEANUP(store_freep) struct store *reader = open_at(p, STORE_READ);
+    assert_int_equal(((struct postgres *)reader)->response_ms, 10000);
 }
 
 static void test_bad(void **state)
