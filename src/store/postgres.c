@@ -47,7 +47,7 @@ int postgres_error(struct postgres *p, const PGresult *r, const char *doing, str
     if (lost && p->silent) { /* who has waited that long is told; what was sent may still be done */
         p->sql.again = false;
         return err_set(e, ERR_NETWORK, "%s: %s: no answer for %lld s", p->sql.where, doing,
-                       (long long)p->response_ms / 1000);
+                       (long long)postgres_limit_ms(p) / 1000);
     }
     if (lost)
         kind = ERR_NETWORK;
@@ -578,5 +578,5 @@ const struct sql_driver postgres_driver = {
 };
 
 const struct store_engine store_postgres = {
-    .open = postgres_open, .close = postgres_close, .doze = postgres_doze, SQL_ENGINE
+    .open = postgres_open, .close = postgres_close, .doze = postgres_doze, .ping = postgres_ping, SQL_ENGINE
 };

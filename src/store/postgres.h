@@ -54,6 +54,7 @@ struct postgres {
     bool patient;              /* what runs may rightly be silent for long: without response_ms */
     bool listening;            /* on this connection, for postgres_doze() */
     bool deaf;                 /* it cannot: a standby */
+    bool pinging;              /* whoever asks wants to know it soon */
     bool silent;               /* why there is no connection */
     char **keywords, **values; /* for PQconnectdbParams(): NULL at the end */
     struct postgres_stmt statements[QUERIES];
@@ -64,6 +65,7 @@ struct postgres {
 struct store *postgres_open(const char *where, enum store_mode mode, struct err *e);
 void postgres_close(struct store *s);
 int postgres_doze(struct store *s, int timeout_ms, struct err *e); /* as engine.h says */
+int postgres_ping(struct store *s, struct err *e);
 
 struct postgres_parameters {
     Oid types[POSTGRES_PARAMS];
@@ -75,6 +77,7 @@ struct postgres_parameters {
 
 /* ---- talks (postgres_talk.c): as PQexec() and its like, but given up after response_ms without progress ---- */
 
+int64_t postgres_limit_ms(const struct postgres *p); /* how long that is now; -1: patient */
 void postgres_give_up(struct postgres *p); /* closes the connection: the next transaction makes it anew */
 /* What failed first, else the last result; NULL or a result that failed on error, for postgres_error(). */
 PGresult *postgres_query(struct postgres *p, const char *sql);

@@ -5,16 +5,23 @@
 #include <errno.h>
 #include <poll.h>
 
+#define PING_MS 5000
+
 void postgres_give_up(struct postgres *p)
 {
     PQfinish(p->conn); /* the socket does not block: neither does its farewell */
     p->conn = NULL;
 }
 
+int64_t postgres_limit_ms(const struct postgres *p)
+{
+    return p->patient ? -1 : p->pinging && p->response_ms > PING_MS ? PING_MS : p->response_ms;
+}
+
 static int left_ms(const struct postgres *p, int64_t since)
 {
-    int64_t left = since + p->response_ms - clock_ms();
-    return p->patient ? -1 : left > 0 ? (int)left : 0;
+    int64_t limit = postgres_limit_ms(p), left = since + limit - clock_ms();
+    return limit < 0 ? -1 : left > 0 ? (int)left : 0;
 }
 
 /* Which of `events` are there; -1: the connection is lost, or was given up. */
@@ -119,6 +126,16 @@ int postgres_copy_put(struct postgres *p, str bytes)
 PGresult *postgres_copy_end(struct postgres *p, const char *problem)
 {
     return results(p, PQputCopyEnd(p->conn, problem));
+}
+
+/* Health checks of load balancers have an end. */
+int postgres_ping(struct store *store, struct err *e)
+{
+    struct postgres *p = (struct postgres *)store;
+    p->pinging = true;
+    int r = sql_ping(store, e);
+    p->pinging = false;
+    return r;
 }
 
 /* ---- being told ---- */

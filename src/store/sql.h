@@ -207,7 +207,7 @@ int sql_lease_take(struct sql *s, str name, str owner, unsigned seconds, int64_t
 #define SQL_ENGINE                                                                                           \
     .layer_find = sql_layer_find, .layer_put = sql_layer_put, .image_put = sql_image_put,                    \
     .image_find = sql_image_find, .image_get = sql_image_get, .match = sql_match, .feeds = sql_feeds,        \
-    .count = sql_count, .document = sql_document, .feed_tried = sql_feed_tried, .ping = sql_ping,            \
+    .count = sql_count, .document = sql_document, .feed_tried = sql_feed_tried,                              \
     .generation = sql_read_generation, .update_begin = sql_update_begin,                                     \
     .update_document = sql_update_document, .update_put = sql_update_put, .update_drop = sql_update_drop,    \
     .update_commit = sql_update_commit, .update_free = sql_update_free, .value_get = sql_value_get,          \

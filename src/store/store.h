@@ -31,7 +31,7 @@ enum store_mode { STORE_WRITE, STORE_SCRATCH, STORE_READ };
 struct store *store_open(const char *where, enum store_mode mode, struct err *e);
 void store_freep(struct store **s);
 bool store_is_server(const char *where);        /* is it a connection string? */
-int store_ping(struct store *s, struct err *e); /* a short query: can it be read now? */
+int store_ping(struct store *s, struct err *e); /* a short query: can it be read now? A server has 5 s */
 
 /* All that is read between the two is of one moment, and cheaper than call by call: one transaction. Nothing may be written. After an error
  * only the end may follow. */

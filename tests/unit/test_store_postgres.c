@@ -678,6 +678,14 @@ static void test_silent(void **state)
     server("continue");
     assert_int_equal(whole(p, image), 1);
     ok(p, store_value_set(p->store, STR("k"), STR("v"), &p->e));
+
+    store_freep(&p->store); /* a ping is short, whatever else may take */
+    name_it(p, "host=$H port=$P dbname=$D user=eclair");
+    p->store = open_at(p, STORE_WRITE);
+    server("pause");
+    start = clock_ms();
+    fails(p, store_ping(p->store, &p->e), ERR_NETWORK);
+    assert_true(strstr(p->e.text, "no answer for 5 s") && clock_ms() - start < QUICK_MS);
 }
 
 static int go_on_and_tidy(void **state)
