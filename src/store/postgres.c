@@ -57,7 +57,7 @@ int postgres_error(struct postgres *p, const PGresult *r, const char *doing, str
             p->sql.again = states[i].again;
             break;
         }
-    str why = first_line(text ? text : PQerrorMessage(p->conn));
+    str why = first_line(text ? text : p->conn ? PQerrorMessage(p->conn) : "it was given up");
     err_set(e, kind, "%s: %s: %s" STR_FMT, p->sql.where, doing, lost ? "the connection was lost: " : "",
             STR_ARG(why));
     if (kind == ERR_READONLY &&

@@ -694,6 +694,32 @@ static int go_on_and_tidy(void **state)
     return tidy(state);
 }
 
+/* Whose answer nobody waits for any more does not wait for a lock for ever, nor then writes. */
+static void test_given_up(void **state)
+{
+    struct place *p = *state;
+    char url[256];
+    const char *waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                          " AND wait_event_type = 'Lock'";
+    store_freep(&p->store);
+    place_url(p, "eclair", url);
+    PGconn *c = PQconnectdb(url);
+    PGresult *r = PQexec(c, "BEGIN; LOCK TABLE eclair.keyvalue IN ACCESS EXCLUSIVE MODE");
+    assert_int_equal(PQresultStatus(r), PGRES_COMMAND_OK);
+    name_it(p, "host=$H port=$P dbname=$D user=eclair response_timeout=1");
+    p->store = open_at(p, STORE_WRITE);
+    fails(p, store_value_set(p->store, STR("k"), STR("v"), &p->e), ERR_NETWORK);
+    assert_int_equal(number(p, waiting), 1);
+    int64_t start = clock_ms();
+    while (number(p, waiting) && clock_ms() - start < QUICK_MS)
+        usleep(50000);
+    assert_int_equal(number(p, waiting), 0);
+    PQclear(r);
+    PQfinish(c);
+    assert_int_equal(number(p, "SELECT count(*) FROM eclair.keyvalue"), 0);
+    ok(p, store_value_set(p->store, STR("k"), STR("v"), &p->e));
+}
+
 /* Somebody else migrates: whose turn it is not waits, however long. */
 static void test_patient(void **state)
 {
@@ -891,6 +917,7 @@ int main(void)
         CASE(test_reads),
         CASE(test_response),
         cmocka_unit_test_setup_teardown(test_silent, fresh, go_on_and_tidy),
+        CASE(test_given_up),
         EMPTY(test_patient),
         cmocka_unit_test(test_connect_timeout),
     };
