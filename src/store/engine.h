@@ -55,6 +55,10 @@ struct store_engine {
     int (*update_commit)(struct store_update *u, int64_t now, struct update_counts *ret, struct err *e);
     void (*update_free)(struct store_update *u);
 
+    /* Until the generation may be another than when it was last asked for: 1; 0: time is up; -1. */
+    int (*doze)(struct store *s, int timeout_ms, struct err *e);
+    int (*generation)(struct store *s, int64_t *ret, struct err *e);
+
     int (*ping)(struct store *s, struct err *e);
     int (*view_begin)(struct store *s, struct err *e);
     void (*view_end)(struct store *s);

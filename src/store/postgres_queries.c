@@ -444,7 +444,8 @@ const char *const postgres_queries[QUERIES] = {
     [Q_DOCUMENT_ADD] = "INSERT INTO document(feed, name) VALUES ($1, $2) RETURNING id",
     [Q_DOCUMENT_SET] = "UPDATE document SET validator = $2, advisories = $3 WHERE id = $1",
     [Q_DOCUMENT_DROP] = "DELETE FROM document WHERE id = $1",
-    [Q_GENERATION_SET] = "UPDATE state SET generation = $1",
+    /* who watches is told when it is committed */
+    [Q_GENERATION_SET] = "UPDATE state SET generation = $1 RETURNING pg_notify('eclair_generation', '')",
     [Q_GENERATION_LOG] = "INSERT INTO generation VALUES ($1, $2, $3)",
     [Q_FEED_CHANGED] = "UPDATE feed SET generation = $2, last_try = $3, last_success = $3, error = '',"
                        " advisories = advisories + $4, ranges = ranges + $5 WHERE id = $1",

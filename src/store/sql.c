@@ -139,6 +139,8 @@ struct sql *sql_begin(struct sql *s, bool write, struct err *e)
     if (s->viewing)
         return !write ? s : (err_set(e, ERR_INTERNAL, "%s: a write in a view", s->where), NULL);
     s->again = false;
+    if (write && s->readonly)
+        return sql_writable(s, e), NULL;
     if (s->driver->begin(s, write, e) < 0)
         return NULL;
     s->inside = true;
@@ -200,7 +202,7 @@ int sql_oom(const struct sql *s, struct err *e) { return err_set(e, ERR_OOM, "%s
 
 int sql_writable(struct sql *s, struct err *e)
 {
-    return s->scratch ? err_set(e, ERR_READONLY, "%s: opened for reading only", s->where) : 0;
+    return s->scratch || s->readonly ? err_set(e, ERR_READONLY, "%s: opened for reading only", s->where) : 0;
 }
 
 /* ---- small questions ---- */
@@ -209,6 +211,11 @@ int sql_generation(struct sql *s, int64_t *ret, struct err *e)
 {
     int r = sql_number(s, e, ret, Q_GENERATION, "");
     return r > 0 ? 0 : r < 0 ? -1 : err_set(e, ERR_FORMAT, "%s: no generation", s->where);
+}
+
+int sql_read_generation(struct store *store, int64_t *ret, struct err *e)
+{
+    return sql_generation((struct sql *)store, ret, e);
 }
 
 int sql_ping(struct store *store, struct err *e)

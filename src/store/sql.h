@@ -221,6 +221,7 @@ struct sql {
     const struct sql_driver *driver;
     char *where; /* for error texts */
     bool scratch;
+    bool readonly;                /* STORE_READ */
     char lost_lease[STORE_OWNER]; /* of an update of ours that could not give it back; empty: none */
     bool inside;                  /* a transaction */
     bool viewing;                 /* store_view_begin(): transactions for reading are parts of that one */
@@ -305,12 +306,13 @@ int sql_lease_take(struct sql *s, str name, str owner, unsigned seconds, int64_t
     .image_find = sql_image_find, .image_get = sql_image_get, .match = sql_match,                            \
     .advisory_find = sql_advisory_find, .advisory_get = sql_advisory_get, .affected = sql_affected,          \
     .feeds = sql_feeds, .count = sql_count, .document = sql_document, .feed_tried = sql_feed_tried,          \
-    .ping = sql_ping, .update_begin = sql_update_begin, .update_document = sql_update_document,              \
-    .update_put = sql_update_put, .update_drop = sql_update_drop, .update_commit = sql_update_commit,        \
-    .update_free = sql_update_free, .value_get = sql_value_get, .value_set = sql_value_set,                  \
-    .named_find = sql_named_find, .named_put = sql_named_put, .named_delete = sql_named_delete,              \
-    .named_chain = sql_named_chain, .lease_take = sql_lease, .lease_drop = sql_lease_drop,                   \
-    .view_begin = sql_view_begin, .view_end = sql_view_end, .tidy = sql_tidy, .image_keep = sql_image_keep
+    .generation = sql_read_generation, .update_begin = sql_update_begin,                                     \
+    .update_document = sql_update_document, .update_put = sql_update_put, .update_drop = sql_update_drop,    \
+    .update_commit = sql_update_commit, .update_free = sql_update_free, .value_get = sql_value_get,          \
+    .value_set = sql_value_set, .named_find = sql_named_find, .named_put = sql_named_put,                    \
+    .named_delete = sql_named_delete, .named_chain = sql_named_chain, .lease_take = sql_lease,               \
+    .lease_drop = sql_lease_drop, .view_begin = sql_view_begin, .view_end = sql_view_end, .tidy = sql_tidy,  \
+    .image_keep = sql_image_keep
 
 int sql_layer_find(struct store *s, str digest, unsigned indexer, struct arena *arena,
                    struct layer_index **ret, struct err *e);
@@ -334,6 +336,7 @@ int sql_document(struct store *s, str feed, str document, struct arena *arena, s
                  struct err *e);
 int sql_feed_tried(struct store *s, str feed, int64_t now, str error, struct err *e);
 int sql_ping(struct store *s, struct err *e);
+int sql_read_generation(struct store *s, int64_t *ret, struct err *e);
 int sql_view_begin(struct store *s, struct err *e);
 void sql_view_end(struct store *s);
 struct store_update *sql_update_begin(struct store *s, str feed, unsigned rank, struct err *e);

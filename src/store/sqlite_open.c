@@ -253,24 +253,41 @@ static struct sqlite *connect_readonly(const char *where, const char *options, i
     return s;
 }
 
-static struct store *open_scratch(const char *where, struct err *e)
+static struct sqlite *open_existing(const char *where, int64_t *schema, struct err *e)
 {
-    int64_t schema = 0;
     struct stat st;
-    struct sqlite *made = NULL;
     if (stat(where, &st) == 0 && !S_ISREG(st.st_mode)) {
         err_set(e, ERR_FORMAT, "%s is not an éclair database: not a regular file", where);
         return NULL;
     }
-    if (access(where, F_OK) == 0) {
-        made = connect_readonly(where, "?mode=ro", &schema, e);
-        /* WAL mode wants a -shm file beside the database; where none can be made, nobody writes, and the file
-         * alone is enough */
-        if (!made && e->kind == ERR_READONLY && !wal_waits(where))
-            made = connect_readonly(where, "?immutable=1", &schema, e);
-        if (!made)
-            return NULL;
-    }
+    struct sqlite *s = connect_readonly(where, "?mode=ro", schema, e);
+    /* WAL mode wants a -shm file beside the database; where none can be made, nobody writes, and the file
+     * alone is enough */
+    if (!s && e->kind == ERR_READONLY && !wal_waits(where))
+        s = connect_readonly(where, "?immutable=1", schema, e);
+    return s;
+}
+
+static struct store *open_read(const char *where, struct err *e)
+{
+    int64_t schema = 0;
+    CLEANUP(closep) struct sqlite *s = open_existing(where, &schema, e);
+    if (s && schema < SCHEMA_NUMBER)
+        err_set(e, ERR_READONLY, "%s: its schema must be made or migrated first", where);
+    if (!s || schema < SCHEMA_NUMBER || tune(s, e) < 0)
+        return NULL;
+    s->sql.readonly = true;
+    struct store *ret = &s->sql.store;
+    s = NULL;
+    return ret;
+}
+
+static struct store *open_scratch(const char *where, struct err *e)
+{
+    int64_t schema = 0;
+    struct sqlite *made = NULL;
+    if (access(where, F_OK) == 0 && !(made = open_existing(where, &schema, e)))
+        return NULL;
     CLEANUP(closep) struct sqlite *s = made;
     if (s && schema && schema < SCHEMA_NUMBER) {
         err_set(e, ERR_READONLY,
@@ -295,5 +312,13 @@ struct store *sqlite_open(const char *where, enum store_mode mode, struct err *e
         err_set(e, ERR_USAGE, "a database needs the path of a file");
         return NULL;
     }
-    return mode == STORE_SCRATCH ? open_scratch(where, e) : open_write(where, e);
+    switch (mode) {
+    case STORE_WRITE:
+        return open_write(where, e);
+    case STORE_SCRATCH:
+        return open_scratch(where, e);
+    case STORE_READ:
+        return open_read(where, e);
+    }
+    return NULL;
 }

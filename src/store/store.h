@@ -21,14 +21,17 @@ struct store;
 
 /* Opens, creates if missing, migrates if older. `where` is the path of a file (SQLite), or a connection string of libpq:
  * "postgresql://...", "host=... user=..." (PostgreSQL; keys that libpq does not know, as "statement_timeout=60000", are settings of
- * the session, as the Go driver of Clair took them: spec/seeds.md). With STORE_SCRATCH what this process indexes goes to
+ * the session, as the Go driver of Clair took them: spec/seeds.md; "response_timeout=SECONDS" is ours: a server that says nothing for
+ * that long, 60 otherwise or 5 more than its statement_timeout, is given up: ERR_NETWORK). With STORE_SCRATCH what this process indexes goes to
  * memory (PostgreSQL: temporary tables) and dies with it, while feeds are read from the database; it is for databases that cannot be
- * written. A missing file with STORE_SCRATCH is an empty one. */
-enum store_mode { STORE_WRITE, STORE_SCRATCH };
+ * written. A missing file with STORE_SCRATCH is an empty one. With STORE_READ nothing is written, which a hot standby can do: the schema
+ * must be there and ours (else ERR_READONLY), and writes are refused; response_timeout is 10 unless the string says otherwise, for there is
+ * somebody else to ask. */
+enum store_mode { STORE_WRITE, STORE_SCRATCH, STORE_READ };
 struct store *store_open(const char *where, enum store_mode mode, struct err *e);
 void store_freep(struct store **s);
 bool store_is_server(const char *where);        /* is it a connection string? */
-int store_ping(struct store *s, struct err *e); /* a short query: can it be read now? */
+int store_ping(struct store *s, struct err *e); /* a short query: can it be read now? A server has 5 s */
 
 /* All that is read between the two is of one moment, and cheaper than call by call: one transaction. Nothing may be written. After an error
  * only the end may follow. */
@@ -193,6 +196,15 @@ struct update_counts {
 int store_update_commit(struct store_update *u, int64_t now, struct update_counts *ret,
                         struct err *e);           /* frees u in any case */
 void store_update_freep(struct store_update **u); /* abandons it; for CLEANUP(); NULL is fine */
+
+/* ---- watch: told of each new generation, whoever made it ---- */
+
+struct store_watch; /* has a handle of its own; one thread */
+struct store_watch *store_watch_open(const char *where, struct err *e);
+/* 1: the generation is another than at the last call, or, at the first, than at the open. 0: time is up. PostgreSQL tells at once, SQLite
+ * is looked at each 250 ms, a standby each second. After -1 it may be called again; a connection that broke is made anew. */
+int store_watch_wait(struct store_watch *w, int timeout_ms, int64_t *ret_generation, struct err *e);
+void store_watch_freep(struct store_watch **w); /* NULL is fine */
 
 /* ---- leases: one holder at a time, by the database's clock where it has one ---- */
 
