@@ -660,7 +660,7 @@ static void test_silent(void **state)
     silent(p, store_value_set(p->store, STR("k"), STR("v"), &p->e), 2500);
     silent(p, store_layer_put(p->store, &layer_one, 1, &p->e), 2500);
     silent(p, store_layer_find(p->store, layer_one.digest, 1, p->arena, &layer, &p->e), 2500);
-    silent(p, store_match(p->store, image, p->arena, &m, &p->e), 2500);
+    silent(p, match_stored(p, p->store, image, &m, &p->e), 2500);
     u = begin(p, "f");
     ok(p, put_round(p, u, 2, MANY));
     silent(p, store_update_commit(u, 1, &n, &p->e), 5000);
