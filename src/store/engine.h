@@ -55,6 +55,19 @@ struct store_engine {
     int (*update_commit)(struct store_update *u, int64_t now, struct update_counts *ret, struct err *e);
     void (*update_free)(struct store_update *u);
 
+    int (*notifications_make)(struct store *s, int64_t now, size_t limit, size_t *ret_count, struct err *e);
+    int (*notification_take)(struct store *s, str owner, unsigned seconds, struct arena *arena,
+                             struct notification *ret, struct err *e);
+    int (*notification_renew)(struct store *s, str name, str owner, unsigned seconds, struct err *e);
+    int (*notification_sent)(struct store *s, str name, str owner, int64_t again_s, struct err *e);
+    int (*notification_failed)(struct store *s, str name, str owner, int64_t due_s, str error, struct err *e);
+    int (*notification_delete)(struct store *s, str name, struct err *e);
+    int (*notification_find)(struct store *s, str name, struct arena *arena, struct notification *ret,
+                             struct err *e);
+    int (*notification_list)(struct store *s, int64_t after, size_t limit, struct arena *arena,
+                             struct notification **ret, size_t *ret_count, struct err *e);
+    int (*notification_count)(struct store *s, struct notification_counts *ret, struct err *e);
+
     int (*ping)(struct store *s, struct err *e);
     int (*view_begin)(struct store *s, struct err *e);
     void (*view_end)(struct store *s);

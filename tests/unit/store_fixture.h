@@ -91,3 +91,4 @@ int store_update_tests(void);
 int store_named_tests(void);
 int store_lease_tests(void);
 int store_reverse_tests(void);
+int store_notify_tests(void);
