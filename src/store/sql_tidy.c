@@ -18,7 +18,7 @@
 #define HISTORY_MIN      10000
 #define DAY_S            86400
 #define HOUR_S           3600
-#define NOTIFY_AT_ONCE   1000
+#define NOTIFY_AT_ONCE   500
 
 struct tidying {
     struct sql *s;
