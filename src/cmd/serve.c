@@ -190,6 +190,9 @@ static void log_event(void *ctx, const struct updater_event *event)
     case UPDATER_TROUBLE:
         log_error("the updater waits", LOG_TEXT("error", str_from(event->err->text)));
         break;
+    case UPDATER_UNTIDY:
+        log_error("the database could not be tidied up", LOG_TEXT("error", str_from(event->err->text)));
+        break;
     }
 }
 

@@ -121,6 +121,21 @@ static const char *const schema_1[] = { NULL };
 
 #define SIZED(column) "int4send(length(" column ")) || " column
 
+static const char notification_tables[] =
+    "CREATE TABLE notification(" ID ", name text NOT NULL UNIQUE, feed bigint NOT NULL,"
+    " before bigint NOT NULL, after bigint NOT NULL, generation bigint NOT NULL, created bigint NOT NULL,"
+    " notified bigint NOT NULL DEFAULT 0, deleted bigint NOT NULL DEFAULT 0, attempts bigint NOT NULL "
+    "DEFAULT 0,"
+    " due bigint NOT NULL, owner text NOT NULL DEFAULT '', until bigint NOT NULL DEFAULT 0,"
+    " error bytea NOT NULL DEFAULT '');"
+    "CREATE INDEX notification_due ON notification(due, id) WHERE due > 0;"
+    "CREATE INDEX notification_created ON notification(created);"
+    "CREATE INDEX notification_deleted ON notification(deleted) WHERE deleted > 0;"
+    "CREATE INDEX notification_kept ON notification(generation) WHERE deleted = 0;"
+    "CREATE TABLE notification_place(id bigint PRIMARY KEY CHECK (id = 1), generation bigint NOT NULL,"
+    " number bigint NOT NULL);"
+    "INSERT INTO notification_place SELECT 1, generation + 1, 0 FROM state;";
+
 /* Images and layers follow in sql_convert.c. */
 static const char *const schema_3[] = {
     "ALTER TABLE package RENAME TO old_package; ALTER TABLE package_set RENAME TO old_package_set;"
@@ -230,6 +245,7 @@ static const char *const schema_3[] = {
         "module") " || '\\x00000000';"
                   "ALTER TABLE affected DROP COLUMN introduced_key, DROP COLUMN arch, DROP COLUMN module;"
                   "ALTER TABLE feed ADD COLUMN rank bigint NOT NULL DEFAULT 100;",
+    notification_tables,
     NULL
 };
 
@@ -243,6 +259,7 @@ const char *const postgres_tables[BULKS] = {
         " arch, module)",
     [BULK_CHANGE] = "change(generation, number, feed, before, after)",
     [BULK_BLOCK] = "posting_block(segment, package, first, body)",
+    [BULK_NOTIFICATION] = "notification(name, feed, before, after, generation, created, due)",
 };
 
 const uint8_t postgres_record_columns[QUERIES] = {
@@ -295,6 +312,13 @@ const char postgres_advisories_find[] =
     " SELECT n.id FROM tree t JOIN named_layer n ON n.parent = t.id)"
 
 #define LEASE_END "clock_timestamp() + $4 * interval '1 second'"
+
+/* Stable within a statement, so that an index range may end at it. */
+#define CLOCK "floor(extract(epoch FROM statement_timestamp()))::bigint"
+
+#define NOTIFICATION                                                                                         \
+    "id, name, (SELECT f.name FROM feed f WHERE f.id = notification.feed), before, after, generation, "      \
+    "created, notified, deleted, attempts, due, owner, until, error"
 
 const char *const postgres_queries[QUERIES] = {
     [Q_GENERATION] = "SELECT generation FROM state",
@@ -514,6 +538,38 @@ const char *const postgres_queries[QUERIES] = {
         " ORDER BY id OFFSET 0) d CROSS JOIN LATERAL (SELECT id, digest, indexer FROM image WHERE"
         " packages = j.value AND distribution = d.id AND (j.value > $3 OR d.id > $4 OR id > $5) ORDER BY id"
         " LIMIT $6) i ORDER BY j.place, d.id, i.id LIMIT $6",
+
+    [Q_NOTIFY_WAITING] = "SELECT (s.generation >= p.generation)::int FROM notification_place p CROSS JOIN "
+                         "state s",
+    [Q_NOTIFY_PLACE] = "SELECT generation, number, " CLOCK " FROM notification_place FOR UPDATE",
+    [Q_NOTIFY_PLACE_SET] = "UPDATE notification_place SET generation = $1, number = $2",
+    [Q_NOTIFY_CHANGES] =
+        "SELECT generation, number, feed, before, after FROM change WHERE (generation, number) >= ($1, $2)"
+        " AND generation <= $3 ORDER BY generation, number LIMIT $4",
+    [Q_NOTIFY_TAKE] =
+        "UPDATE notification SET owner = $1, until = " CLOCK " + $2 WHERE id = (SELECT id FROM "
+        "notification WHERE due > 0 AND due <= " CLOCK " AND (until < " CLOCK " OR until > " CLOCK
+        " + 86400) ORDER BY due, id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING " NOTIFICATION,
+    [Q_NOTIFY_RENEW] = "UPDATE notification SET until = " CLOCK " + $3 WHERE name = $1 AND owner = $2"
+                       " AND until > 0 AND deleted = 0",
+    [Q_NOTIFY_SENT] =
+        "UPDATE notification SET notified = " CLOCK ", attempts = 0, error = '', until = 0, due = CASE WHEN"
+        " deleted = 0 AND $3 > 0 THEN " CLOCK " + $3 ELSE 0 END WHERE name = $1 AND owner = $2",
+    [Q_NOTIFY_FAILED] =
+        "UPDATE notification SET attempts = attempts + 1, error = $4, until = 0, due = CASE WHEN deleted = 0"
+        " THEN " CLOCK " + $3 ELSE 0 END WHERE name = $1 AND owner = $2 AND until > 0",
+    [Q_NOTIFY_DELETE] = "UPDATE notification SET deleted = " CLOCK ", due = 0 WHERE name = $1"
+                        " AND deleted = 0",
+    [Q_NOTIFY_FIND] = "SELECT " NOTIFICATION " FROM notification WHERE name = $1",
+    [Q_NOTIFY_LIST] = "SELECT " NOTIFICATION " FROM notification WHERE id > $1 ORDER BY id LIMIT $2",
+    [Q_NOTIFY_COUNTS] = "SELECT count(*), coalesce(min(created), 0), count(nullif(attempts, 0)) FROM "
+                        "notification WHERE due > 0 AND notified = 0",
+    [Q_NOTIFY_KEPT] = "SELECT least(p.generation, (SELECT min(generation) FROM notification WHERE "
+                      "deleted = 0)) - 1 FROM notification_place p",
+    [Q_NOTIFY_TIDY] =
+        "DELETE FROM notification WHERE id IN (SELECT id FROM (SELECT id FROM notification WHERE created < $1"
+        " ORDER BY created LIMIT 1000) a UNION ALL SELECT id FROM (SELECT id FROM notification WHERE"
+        " deleted > 0 AND deleted < $2 ORDER BY deleted LIMIT 1000) b)",
 
     [Q_SET_STORED] = "SELECT 1 FROM package_set WHERE id = $1",
     [Q_BLOCKS_RANGE] =

@@ -72,6 +72,7 @@ const struct sql_shape sql_shapes[BULKS] = {
     [BULK_NEGATIVE] = { "abcdefghijkl", NULL },
     [BULK_CHANGE] = { "abcde", NULL },
     [BULK_BLOCK] = { "abcd", NULL },
+    [BULK_NOTIFICATION] = { "abcdefg", NULL },
 };
 
 void sql_fields_take(struct sql_fields *f, const char *types, va_list *ap)

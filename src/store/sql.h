@@ -131,6 +131,21 @@ enum query {
     Q_PACKAGES_OF_NAME,
     Q_SPACE_USED,
     Q_IMAGES_WITH,
+    Q_NOTIFY_WAITING,
+    Q_NOTIFY_PLACE,
+    Q_NOTIFY_PLACE_SET,
+    Q_NOTIFY_CHANGES,
+    Q_NOTIFY_ADD,
+    Q_NOTIFY_TAKE,
+    Q_NOTIFY_RENEW,
+    Q_NOTIFY_SENT,
+    Q_NOTIFY_FAILED,
+    Q_NOTIFY_DELETE,
+    Q_NOTIFY_FIND,
+    Q_NOTIFY_LIST,
+    Q_NOTIFY_COUNTS,
+    Q_NOTIFY_KEPT,
+    Q_NOTIFY_TIDY,
     Q_SET_STORED,
     Q_BLOCKS_RANGE,
     Q_IMAGE_KEEP,
@@ -165,7 +180,7 @@ enum query {
     QUERIES
 };
 
-enum bulk { BULK_ADVISORY, BULK_AFFECTED, BULK_NEGATIVE, BULK_CHANGE, BULK_BLOCK, BULKS };
+enum bulk { BULK_ADVISORY, BULK_AFFECTED, BULK_NEGATIVE, BULK_CHANGE, BULK_BLOCK, BULK_NOTIFICATION, BULKS };
 
 /* What there has ever been in a namespace, as bits: what was not need not be looked for. */
 enum sql_kinds { KIND_SOURCE = 1, KIND_BINARY = 2, KIND_NOT_SOURCE = 4, KIND_NOT_BINARY = 8 };
@@ -312,7 +327,11 @@ int sql_lease_take(struct sql *s, str name, str owner, unsigned seconds, int64_t
     .value_set = sql_value_set, .named_find = sql_named_find, .named_put = sql_named_put,                    \
     .named_delete = sql_named_delete, .named_chain = sql_named_chain, .lease_take = sql_lease,               \
     .lease_drop = sql_lease_drop, .view_begin = sql_view_begin, .view_end = sql_view_end, .tidy = sql_tidy,  \
-    .image_keep = sql_image_keep
+    .image_keep = sql_image_keep, .notifications_make = sql_notifications_make,                              \
+    .notification_take = sql_notification_take, .notification_renew = sql_notification_renew,                \
+    .notification_sent = sql_notification_sent, .notification_failed = sql_notification_failed,              \
+    .notification_delete = sql_notification_delete, .notification_find = sql_notification_find,              \
+    .notification_list = sql_notification_list, .notification_count = sql_notification_count
 
 int sql_layer_find(struct store *s, str digest, unsigned indexer, struct arena *arena,
                    struct layer_index **ret, struct err *e);
@@ -345,6 +364,18 @@ int sql_update_put(struct store_update *u, const struct advisory *a, struct err 
 int sql_update_drop(struct store_update *u, str document, struct err *e);
 int sql_update_commit(struct store_update *u, int64_t now, struct update_counts *ret, struct err *e);
 void sql_update_free(struct store_update *u);
+int sql_notifications_make(struct store *s, int64_t now, size_t limit, size_t *ret_count, struct err *e);
+int sql_notification_take(struct store *s, str owner, unsigned seconds, struct arena *arena,
+                          struct notification *ret, struct err *e);
+int sql_notification_renew(struct store *s, str name, str owner, unsigned seconds, struct err *e);
+int sql_notification_sent(struct store *s, str name, str owner, int64_t again_s, struct err *e);
+int sql_notification_failed(struct store *s, str name, str owner, int64_t due_s, str error, struct err *e);
+int sql_notification_delete(struct store *s, str name, struct err *e);
+int sql_notification_find(struct store *s, str name, struct arena *arena, struct notification *ret,
+                          struct err *e);
+int sql_notification_list(struct store *s, int64_t after, size_t limit, struct arena *arena,
+                          struct notification **ret, size_t *ret_count, struct err *e);
+int sql_notification_count(struct store *s, struct notification_counts *ret, struct err *e);
 int sql_tidy(struct store *s, const struct tidy_options *o, struct tidy_counts *ret, struct err *e);
 int sql_image_keep(struct store *s, int64_t id, struct err *e);
 int sql_value_get(struct store *s, str key, struct arena *arena, str *ret, struct err *e);

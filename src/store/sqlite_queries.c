@@ -122,6 +122,24 @@ static const char *const schema_2[] = {
     NULL
 };
 
+/* notification_place: where the next change to be told is looked for; all before it has become notifications. It begins behind what is
+ * there. due 0: not to be taken (again); until: the end of the owner's lease. */
+static const char notification_tables[] =
+    "CREATE TABLE notification(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, feed INTEGER "
+    "NOT NULL,"
+    " before INTEGER NOT NULL, after INTEGER NOT NULL, generation INTEGER NOT NULL, created INTEGER NOT NULL,"
+    " notified INTEGER NOT NULL DEFAULT 0, deleted INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL "
+    "DEFAULT 0,"
+    " due INTEGER NOT NULL, owner TEXT NOT NULL DEFAULT '', until INTEGER NOT NULL DEFAULT 0,"
+    " error BLOB NOT NULL DEFAULT x'');"
+    "CREATE INDEX notification_due ON notification(due, id) WHERE due > 0;"
+    "CREATE INDEX notification_created ON notification(created);"
+    "CREATE INDEX notification_deleted ON notification(deleted) WHERE deleted > 0;"
+    "CREATE INDEX notification_kept ON notification(generation) WHERE deleted = 0;"
+    "CREATE TABLE notification_place(id INTEGER PRIMARY KEY CHECK (id = 1), generation INTEGER NOT NULL,"
+    " number INTEGER NOT NULL);"
+    "INSERT INTO notification_place SELECT 1, generation + 1, 0 FROM state;";
+
 /* Images and layers follow in sql_convert.c, for what is packed is not for SQL. */
 static const char *const schema_3[] = {
     "ALTER TABLE package RENAME TO old_package; ALTER TABLE package_set RENAME TO old_package_set;"
@@ -158,7 +176,7 @@ static const char *const schema_3[] = {
     " fixed, state, severity, uncertain, introduced_key, arch, module, introduced) FROM old_affected;"
     "DROP TABLE old_advisory; DROP TABLE old_affected;"
     "ALTER TABLE feed ADD COLUMN rank INTEGER NOT NULL DEFAULT 100;",
-    NULL
+    notification_tables, NULL
 };
 
 const char *const *const sqlite_migrations[SCHEMA_NUMBER] = { schema_1, schema_2, schema_3 };
@@ -192,6 +210,10 @@ const uint8_t sqlite_record_columns[QUERIES] = {
 #define NAMED_TREE                                                                                           \
     "WITH RECURSIVE tree(id) AS (SELECT id FROM named_layer WHERE name = ?1 UNION ALL"                       \
     " SELECT n.id FROM tree t CROSS JOIN named_layer n ON n.parent = t.id)"
+
+#define NOTIFICATION                                                                                         \
+    "id, name, (SELECT f.name FROM feed f WHERE f.id = notification.feed), before, after, generation, "      \
+    "created, notified, deleted, attempts, due, owner, until, error"
 
 const char *const sqlite_queries[QUERIES] = {
     [Q_GENERATION] = "SELECT generation FROM state",
@@ -407,6 +429,38 @@ const char *const sqlite_queries[QUERIES] = {
         " distribution WHERE namespace = ?2 ORDER BY id) d CROSS JOIN image i ON i.packages = j.value AND"
         " i.distribution = d.id AND (i.packages > ?3 OR i.distribution > ?4 OR (i.distribution = ?4 AND"
         " i.id > ?5)) LIMIT ?6",
+
+    /* a lease beyond a day is one of a clock that was set back */
+    [Q_NOTIFY_WAITING] = "SELECT s.generation >= p.generation FROM notification_place p CROSS JOIN state s",
+    [Q_NOTIFY_PLACE] = "SELECT generation, number, ?1 FROM notification_place",
+    [Q_NOTIFY_PLACE_SET] = "UPDATE notification_place SET generation = ?1, number = ?2",
+    [Q_NOTIFY_CHANGES] =
+        "SELECT generation, number, feed, coalesce(before, 0), coalesce(after, 0) FROM change WHERE"
+        " (generation, number) >= (?1, ?2) AND generation <= ?3 ORDER BY generation, number LIMIT ?4",
+    [Q_NOTIFY_ADD] = "INSERT INTO notification(name, feed, before, after, generation, created, due)"
+                     " VALUES (CAST(?1 AS TEXT), ?2, ?3, ?4, ?5, ?6, ?7)",
+    [Q_NOTIFY_TAKE] = "UPDATE notification SET owner = ?1, until = ?3 + ?2 WHERE id = (SELECT id FROM "
+                      "notification WHERE due > 0 AND due <= ?3 AND (until < ?3 OR until > ?3 + 86400)"
+                      " ORDER BY due, id LIMIT 1) RETURNING " NOTIFICATION,
+    [Q_NOTIFY_RENEW] = "UPDATE notification SET until = ?4 + ?3 WHERE name = ?1 AND owner = ?2 AND until > 0"
+                       " AND deleted = 0",
+    [Q_NOTIFY_SENT] =
+        "UPDATE notification SET notified = ?4, attempts = 0, error = x'', until = 0, due = CASE WHEN"
+        " deleted = 0 AND ?3 > 0 THEN ?4 + ?3 ELSE 0 END WHERE name = ?1 AND owner = ?2",
+    [Q_NOTIFY_FAILED] =
+        "UPDATE notification SET attempts = attempts + 1, error = ?4, until = 0, due = CASE WHEN deleted = 0"
+        " THEN ?5 + ?3 ELSE 0 END WHERE name = ?1 AND owner = ?2 AND until > 0",
+    [Q_NOTIFY_DELETE] = "UPDATE notification SET deleted = ?2, due = 0 WHERE name = ?1 AND deleted = 0",
+    [Q_NOTIFY_FIND] = "SELECT " NOTIFICATION " FROM notification WHERE name = ?1",
+    [Q_NOTIFY_LIST] = "SELECT " NOTIFICATION " FROM notification WHERE id > ?1 ORDER BY id LIMIT ?2",
+    [Q_NOTIFY_COUNTS] = "SELECT count(*), coalesce(min(created), 0), count(nullif(attempts, 0)) FROM "
+                        "notification WHERE due > 0 AND notified = 0",
+    [Q_NOTIFY_KEPT] = "SELECT min(p.generation, coalesce((SELECT min(generation) FROM notification WHERE "
+                      "deleted = 0), p.generation)) - 1 FROM notification_place p",
+    [Q_NOTIFY_TIDY] =
+        "DELETE FROM notification WHERE id IN (SELECT id FROM (SELECT id FROM notification WHERE created < ?1"
+        " ORDER BY created LIMIT 1000) a UNION ALL SELECT id FROM (SELECT id FROM notification WHERE"
+        " deleted > 0 AND deleted < ?2 ORDER BY deleted LIMIT 1000) b)",
 
     [Q_SET_STORED] = "SELECT 1 FROM package_set WHERE id = ?1",
     [Q_BLOCKS_RANGE] =

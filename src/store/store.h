@@ -205,6 +205,58 @@ struct store_watch *store_watch_open(const char *where, struct err *e);
  * is looked at each 250 ms, a standby each second. After -1 it may be called again; a connection that broke is made anew. */
 int store_watch_wait(struct store_watch *w, int timeout_ms, int64_t *ret_generation, struct err *e);
 void store_watch_freep(struct store_watch **w); /* NULL is fine */
+/*
+ * ---- notifications: a queue that several servers share ----
+ *
+ * Each row of the change log becomes one notification, in order. It waits until it is due, is taken by one taker at a time, for as long as the
+ * lease lasts, and is told until telling succeeds; then it stays until the client deletes it. A taker that is killed loses nothing: at the
+ * end of its lease another one takes what it had, so that a client may be told twice, never not at all. A database that is made or migrated
+ * has none: what was loaded before is no news.
+ */
+struct notification {
+    int64_t id; /* grows with age */
+    str name;   /* a random UUID, in small letters */
+    str feed;
+    int64_t before, after; /* advisories, for store_advisory_get() and store_affected(); 0: there is none */
+    int64_t generation;    /* that made the change */
+    int64_t created, notified, deleted; /* times; 0: not */
+    int64_t attempts;                   /* that failed since it was told last */
+    int64_t due;                        /* when it may be taken; 0: not (again) */
+    str owner;                          /* who took it last */
+    int64_t until;                      /* the end of its lease, by the database's clock; 0: none */
+    str error;                          /* of the last attempt; empty when it succeeded */
+};
+
+/* Turns at most `limit` changes that have no notification yet into such, the oldest first, in one transaction: a kill loses none, and of
+ * several callers each change is one's. 1 there may be more, 0 there are none, -1. */
+int store_notifications_make(struct store *s, int64_t now, size_t limit, size_t *ret_count, struct err *e);
+
+#define STORE_NOTIFICATION_LEASE 86400u /* seconds at most: ERR_USAGE */
+/* 1: the one that is due the longest is `owner`'s for `seconds`. 0: none is due. -1. */
+int store_notification_take(struct store *s, str owner, unsigned seconds, struct arena *arena,
+                            struct notification *ret, struct err *e);
+/* 1: it is `owner`'s for `seconds` from now on. 0: it is another's, or done with, or was deleted meanwhile: do not tell it. -1. */
+int store_notification_renew(struct store *s, str name, str owner, unsigned seconds, struct err *e);
+/* The client was told: 1, 0 it is not `owner`'s (another one tells it again), -1. It is due again `again_s` seconds later unless it is deleted by
+ * then; 0: never. */
+int store_notification_sent(struct store *s, str name, str owner, int64_t again_s, struct err *e);
+/* It was not, because of `error`: due again in `due_s` seconds. 1, 0 it is not `owner`'s, -1. */
+int store_notification_failed(struct store *s, str name, str owner, int64_t due_s, str error, struct err *e);
+/* The client has read it: it is never taken again, and can be read for an hour. 1, 0 unknown or deleted before, -1. */
+int store_notification_delete(struct store *s, str name, struct err *e);
+/* Deleted ones, too: 1, 0 unknown, -1. */
+int store_notification_find(struct store *s, str name, struct arena *arena, struct notification *ret,
+                            struct err *e);
+/* Deleted ones, too, by number, from the one after `after` on (0: all). */
+int store_notification_list(struct store *s, int64_t after, size_t limit, struct arena *arena,
+                            struct notification **ret, size_t *ret_count, struct err *e);
+
+struct notification_counts {
+    int64_t waiting; /* never told, not deleted */
+    int64_t oldest;  /* when the oldest of them was created; 0: none waits */
+    int64_t failed;  /* of them: at least one attempt failed */
+};
+int store_notification_count(struct store *s, struct notification_counts *ret, struct err *e);
 
 /* ---- leases: one holder at a time, by the database's clock where it has one ---- */
 
@@ -219,21 +271,25 @@ int store_lease_drop(struct store *s, str name, str owner, struct err *e); /* no
 /* ---- tidying: what makes the database follow what is alive in it ---- */
 
 /*
- * New package sets join the index of store_affected(), advisories and changes of old generations go, and so do images, layers, package sets
- * and packages that nothing refers to. In steps, each a short transaction under the lease 'tidy', so that it may be ended, or killed, at
- * any time. Kept are of old generations those of the last 30 days, as long as they hold less than a quarter of what is current, or 10,000
- * advisories; images without a name in REST v1 that were used in the last `unused_s` seconds; what was stored within a day.
+ * New package sets join the index of store_affected(), changes become notifications, advisories and changes of old generations go, and so do
+ * notifications 30 days after they were created or an hour after they were deleted, and images, layers, package sets and packages that
+ * nothing refers to. In steps, each a short transaction under the lease 'tidy', so that it may be ended, or killed, at any time. Kept are of
+ * old generations those of the last 30 days, as long as they hold less than a quarter of what is current, or 10,000 advisories, and in any
+ * case the one of the oldest notification that is not deleted and all after it; images without a name in REST v1 that were used in the last
+ * `unused_s` seconds; what was stored within a day.
  */
 struct tidy_options {
     int64_t ms; /* about; 0: until nothing is left to do */
     bool
         whole; /* what waits is done at once, though more of it together would be cheaper; and packages are looked at */
-    int64_t unused_s; /* 0: 30 days */
-    int64_t now;      /* seconds since 1970 */
+    int64_t unused_s;          /* 0: 30 days */
+    int64_t now;               /* seconds since 1970 */
+    bool (*enough)(void *ctx); /* asked between steps: is it time to end? NULL: no */
+    void *ctx;
 };
 struct tidy_counts {
-    int64_t steps;                                               /* of merging */
-    int64_t advisories, changes, images, layers, sets, packages; /* deleted */
+    int64_t steps;                                                              /* of merging */
+    int64_t advisories, changes, images, layers, sets, packages, notifications; /* deleted */
 };
 int store_tidy(struct store *s, const struct tidy_options *o, struct tidy_counts *ret,
                struct err *e); /* 1 there is more to do, 0 there is not, -1; ERR_BUSY: another one is at it */

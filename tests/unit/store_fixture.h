@@ -92,3 +92,4 @@ int store_named_tests(void);
 int store_lease_tests(void);
 int store_reverse_tests(void);
 int store_watch_tests(void);
+int store_notify_tests(void);
