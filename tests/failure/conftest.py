@@ -53,11 +53,11 @@ def serve(tmp_path):
     """serve(database, more) starts a server; at the end it is killed if it still runs."""
     servers = []
 
-    def start(database, more="", **options):
+    def start(database, more="", wait=True, **options):
         folder = tmp_path / f"server{len(servers)}"
         folder.mkdir()
         servers.append(Server(folder, database, more=more, **options))
-        return servers[-1].start()
+        return servers[-1].start(wait)
 
     yield start
     for s in servers:
