@@ -34,7 +34,8 @@ class Outage:
         self.crowd.start(self.crowd.post, [a, b])
         self.crowd.start(self.crowd.read, self.book.all[0], self.servers)
         self.update = self.feed.start_update(self.database)
-        time.sleep(self.chance.random() * 0.3)
+        world.eventually(lambda: "update" in [lease[0] for lease in world.leases(self.database)] or self.update.poll() is not None)
+        time.sleep(self.chance.random() * 0.2)
         self.away.set()
 
     def end(self):

@@ -134,11 +134,18 @@ class Chain:
 
 
 def report(server, name):
-    """What is said of a layer, without what is the chain's own: [(feature, version, namespace, depth, [vulnerability])]; None: unknown."""
-    a = server.get(f"/v1/layers/{name}?vulnerabilities")
+    """What is said of a layer; None: unknown."""
+    a = ask(server, name)
     assert a.status in (200, 404), (name, a, server.text()[-4000:])
-    if a.status == 404:
-        return None
+    return read(a) if a.status == 200 else None
+
+
+def ask(server, name):
+    return server.get(f"/v1/layers/{name}?vulnerabilities")
+
+
+def read(a):
+    """A report without what is the chain's own: [(feature, version, namespace, depth, [vulnerability])]."""
     return sorted((f["Name"], f["Version"], f["NamespaceName"], int(f["AddedBy"].rpartition("-")[2]),
                    sorted((v["Name"], v["NamespaceName"], v["Severity"], v.get("FixedBy")) for v in f.get("Vulnerabilities", [])))
                   for f in a.json()["Layer"].get("Features", []))
@@ -299,7 +306,7 @@ class Crowd:
         if answer in good:
             self.done[kind] += 1
             return True
-        failure = not isinstance(answer, int) or answer >= 500
+        failure = isinstance(answer, Exception) or answer in range(500, 600)
         if not failure or not self.excused(server):
             self.problems.append((kind, server.port, answer))
             self.stop.set()
@@ -332,10 +339,8 @@ class Crowd:
 
     @staticmethod
     def look(server, name, allowed):
-        a = server.get(f"/v1/layers/{name}?vulnerabilities")
-        if a.status == 200:
-            return 200 if report(server, name) in allowed else -1
-        return a.status
+        a = ask(server, name)
+        return a.status if a.status != 200 or read(a) in allowed else "another report"
 
     def delete(self, chains, servers):
         for chain in chains:
