@@ -127,7 +127,7 @@ def test_tablespace(disk, own_postgres, serve, feed, layers_folder):
 
 def test_log_of_postgres(disk, own_postgres, serve, feed, layers_folder):
     """Without room for its log PostgreSQL gives up; once there is room and it runs again, éclair goes on."""
-    small = disk("80m")
+    small = disk("56m")
     own_postgres.stop()
     log = own_postgres.data / "pg_wal"
     subprocess.run(["cp", "-a", log, small.folder / "pg_wal"], check=True)
