@@ -163,7 +163,7 @@ int store_update_commit(struct store_update *u, int64_t now, struct update_count
                         struct err *e);           /* frees u in any case */
 void store_update_freep(struct store_update **u); /* abandons it; for CLEANUP(); NULL is fine */
 
-/* ---- leases: one holder at a time, by the database's clock where it has one ---- */
+/* ---- leases: one holder at a time, by a server's clock, or for a file by the time since the machine started ---- */
 
 #define STORE_OWNER 160
 void store_owner(char ret[STORE_OWNER]); /* a new one: this boot, this process, this call */
