@@ -18,6 +18,16 @@ def pytest_sessionstart(session):
         raise pytest.UsageError(f"{helpers.ECLAIR} does not exist: build it, or set ECLAIR")
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "whole: only with 50 rounds or more")
+
+
+def pytest_collection_modifyitems(config, items):
+    left_out = [i for i in items if world.FEW and i.get_closest_marker("whole")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [i for i in items if i not in left_out]
+
+
 def pytest_terminal_summary(terminalreporter):
     for name, count in sorted(world.TALLY.items()):
         terminalreporter.write_line(f"{name}: {count}")
@@ -30,9 +40,10 @@ def postgres(tmp_path_factory):
     server.remove()
 
 
-@pytest.fixture
-def own_postgres(tmp_path):
-    server = pg.start(tmp_path)
+@pytest.fixture(scope="module")
+def own_postgres(tmp_path_factory):
+    """One that may be stopped and broken."""
+    server = pg.start(tmp_path_factory.mktemp("own"))
     yield server
     server.remove()
 
@@ -69,7 +80,7 @@ def serve(tmp_path):
 
 @pytest.fixture
 def feed(tmp_path):
-    return world.Feed(tmp_path)
+    return world.Feed(tmp_path, 300 if world.FEW else 800)
 
 
 @pytest.fixture

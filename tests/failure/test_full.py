@@ -108,40 +108,49 @@ def run(database, disk, serve, feed, layers_folder, words, stays, recover=lambda
     world.TALLY["disk full: databases that went on"] += 1
 
 
+@pytest.fixture
+def breakable(tmp_path):
+    """A PostgreSQL for one test: it lives on the small disk in part."""
+    server = pg.start(tmp_path)
+    yield server
+    server.remove()
+
+
 def test_sqlite(disk, serve, feed, layers_folder):
     small = disk("24m")
     run(small.folder / "eclair.db", small, serve, feed, layers_folder, (b"full", b"No space"), True)
 
 
-def test_tablespace(disk, own_postgres, serve, feed, layers_folder):
+def test_tablespace(disk, breakable, serve, feed, layers_folder):
     """The tables of PostgreSQL have no room; its log has."""
     small = disk("48m")
     folder = small.folder / "space"
     folder.mkdir()
     shutil.chown(folder, "postgres", "postgres")
-    own_postgres.sql(f"CREATE TABLESPACE small LOCATION '{folder}'")
-    own_postgres.sql("CREATE DATABASE small TABLESPACE small STRATEGY file_copy")
-    run(own_postgres.url_of("small"), small, serve, feed, layers_folder, (b"No space", b"full"), True)
-    own_postgres.stop()
+    breakable.sql(f"CREATE TABLESPACE small LOCATION '{folder}'")
+    breakable.sql("CREATE DATABASE small TABLESPACE small STRATEGY file_copy")
+    run(breakable.url_of("small"), small, serve, feed, layers_folder, (b"No space", b"full"), True)
+    breakable.stop()
 
 
-def test_log_of_postgres(disk, own_postgres, serve, feed, layers_folder):
+@pytest.mark.whole
+def test_log_of_postgres(disk, breakable, serve, feed, layers_folder):
     """Without room for its log PostgreSQL gives up; once there is room and it runs again, éclair goes on."""
     small = disk("56m")
-    own_postgres.stop()
-    log = own_postgres.data / "pg_wal"
+    breakable.stop()
+    log = breakable.data / "pg_wal"
     subprocess.run(["cp", "-a", log, small.folder / "pg_wal"], check=True)
     subprocess.run(["rm", "-r", log], check=True)
     log.symlink_to(small.folder / "pg_wal")
-    auto = own_postgres.data / "postgresql.auto.conf"
-    own_postgres.write(auto.name, auto.read_text() + "max_wal_size = 32MB\nmin_wal_size = 32MB\n")
-    own_postgres.start_again()
+    auto = breakable.data / "postgresql.auto.conf"
+    breakable.write(auto.name, auto.read_text() + "max_wal_size = 32MB\nmin_wal_size = 32MB\n")
+    breakable.start_again()
 
     def recover():
-        if own_postgres.pid:
-            pg.call(own_postgres.folder, "pg_ctl", "stop", "-s", "-m", "immediate", "-D", own_postgres.data, check=False)
-        own_postgres.start_again()
+        if breakable.pid:
+            pg.call(breakable.folder, "pg_ctl", "stop", "-s", "-m", "immediate", "-D", breakable.data, check=False)
+        breakable.start_again()
 
-    run(own_postgres.new_database(), small, serve, feed, layers_folder,
+    run(breakable.new_database(), small, serve, feed, layers_folder,
         (b"No space", b"closed the connection", b"terminat", b"refused", b"recovery", b"shutting down", b"starting up"), False, recover)
-    own_postgres.stop()
+    breakable.stop()

@@ -53,7 +53,7 @@ def open_at_once(database, count, serve, image):
     return servers, results
 
 
-@pytest.mark.parametrize("count", [2, 8])
+@pytest.mark.parametrize("count", [pytest.param(2, marks=pytest.mark.whole), 8])
 def test_empty(count, store, serve, image, tmp_path, request):
     alone = fresh(store, request.getfixturevalue, tmp_path)
     assert helpers.scan(alone, image).code == 3
@@ -85,7 +85,7 @@ def load(database, path):
     c.close()
 
 
-@pytest.mark.parametrize("count", [2, 8])
+@pytest.mark.parametrize("count", [pytest.param(2, marks=pytest.mark.whole), 8])
 @pytest.mark.parametrize("schema", dumps())
 def test_older_schema(schema, count, store, serve, image, tmp_path, request):
     """What an older program left is opened by many at once; its reports are as they were, and work goes on."""

@@ -7,7 +7,7 @@ import pytest
 import standby
 import world
 
-ROUNDS = max(2, world.ROUNDS // 20)
+ROUNDS = max(1, world.ROUNDS // 20)
 
 
 class Outage:
@@ -74,7 +74,7 @@ class Outage:
         for s in self.servers:
             s.stop()
         assert world.TALLY[f"{self.label}: posts that were cut"], "no post was hit"
-        assert world.TALLY[f"{self.label}: updates that were cut"], "no update was hit"
+        assert world.FEW or world.TALLY[f"{self.label}: updates that were cut"], "no update was hit"
 
 
 def start_again(cluster):
@@ -92,7 +92,7 @@ def restart(cluster):
     standby.pg.call(cluster.folder, "pg_ctl", "restart", "-s", "-w", "-m", "fast", "-D", cluster.data, "-l", cluster.log)
 
 
-@pytest.mark.parametrize("how", ["stopped", "killed", "restarted"])
+@pytest.mark.parametrize("how", ["killed", "stopped", pytest.param("restarted", marks=pytest.mark.whole)])
 def test_outage(how, own_postgres, serve, feed, layers_folder):
     outage = Outage(own_postgres.new_database(), serve, feed, layers_folder, f"postgres {how}")
     for _ in range(ROUNDS):
@@ -115,7 +115,7 @@ def test_failover(serve, feed, layers_folder, tmp_path):
         (folder / "layers").mkdir(parents=True)
         pair = standby.Pair()
         try:
-            outage = Outage(pair.where(pair.new_database()), serve, world.Feed(folder), folder / "layers", "failover")
+            outage = Outage(pair.where(pair.new_database()), serve, world.Feed(folder, feed.sources), folder / "layers", "failover")
             outage.chance.seed(turn)
             outage.start()
             standby.crash(pair.primary)
