@@ -1,6 +1,7 @@
 """kill -9 of servers and updates at any moment, on one database: nothing is half there, nothing acknowledged is lost, work goes on."""
 import random
 import signal
+import subprocess
 import time
 
 import helpers
@@ -61,15 +62,33 @@ class Rounds:
         if update.returncode != -signal.SIGKILL:  # it had ended before
             assert update.returncode == 0 or b"another update" in err or b"taken over" in err, (update.returncode, err)
             return self.kill_server()
-        self.tally("kills of the command line")
+        self.tally("kills of an update")
         return update.pid
+
+    def kill_scan(self, crowd):
+        """One that has new layers to store."""
+        chain = self.book.new()
+        crowd.touched.append(chain)
+        self.book.images.append(chain.archive())
+        p = subprocess.Popen([helpers.ECLAIR, "scan", self.book.images[-1], "--db", str(self.database)], env=helpers.environment(),
+                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
+        time.sleep(self.chance.random() * 0.1)
+        p.kill()
+        _, err = p.communicate(timeout=120)
+        assert helpers.gone(p.pid), "processes are left"
+        if p.returncode != -signal.SIGKILL:
+            assert p.returncode == 0 and not err, (p.returncode, err)
+            return self.kill_server()
+        self.tally("kills of a scan")
+        return p.pid
 
     def run(self):
         self.victim = None
         self.feed.flip()
         crowd = self.work()
         time.sleep(self.chance.random() * LONGEST / 4)
-        pid = self.kill_update() if self.chance.random() < 0.3 else self.kill_server()
+        whom = self.chance.random()
+        pid = self.kill_update() if whom < 0.25 else self.kill_scan(crowd) if whom < 0.35 else self.kill_server()
         hit = any(world.pid_of(owner) == pid for _, owner, _, _ in world.leases(self.database))
         crowd.end()
         cut = crowd.cut["post"] > 0

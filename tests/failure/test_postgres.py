@@ -92,7 +92,7 @@ def restart(cluster):
     standby.pg.call(cluster.folder, "pg_ctl", "restart", "-s", "-w", "-m", "fast", "-D", cluster.data, "-l", cluster.log)
 
 
-@pytest.mark.parametrize("how", ["killed", "stopped", pytest.param("restarted", marks=pytest.mark.whole)])
+@pytest.mark.parametrize("how", ["killed", *[pytest.param(how, marks=pytest.mark.whole) for how in ("stopped", "restarted")]])
 def test_outage(how, own_postgres, serve, feed, layers_folder):
     outage = Outage(own_postgres.new_database(), serve, feed, layers_folder, f"postgres {how}")
     for _ in range(ROUNDS):

@@ -102,11 +102,13 @@ class Chains:
             self.count += 1
             return Chain(f"c{self.count}", self)
 
+    def members(self, name, depth):
+        return [("etc/os-release", make_images.os_release())] * (depth == 0) + \
+            [("var/lib/dpkg/status", self.status[depth]), ("etc/mark", f"{name} {depth}\n".encode())]
+
     def write(self, name, depth):
-        members = [("etc/os-release", make_images.os_release())] if depth == 0 else []
-        members += [("var/lib/dpkg/status", self.status[depth]), ("etc/mark", f"{name} {depth}\n".encode())]
         path = self.folder / f"{name}-{depth}.tar"
-        path.write_bytes(make_images.tar(members))
+        path.write_bytes(make_images.tar(self.members(name, depth)))
         return path
 
 
@@ -116,7 +118,7 @@ class Chain:
     def __init__(self, name, chains):
         self.names = [f"{name}-{depth}" for depth in range(DEPTH)]
         self.paths = [chains.write(name, depth) for depth in range(DEPTH)]
-        self.write = lambda: [chains.write(name, depth) for depth in range(DEPTH)]
+        self.name, self.chains = name, chains
         self.acknowledged = 0
         self.deleting = self.deleted = False
 
@@ -137,9 +139,16 @@ class Chain:
     def complete(self, server):
         """Posts it again, be it deleted or half there."""
         self.deleting = self.deleted = False
-        self.write()
+        for depth in range(DEPTH):
+            self.chains.write(self.name, depth)
         assert self.post(server) == 201, server.text()[-4000:]
         self.forget()
+
+    def archive(self):
+        """The same layers as an image."""
+        path = self.chains.folder / f"{self.name}.image.tar"
+        path.write_bytes(make_images.archive([self.chains.members(self.name, depth) for depth in range(DEPTH)]))
+        return path
 
     def delete(self, server):
         self.deleting = True
@@ -186,6 +195,12 @@ class Feed:
     def entry(i, j, state):
         return helpers.entry(fixed=f"1.0-{2 + state}" if j < 4 else "1.0-9", urgency="high" if j < 2 else "low",
                              description=f"text {i} {j} " + "x" * 80)
+
+    @staticmethod
+    def findings(state):
+        """Of an image with all packages: (package, id, fixed version)."""
+        return sorted((f"p{i}", f"CVE-2024-{i}-{j}", f"1.0-{2 + state}" if j < 4 else "1.0-9")
+                      for i in range(STEP * DEPTH) for j in range(10 - state))
 
     def show(self, state):
         fresh = self.link.with_name("mirror.new")
@@ -238,6 +253,7 @@ class Book:
     def __init__(self, database, folder, feed):
         self.database, self.feed, self.chains = database, feed, Chains(folder)
         self.all, self.lock = [], threading.Lock()
+        self.images = []  # of those that were scanned as well
         self.reports = None
 
     def new(self):
@@ -277,12 +293,18 @@ class Book:
             assert there in (0, DEPTH), f"{chain.names}: half deleted"
         return there
 
+    def scan(self, image):
+        """The report of an image is that of one state of the feed."""
+        report_ = helpers.scan(self.database, image).json()
+        found = sorted((f["package"], f["id"], f["fixed_version"]) for f in report_["findings"])
+        assert found in (self.feed.findings(0), self.feed.findings(1)), image
+
     def check_counts(self):
         """Whatever was killed. Returns the state of the feed."""
         s = status(self.database)
         counts, attempted = s["counts"], len(self.all)
         assert counts["layers"] >= sum(c.acknowledged for c in self.all), s
-        assert counts["layers"] <= DEPTH * attempted and counts["images"] <= DEPTH * attempted, s
+        assert counts["layers"] <= DEPTH * attempted and counts["images"] <= DEPTH * attempted + len(self.images), s
         for name, owner, left, seconds in leases(self.database):
             assert left <= seconds, (name, owner, left, seconds)
         return self.feed.check(s)
@@ -293,10 +315,13 @@ class Book:
             if chain.deleting or chain.acknowledged < DEPTH:
                 chain.complete(server)
             assert report(server, chain.names[-1]) in (self.reports[0][-1], self.reports[1][-1]), chain.names
+        for image in self.images:
+            self.scan(image)
         self.feed.update(self.database)
         assert self.check_counts() == self.feed.shown
         counts = status(self.database)["counts"]
-        assert (counts["layers"], counts["images"], counts["packages"]) == (DEPTH * len(self.all), DEPTH * len(self.all), STEP * DEPTH)
+        assert (counts["layers"], counts["images"], counts["packages"]) == \
+            (DEPTH * len(self.all), DEPTH * len(self.all) + len(self.images), STEP * DEPTH)
         check_database(self.database)
 
 
