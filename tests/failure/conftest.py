@@ -1,5 +1,4 @@
 """The store survives everything: `./dev test failure`. ECLAIR_FAILURE_ROUNDS says how many rounds of kills."""
-import os
 import sys
 from pathlib import Path
 
@@ -88,9 +87,3 @@ def layers_folder(tmp_path):
     folder = tmp_path / "layers"
     folder.mkdir()
     return folder
-
-
-def root_only():
-    """Some cases mount a small file system, or make a namespace."""
-    if os.geteuid():
-        (pytest.fail if "CI" in os.environ else pytest.skip)("needs root")

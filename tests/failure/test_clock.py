@@ -8,7 +8,6 @@ import threading
 import time
 from pathlib import Path
 
-import conftest
 import helpers
 import pytest
 import test_kill
@@ -24,7 +23,7 @@ def clock(offset):
     if not offset:
         return {}
     if not LIBRARY:
-        (pytest.fail if "CI" in os.environ else pytest.skip)("needs the package faketime")
+        world.cannot("needs the package faketime")
     env = {"LD_PRELOAD": str(LIBRARY), "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
     if helpers.SANITIZED:  # which wants to be the first library
         env["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
@@ -131,7 +130,7 @@ def test_dead_holder(holder, other, database, feed, slow):
 @pytest.mark.parametrize("other", [pytest.param(None, marks=WHOLE), "+1h", pytest.param("-1h", marks=WHOLE)])
 def test_dead_holder_elsewhere(other, store, database, feed, slow):
     """Where nobody can see whether it lives (another pid namespace), its lease ends when it says: not before, and not later."""
-    conftest.root_only()
+    world.root_only()
     feed.update(database)
     p = hold(database, slow, None, ("unshare", "--fork", "--pid", "--kill-child"))
     p.kill()

@@ -121,6 +121,7 @@ def go_on(database, server, folder):
     assert fixed == {"1.0-2"}
     after = world.status(database)
     assert after["generation"] == before["generation"] + 1
-    assert after["counts"] == before["counts"] | {"layers": before["counts"]["layers"] + 1, "advisories": 18, "ranges": 18, "changes": before["counts"]["changes"] + 18}
+    assert after["counts"] == before["counts"] | {"layers": before["counts"]["layers"] + 1, "advisories": 18, "ranges": 18,
+                                                  "changes": before["counts"]["changes"] + 18}
     assert server.request("DELETE", f"/v1/layers/{make_dump.NAMES[0]}").status == 200
     assert server.get("/v1/layers/child").status == 404

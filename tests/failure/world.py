@@ -13,6 +13,7 @@ import time
 import helpers
 import make_images
 import psycopg2
+import pytest
 
 ROUNDS = int(os.environ.get("ECLAIR_FAILURE_ROUNDS", "200"))
 FEW = ROUNDS < 50  # a look, within a minute: cases that are marked `whole` are left out
@@ -32,6 +33,17 @@ def eventually(condition, seconds=30, every=0.02):
 
 def is_server(database):
     return "=" in str(database) or "://" in str(database)
+
+
+def cannot(why):
+    """Not run here; under CI that is a failure."""
+    (pytest.fail if "CI" in os.environ else pytest.skip)(why)
+
+
+def root_only():
+    """Some cases mount a small file system, or make a namespace."""
+    if os.geteuid():
+        cannot("needs root")
 
 
 def connect(database):
