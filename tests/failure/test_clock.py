@@ -14,7 +14,7 @@ import test_kill
 import world
 
 LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
-ROUNDS = max(3, world.ROUNDS // 10)
+ROUNDS = max(2, world.ROUNDS // 10)
 LEASE_S = 300  # of an update, as store.h says
 
 
@@ -96,7 +96,7 @@ def update(database, feed, offset, state):
 
 
 WHOLE = pytest.mark.whole
-OFFSETS = [(None, "+1h"), pytest.param("+1h", None, marks=WHOLE), (None, "-1h"), pytest.param("-1h", None, marks=WHOLE)]
+OFFSETS = [(None, "+1h"), *[pytest.param(*pair, marks=WHOLE) for pair in (("+1h", None), (None, "-1h"), ("-1h", None))]]
 
 
 @pytest.mark.parametrize("holder, other", OFFSETS)
@@ -142,7 +142,7 @@ def test_dead_holder_elsewhere(other, store, database, feed, slow):
     world.write(database, f"UPDATE lease SET expires = {soon}")  # instead of five minutes
     began = time.monotonic()
     while (r := update(database, feed, other, 1)).code:
-        assert b"another update is running" in r.err and time.monotonic() - began < 6, r.err
+        assert b"another update is running" in r.err and time.monotonic() - began < 10, r.err
         time.sleep(0.1)
     assert time.monotonic() - began > 1
     assert feed.check(world.status(database)) == 1 and world.leases(database) == []
