@@ -1,10 +1,8 @@
 """Two instances whose clocks differ by an hour: who lives keeps its lease, who is dead loses it when it says, and nothing is doubled."""
-import http.server
 import os
 import shutil
 import signal
 import subprocess
-import threading
 import time
 from pathlib import Path
 
@@ -36,44 +34,9 @@ def environment(offset):
     return env
 
 
-class SlowMirror:
-    """A mirror over HTTP that stops in the middle of the document until it is told to go on."""
-
-    def __init__(self, folder):
-        self.go, self.asked = threading.Event(), threading.Event()
-        body, outer = (folder / "debian/tracker/data/json").read_bytes(), self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                try:
-                    self.wfile.write(body[:len(body) // 2])
-                    outer.asked.set()
-                    while not outer.go.wait(0.05):
-                        pass
-                    self.wfile.write(body[len(body) // 2:])
-                except OSError:
-                    pass  # the client was killed
-
-            def log_message(self, *args):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self):
-        self.go.set()
-        self.server.shutdown()
-        self.server.server_close()
-
-
 @pytest.fixture
 def slow(feed):
-    mirror = SlowMirror(feed.folders[1])
+    mirror = world.Slow((feed.folders[1] / "debian/tracker/data/json").read_bytes())
     yield mirror
     mirror.close()
 

@@ -3,6 +3,7 @@ import random
 import threading
 import time
 
+import make_images
 import pytest
 import standby
 import world
@@ -106,6 +107,34 @@ def test_outage(how, own_postgres, serve, feed, layers_folder):
         outage.tally("times")
         outage.end()
     outage.finish()
+
+
+@pytest.mark.parametrize("turn", range(1 if world.FEW else 6))
+def test_stopped_while_layers_come(turn, own_postgres, serve):
+    """The database goes while layers are read: that is no fault of the layers, so no 4xx."""
+    server = serve(own_postgres.new_database())
+    slow = world.Slow(make_images.tar([("etc/os-release", make_images.os_release()),
+                                       ("var/lib/dpkg/status", make_images.dpkg_status([("demo", "1.0-1", None)]))]))
+    answers = {}
+
+    def post(name):
+        answers[name] = server.post(name, slow.url).status
+
+    threads = [threading.Thread(target=post, args=(f"l{i}",)) for i in range(2)]
+    try:
+        for i, t in enumerate(threads):  # one after the other: they look by the same connection, and one will need another
+            t.start()
+            world.eventually(lambda i=i: slow.count > i)
+        own_postgres.stop()
+    finally:
+        slow.close()
+        for t in threads:
+            t.join()
+    own_postgres.start_again()
+    assert set(answers.values()) == {500}, answers
+    world.eventually(lambda: server.health().status == 200)
+    assert {server.get(f"/v1/layers/{name}").status for name in answers} == {404}
+    server.stop()
 
 
 def test_failover(serve, feed, layers_folder, tmp_path):

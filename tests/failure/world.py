@@ -1,6 +1,7 @@
 """What the failure tests share: chains of layers, two states of a feed, a book of what was acknowledged, and what must then be there."""
 import collections
 import contextlib
+import http.server
 import json
 import os
 import random
@@ -95,6 +96,41 @@ def check_database(database):
         assert (r.code, r.out.strip()) == (0, b"ok"), (r.code, r.out, r.err)
     elif not is_server(database):
         assert rows(database, "PRAGMA integrity_check") == [("ok",)]
+
+
+class Slow:
+    """An HTTP server that stops in the middle of each answer until it is told to go on."""
+
+    def __init__(self, body):
+        self.go, self.asked, self.count = threading.Event(), threading.Event(), 0
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                try:
+                    self.wfile.write(body[:len(body) // 2])
+                    outer.count += 1
+                    outer.asked.set()
+                    outer.go.wait()
+                    self.wfile.write(body[len(body) // 2:])
+                except OSError:
+                    pass  # the client was killed
+
+            def log_message(self, *args):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.go.set()
+        self.server.shutdown()
+        self.server.server_close()
 
 
 # ---- layers ----
