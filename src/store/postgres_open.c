@@ -433,19 +433,27 @@ int postgres_connect(struct postgres *p, struct err *e)
 
 /* ---- the schema ---- */
 
-/* 0: there is none. */
+static int has_meta(struct postgres *p, int64_t *ret, struct err *e)
+{
+    return number(p, "SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass('eclair.meta')", 0,
+                  ret, e);
+}
+
+/* 0: there is none. Another process may be at making it, and end at any moment: so its table is looked for once more when there is
+ * something else. */
 static int read_schema(struct postgres *p, int64_t *ret, struct err *e)
 {
-    int64_t there, others;
+    int64_t there, others = 0;
     *ret = 0;
-    if (number(p, "SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass('eclair.meta')", 0,
-               &there, e) < 0)
+    if (has_meta(p, &there, e) < 0)
+        return -1;
+    if (!there &&
+        (number(p, "SELECT count(*) FROM pg_catalog.pg_class WHERE relnamespace = to_regnamespace('eclair')",
+                0, &others, e) < 0 ||
+         (others && has_meta(p, &there, e) < 0)))
         return -1;
     if (there)
         return number(p, "SELECT schema FROM eclair.meta", 0, ret, e);
-    if (number(p, "SELECT count(*) FROM pg_catalog.pg_class WHERE relnamespace = to_regnamespace('eclair')",
-               0, &others, e) < 0)
-        return -1;
     return others
                ? err_set(e, ERR_FORMAT, "%s: the schema 'eclair' is somebody else's: it has no table 'meta'",
                          p->sql.where)

@@ -1,6 +1,7 @@
 #include "store/sql.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "store/rows.h"
 
 #include <arpa/inet.h>
@@ -324,11 +325,12 @@ int sql_feed_tried(struct store *store, str feed, int64_t now, str error, struct
 
 /* ---- leases ---- */
 
-/* The real time, not ECLAIR_NOW; the database's own where servers on several machines share it. The owner that was seen is named
- * when it is replaced, so that of two who saw it only one takes its place. */
+/* By the database's own clock where servers on several machines share it; those who share a file are on one machine, and go by the time
+ * since it started: what anybody takes for the time of day ends no lease. The owner that was seen is named when it is replaced, so that
+ * of two who saw it only one takes its place. */
 int sql_lease_take(struct sql *s, str name, str owner, unsigned seconds, int64_t *until, struct err *e)
 {
-    int64_t now = (int64_t)time(NULL);
+    int64_t now = clock_up(), today = (int64_t)time(NULL);
     char seen[STORE_OWNER] = "";
     CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_LEASE_GET, "ti", name, now);
     int r = st ? sql_row(s, st, e) : -1;
@@ -336,10 +338,10 @@ int sql_lease_take(struct sql *s, str name, str owner, unsigned seconds, int64_t
         return -1;
     if (r > 0 && !str_eq(sql_str(st, 0), owner)) {
         int64_t left = sql_int(st, 1);
-        /* a clock that was set back must not make a lease last */
+        /* one that was taken before the machine started anew must not last */
         bool gone = lease_owner_dead(sql_str(st, 0)) || str_eq(sql_str(st, 0), str_from(s->lost_lease));
         if (left > 0 && left <= sql_int(st, 2) && !gone) {
-            *until = now + left;
+            *until = today + left;
             return 0;
         }
         snprintf(seen, sizeof seen, STR_FMT, STR_ARG(sql_str(st, 0)));
@@ -348,7 +350,7 @@ int sql_lease_take(struct sql *s, str name, str owner, unsigned seconds, int64_t
     if (sql_run(s, e, Q_LEASE_PUT, "ttiit", name, owner, now, (int64_t)seconds, str_from(seen)) < 0)
         return -1;
     bool taken = sql_changes(s) > 0;
-    *until = now + (taken ? seconds : 1);
+    *until = today + (taken ? seconds : 1);
     return taken;
 }
 

@@ -3,8 +3,6 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 
-#include <time.h>
-
 #define WALK           2000 /* advisories of one step, as Q_ADVISORY_WALK says */
 #define LEASE          STR("update")
 #define RENEW_AFTER_MS (LEASE_S * 1000 / 2)
@@ -19,8 +17,8 @@ static int oom(const struct sql *s, struct err *e)
 struct sql *update_transaction(struct update *u, struct err *e)
 {
     CLEANUP(sql_endp) struct sql *t = sql_begin(u->s, true, e);
-    if (!t || sql_run(t, e, Q_LEASE_RENEW, "ttii", LEASE, str_from(u->owner), (int64_t)time(NULL),
-                      (int64_t)LEASE_S) < 0)
+    if (!t ||
+        sql_run(t, e, Q_LEASE_RENEW, "ttii", LEASE, str_from(u->owner), clock_up(), (int64_t)LEASE_S) < 0)
         return NULL;
     if (!sql_changes(t)) {
         u->holds_lease = false;

@@ -258,7 +258,7 @@ struct notification_counts {
 };
 int store_notification_count(struct store *s, struct notification_counts *ret, struct err *e);
 
-/* ---- leases: one holder at a time, by the database's clock where it has one ---- */
+/* ---- leases: one holder at a time, by a server's clock, or for a file by the time since the machine started ---- */
 
 #define STORE_OWNER 160
 void store_owner(char ret[STORE_OWNER]); /* a new one: this boot, this process, this call */
