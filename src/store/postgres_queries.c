@@ -230,6 +230,9 @@ static const char *const schema_3[] = {
         "module") " || '\\x00000000';"
                   "ALTER TABLE affected DROP COLUMN introduced_key, DROP COLUMN arch, DROP COLUMN module;"
                   "ALTER TABLE feed ADD COLUMN rank bigint NOT NULL DEFAULT 100;",
+    "UPDATE advisory SET record = record || '\\x00000000';"
+    "CREATE TABLE metadata(name bytea NOT NULL, advisory bigint NOT NULL, PRIMARY KEY(name, advisory));"
+    "ALTER TABLE state ADD COLUMN metadata bigint NOT NULL DEFAULT 0;",
     NULL
 };
 
@@ -237,6 +240,7 @@ const char *const *const postgres_migrations[SCHEMA_NUMBER] = { schema_1, schema
 
 const char *const postgres_tables[BULKS] = {
     [BULK_ADVISORY] = "advisory(id, feed, document, gen_from, hash, key, name, ranges, record)",
+    [BULK_METADATA] = "metadata(name, advisory)",
     [BULK_AFFECTED] = "affected(namespace, name, kind, fixed_key, advisory, part, record)",
     [BULK_NEGATIVE] =
         "negative(namespace, name, kind, id, advisory, part, introduced_key, fixed_key, fixed, introduced,"
@@ -246,8 +250,8 @@ const char *const postgres_tables[BULKS] = {
 };
 
 const uint8_t postgres_record_columns[QUERIES] = {
-    [Q_MATCH_SOURCE] = 11, [Q_MATCH_BINARY] = 11,   [Q_ADVISORIES] = 7,
-    [Q_AFFECTED_GET] = 10, [Q_ADVISORY_TEXTS] = 10,
+    [Q_MATCH_SOURCE] = 11, [Q_MATCH_BINARY] = 11,   [Q_ADVISORIES] = 8,
+    [Q_AFFECTED_GET] = 10, [Q_ADVISORY_TEXTS] = 11,
 };
 
 #define PACKAGE_COLUMNS "name, version, arch, kind, source, source_version, module"
@@ -297,7 +301,7 @@ const char postgres_advisories_find[] =
 #define LEASE_END "clock_timestamp() + $4 * interval '1 second'"
 
 const char *const postgres_queries[QUERIES] = {
-    [Q_GENERATION] = "SELECT generation FROM state",
+    [Q_GENERATION] = "SELECT generation, metadata FROM state",
     [Q_PING] = "SELECT generation FROM state",
     [Q_VALUE_GET] = "SELECT value FROM keyvalue WHERE key = $1",
     [Q_VALUE_SET] =
@@ -444,7 +448,7 @@ const char *const postgres_queries[QUERIES] = {
     [Q_DOCUMENT_ADD] = "INSERT INTO document(feed, name) VALUES ($1, $2) RETURNING id",
     [Q_DOCUMENT_SET] = "UPDATE document SET validator = $2, advisories = $3 WHERE id = $1",
     [Q_DOCUMENT_DROP] = "DELETE FROM document WHERE id = $1",
-    [Q_GENERATION_SET] = "UPDATE state SET generation = $1",
+    [Q_GENERATION_SET] = "UPDATE state SET generation = $1, metadata = greatest(metadata, $2)",
     [Q_GENERATION_LOG] = "INSERT INTO generation VALUES ($1, $2, $3)",
     [Q_FEED_CHANGED] = "UPDATE feed SET generation = $2, last_try = $3, last_success = $3, error = '',"
                        " advisories = advisories + $4, ranges = ranges + $5 WHERE id = $1",
@@ -566,6 +570,7 @@ const char *const postgres_queries[QUERIES] = {
         " AND advisory = $5 AND part = $6",
     [Q_SWEEP_NEGATIVE] = "DELETE FROM negative WHERE namespace = $1 AND name = $2 AND kind = $3 AND id = $4"
                          " AND advisory = $5 AND part = $6",
+    [Q_SWEEP_METADATA] = "DELETE FROM metadata WHERE name = $1 AND advisory = $2",
     [Q_SWEEP_ADVISORY] = "DELETE FROM advisory WHERE id = $1",
     [Q_SWEEP_ENDED] = "UPDATE advisory SET gen_to = NULL WHERE id IN"
                       " (SELECT id FROM advisory WHERE gen_to = $1 LIMIT 1000)",

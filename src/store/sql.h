@@ -91,6 +91,7 @@ enum query {
     Q_ADVISORY_END,
     Q_ADVISORY_RANGES,
     Q_ADVISORY_WALK,
+    Q_METADATA_ADD,
     Q_AFFECTED_ADD,
     Q_AFFECTED_GET,
     Q_NEGATIVE_ADD,
@@ -157,6 +158,7 @@ enum query {
     Q_SWEEP_STAGED,
     Q_SWEEP_AFFECTED,
     Q_SWEEP_NEGATIVE,
+    Q_SWEEP_METADATA,
     Q_SWEEP_ADVISORY,
     Q_SWEEP_ENDED,
     Q_SWEEP_CHANGES,
@@ -164,7 +166,7 @@ enum query {
     QUERIES
 };
 
-enum bulk { BULK_ADVISORY, BULK_AFFECTED, BULK_NEGATIVE, BULK_CHANGE, BULK_BLOCK, BULKS };
+enum bulk { BULK_ADVISORY, BULK_METADATA, BULK_AFFECTED, BULK_NEGATIVE, BULK_CHANGE, BULK_BLOCK, BULKS };
 
 /* What there has ever been in a namespace, as bits: what was not need not be looked for. */
 enum sql_kinds { KIND_SOURCE = 1, KIND_BINARY = 2, KIND_NOT_SOURCE = 4, KIND_NOT_BINARY = 8 };

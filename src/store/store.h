@@ -173,7 +173,8 @@ int store_feed_tried(struct store *s, str feed, int64_t now, str error, struct e
  * store_update_document(), and then puts that document's advisories. Documents not named keep what they had.
  * Only differences are written: an advisory whose content hash is unchanged touches no row; those of a named document that
  * were not put again are withdrawn. Each advisory that is new (not in a feed's first load), withdrawn, or of another meaning (id,
- * ranges, severities; not texts) is one row of the change log.
+ * ranges, severities, what CVSS scores mean, KEV; not texts, links and EPSS) is one row of the change log. Metadata beyond the limits of
+ * model/metadata.h is left out.
  */
 struct store_update;
 #define STORE_RANK 100u /* of a feed of which nothing is said: the lower, the more its word counts */
