@@ -250,8 +250,8 @@ const char *const postgres_tables[BULKS] = {
 };
 
 const uint8_t postgres_record_columns[QUERIES] = {
-    [Q_MATCH_SOURCE] = 11, [Q_MATCH_BINARY] = 11,   [Q_ADVISORIES] = 8,
-    [Q_AFFECTED_GET] = 10, [Q_ADVISORY_TEXTS] = 11,
+    [Q_MATCH_SOURCE] = 11, [Q_MATCH_BINARY] = 11, [Q_ADVISORIES] = 8,
+    [Q_METADATA] = 11,     [Q_AFFECTED_GET] = 10, [Q_ADVISORY_TEXTS] = 11,
 };
 
 #define PACKAGE_COLUMNS "name, version, arch, kind, source, source_version, module"
@@ -289,6 +289,16 @@ const char postgres_advisories_find[] =
     " AND fixed_key > p.key AND (p.key <> '' OR (fixed_key = '\\xff' AND introduced_key = ''))"              \
     " OFFSET 0) n CROSS JOIN LATERAL (SELECT feed, gen_from, gen_to FROM advisory WHERE id = n.advisory"     \
     " OFFSET 0) m WHERE " VISIBLE("m", "$4")
+
+/* $1 names (and $2 nothing), $3 generation. A record begins with the number of the name, and rank and name of the feed. */
+#define NUMBER(column) "'\\x00000008'::bytea || int8send(" column ") || "
+#define STATEMENT_HEAD NUMBER("p.place - 1") NUMBER("f.rank") SIZED("convert_to(f.name, 'UTF8')")
+#define STATEMENT_SEEN VISIBLE("v", "$3")
+#define STATEMENTS                                                                                           \
+    "SELECT " STATEMENT_HEAD " || a.record FROM " PAIRS                                                      \
+    " CROSS JOIN LATERAL (SELECT advisory FROM metadata WHERE name = p.name OFFSET 0) m CROSS JOIN LATERAL"  \
+    " (SELECT feed, record FROM advisory v WHERE id = m.advisory AND " STATEMENT_SEEN " OFFSET 0) a"         \
+    " CROSS JOIN LATERAL (SELECT rank, name FROM feed WHERE id = a.feed OFFSET 0) f"
 
 #define IMAGE                                                                                                \
     "SELECT i.id, i.digest, d.namespace, d.name_id, d.version, d.name, i.unreadable, i.packages, i.origins," \
@@ -381,6 +391,7 @@ const char *const postgres_queries[QUERIES] = {
         " CROSS JOIN LATERAL (SELECT record FROM advisory v WHERE id BETWEEN number >> 6 AND (number >> 6) + "
         "(number & 63) AND " VISIBLE(
             "v", "$2") " OFFSET 0) a) FROM generate_series(1, cardinality($1), 64) AS first",
+    [Q_METADATA] = STATEMENTS,
     [Q_NEGATIVES_SOURCE] = NEGATIVES("1"),
     [Q_NEGATIVES_BINARY] = NEGATIVES("2"),
 

@@ -62,6 +62,7 @@ enum query {
     Q_MATCH_SOURCE,
     Q_MATCH_BINARY,
     Q_ADVISORIES,
+    Q_METADATA,
     Q_NEGATIVES_SOURCE,
     Q_NEGATIVES_BINARY,
     Q_NAMED_FIND,
@@ -296,6 +297,11 @@ int sql_image_row(struct sql *s, const struct image_index *image, unsigned index
                   struct err *e);
 
 int sql_generation(struct sql *s, int64_t *ret, struct err *e);
+/* The same; *metadata: is there any? False is certain. */
+int sql_state(struct sql *s, int64_t *ret_generation, bool *metadata, struct err *e);
+/* Metadata of the ids of findings, and the severity of those that have none of their own. Inside a transaction. */
+int sql_match_metadata(struct sql *s, int64_t generation, struct finding *findings, size_t count,
+                       struct arena *arena, struct err *e);
 
 /* 1: held, *until set. 0: another's, until *until. Inside a transaction. */
 int sql_lease_take(struct sql *s, str name, str owner, unsigned seconds, int64_t *until, struct err *e);

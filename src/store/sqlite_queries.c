@@ -165,8 +165,8 @@ const char *const *const sqlite_migrations[SCHEMA_NUMBER] = { schema_1, schema_2
 
 /* The last column of these is a record of so many fields (sql.h). */
 const uint8_t sqlite_record_columns[QUERIES] = {
-    [Q_MATCH_SOURCE] = 10, [Q_MATCH_BINARY] = 10,  [Q_ADVISORIES] = 8,
-    [Q_AFFECTED_GET] = 10, [Q_ADVISORY_TEXTS] = 8,
+    [Q_MATCH_SOURCE] = 10, [Q_MATCH_BINARY] = 10, [Q_ADVISORIES] = 8,
+    [Q_METADATA] = 8,      [Q_AFFECTED_GET] = 10, [Q_ADVISORY_TEXTS] = 8,
 };
 
 #define VISIBLE(row, g) row ".gen_from <= " g " AND (" row ".gen_to IS NULL OR " row ".gen_to > " g ")"
@@ -269,6 +269,10 @@ const char *const sqlite_queries[QUERIES] = {
     [Q_MATCH_BINARY] = MATCH("2"),
     [Q_ADVISORIES] = "SELECT a.record FROM list(?1) j CROSS JOIN advisory a ON a.id BETWEEN j.value >> 6 AND"
                      " (j.value >> 6) + (j.value & 63) WHERE " VISIBLE("a", "?2"),
+    [Q_METADATA] =
+        "SELECT j.rowid, f.rank, f.name, a.record FROM list(?1) j CROSS JOIN metadata m ON m.name = j.name"
+        " CROSS JOIN advisory a ON a.id = m.advisory CROSS JOIN feed f ON f.id = a.feed WHERE " VISIBLE("a",
+                                                                                                        "?2"),
     [Q_NEGATIVES_SOURCE] = NEGATIVES("1"),
     [Q_NEGATIVES_BINARY] = NEGATIVES("2"),
 

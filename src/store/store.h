@@ -106,7 +106,9 @@ struct match {
 #define STORE_MATCH_MAX                                                                                      \
     250000u /* affected ranges that fit one image, before the best for each (package, id) is picked */
 /* Of several ranges for one (package, id): those of the best ranked feeds count, and none when a feed of that rank or a better one says
- * "not affected"; of what is left the highest fix wins (unfixed is highest). Findings of one advisory share its texts. ERR_LIMIT: more than STORE_MATCH_MAX. */
+ * "not affected"; of what is left the highest fix wins (unfixed is highest). Findings of one advisory share its texts. ERR_LIMIT: more than STORE_MATCH_MAX.
+ * Severity (docs/severity.md): that of the range; where it is Unknown, what the same feed says of the id as such; else that of the best ranked
+ * feed that has one, of equal ranks the first by name. severity_source tells which. */
 int store_match(struct store *s, const struct image_index *image, struct arena *arena, struct match *ret,
                 struct err *e); /* image: from the store or not */
 

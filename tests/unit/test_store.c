@@ -201,6 +201,6 @@ int main(void)
         CASE(test_where), CASE(test_values), CASE(test_scratch),
     };
     int failed = cmocka_run_group_tests_name("store", tests, NULL, NULL);
-    return failed + store_match_tests() + store_update_tests() + store_named_tests() + store_lease_tests() +
-           store_reverse_tests();
+    return failed + store_match_tests() + store_metadata_tests() + store_update_tests() +
+           store_named_tests() + store_lease_tests() + store_reverse_tests();
 }
