@@ -26,3 +26,7 @@ struct finding {
     const struct finding_meta *meta; /* shared by all findings of that id; NULL: nobody says anything */
     bool uncertain;                  /* the package's version does not parse: candidate by name only */
 };
+
+/* Of the first source that has it; NULL: none has. */
+const struct metadata *finding_epss(const struct finding *f);
+const struct metadata *finding_kev(const struct finding *f);
