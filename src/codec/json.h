@@ -75,5 +75,6 @@ void json_w_key_str(struct json_writer *w, str key);
 void json_w_str(struct json_writer *w, str s);
 void json_w_str_or_null(struct json_writer *w, str s); /* null for an empty one */
 void json_w_int(struct json_writer *w, int64_t v);
+void json_w_decimal(struct json_writer *w, uint64_t v, unsigned digits); /* 98 and 1: 9.8; digits 1 to 18 */
 void json_w_bool(struct json_writer *w, bool v);
 void json_w_null(struct json_writer *w);

@@ -229,5 +229,15 @@ void json_w_int(struct json_writer *w, int64_t v)
     buf_printf(w->out, "%lld", (long long)v);
 }
 
+void json_w_decimal(struct json_writer *w, uint64_t v, unsigned digits)
+{
+    uint64_t one = 1;
+    for (unsigned i = 0; i < digits; i++)
+        one *= 10;
+    before(w);
+    buf_printf(w->out, "%llu.%0*llu", (unsigned long long)(v / one), (int)digits,
+               (unsigned long long)(v % one));
+}
+
 void json_w_bool(struct json_writer *w, bool v) { word(w, v ? "true" : "false"); }
 void json_w_null(struct json_writer *w) { word(w, "null"); }

@@ -246,6 +246,9 @@ static const char *const schema_3[] = {
                   "ALTER TABLE affected DROP COLUMN introduced_key, DROP COLUMN arch, DROP COLUMN module;"
                   "ALTER TABLE feed ADD COLUMN rank bigint NOT NULL DEFAULT 100;",
     notification_tables,
+    "UPDATE advisory SET record = record || '\\x00000000';"
+    "CREATE TABLE metadata(name bytea NOT NULL, advisory bigint NOT NULL, PRIMARY KEY(name, advisory));"
+    "ALTER TABLE state ADD COLUMN metadata bigint NOT NULL DEFAULT 0;",
     NULL
 };
 
@@ -253,6 +256,7 @@ const char *const *const postgres_migrations[SCHEMA_NUMBER] = { schema_1, schema
 
 const char *const postgres_tables[BULKS] = {
     [BULK_ADVISORY] = "advisory(id, feed, document, gen_from, hash, key, name, ranges, record)",
+    [BULK_METADATA] = "metadata(name, advisory)",
     [BULK_AFFECTED] = "affected(namespace, name, kind, fixed_key, advisory, part, record)",
     [BULK_NEGATIVE] =
         "negative(namespace, name, kind, id, advisory, part, introduced_key, fixed_key, fixed, introduced,"
@@ -263,8 +267,8 @@ const char *const postgres_tables[BULKS] = {
 };
 
 const uint8_t postgres_record_columns[QUERIES] = {
-    [Q_MATCH_SOURCE] = 11, [Q_MATCH_BINARY] = 11,   [Q_ADVISORIES] = 7,
-    [Q_AFFECTED_GET] = 10, [Q_ADVISORY_TEXTS] = 10,
+    [Q_MATCH_SOURCE] = 11, [Q_MATCH_BINARY] = 11, [Q_ADVISORIES] = 8,
+    [Q_METADATA] = 11,     [Q_AFFECTED_GET] = 10, [Q_ADVISORY_TEXTS] = 11,
 };
 
 #define PACKAGE_COLUMNS "name, version, arch, kind, source, source_version, module"
@@ -303,6 +307,16 @@ const char postgres_advisories_find[] =
     " OFFSET 0) n CROSS JOIN LATERAL (SELECT feed, gen_from, gen_to FROM advisory WHERE id = n.advisory"     \
     " OFFSET 0) m WHERE " VISIBLE("m", "$4")
 
+/* $1 names (and $2 nothing), $3 generation. A record begins with the number of the name, and rank and name of the feed. */
+#define NUMBER(column) "'\\x00000008'::bytea || int8send(" column ") || "
+#define STATEMENT_HEAD NUMBER("p.place - 1") NUMBER("f.rank") SIZED("convert_to(f.name, 'UTF8')")
+#define STATEMENT_SEEN VISIBLE("v", "$3")
+#define STATEMENTS                                                                                           \
+    "SELECT " STATEMENT_HEAD " || a.record FROM " PAIRS                                                      \
+    " CROSS JOIN LATERAL (SELECT advisory FROM metadata WHERE name = p.name OFFSET 0) m CROSS JOIN LATERAL"  \
+    " (SELECT feed, record FROM advisory v WHERE id = m.advisory AND " STATEMENT_SEEN " OFFSET 0) a"         \
+    " CROSS JOIN LATERAL (SELECT rank, name FROM feed WHERE id = a.feed OFFSET 0) f"
+
 #define IMAGE                                                                                                \
     "SELECT i.id, i.digest, d.namespace, d.name_id, d.version, d.name, i.unreadable, i.packages, i.origins," \
     " i.details FROM image i JOIN distribution d ON d.id = i.distribution"
@@ -321,7 +335,7 @@ const char postgres_advisories_find[] =
     "created, notified, deleted, attempts, due, owner, until, error"
 
 const char *const postgres_queries[QUERIES] = {
-    [Q_GENERATION] = "SELECT generation FROM state",
+    [Q_GENERATION] = "SELECT generation, metadata FROM state",
     [Q_PING] = "SELECT generation FROM state",
     [Q_VALUE_GET] = "SELECT value FROM keyvalue WHERE key = $1",
     [Q_VALUE_SET] =
@@ -388,6 +402,8 @@ const char *const postgres_queries[QUERIES] = {
     [Q_OLD_IMAGE_PACKAGES] = "SELECT package, layer FROM image_package WHERE image = $1 ORDER BY position",
     [Q_OLD_IMAGE_NUMBER] = "UPDATE image SET id = $2 WHERE id = $1",
     [Q_OLD_IMAGES_DROP] = "DROP TABLE old_image",
+    [Q_OLD_HASH_NEXT] = "SELECT id FROM advisory WHERE id > $1 AND gen_to IS NULL ORDER BY id LIMIT 1",
+    [Q_OLD_HASH_SET] = "UPDATE advisory SET hash = $2 WHERE id = $1",
 
     [Q_NAMESPACE] = "SELECT id, scheme, kinds FROM namespace WHERE name = $1",
     [Q_MATCH_FEEDS] =
@@ -401,6 +417,7 @@ const char *const postgres_queries[QUERIES] = {
         " CROSS JOIN LATERAL (SELECT record FROM advisory v WHERE id BETWEEN number >> 6 AND (number >> 6) + "
         "(number & 63) AND " VISIBLE(
             "v", "$2") " OFFSET 0) a) FROM generate_series(1, cardinality($1), 64) AS first",
+    [Q_METADATA] = STATEMENTS,
     [Q_NEGATIVES_SOURCE] = NEGATIVES("1"),
     [Q_NEGATIVES_BINARY] = NEGATIVES("2"),
 
@@ -469,7 +486,8 @@ const char *const postgres_queries[QUERIES] = {
     [Q_DOCUMENT_SET] = "UPDATE document SET validator = $2, advisories = $3 WHERE id = $1",
     [Q_DOCUMENT_DROP] = "DELETE FROM document WHERE id = $1",
     /* who watches is told when it is committed */
-    [Q_GENERATION_SET] = "UPDATE state SET generation = $1 RETURNING pg_notify('eclair_generation', '')",
+    [Q_GENERATION_SET] = "UPDATE state SET generation = $1, metadata = greatest(metadata, $2)"
+                         " RETURNING pg_notify('eclair_generation', '')",
     [Q_GENERATION_LOG] = "INSERT INTO generation VALUES ($1, $2, $3)",
     [Q_FEED_CHANGED] = "UPDATE feed SET generation = $2, last_try = $3, last_success = $3, error = '',"
                        " advisories = advisories + $4, ranges = ranges + $5 WHERE id = $1",
@@ -625,6 +643,7 @@ const char *const postgres_queries[QUERIES] = {
         " AND advisory = $5 AND part = $6",
     [Q_SWEEP_NEGATIVE] = "DELETE FROM negative WHERE namespace = $1 AND name = $2 AND kind = $3 AND id = $4"
                          " AND advisory = $5 AND part = $6",
+    [Q_SWEEP_METADATA] = "DELETE FROM metadata WHERE name = $1 AND advisory = $2",
     [Q_SWEEP_ADVISORY] = "DELETE FROM advisory WHERE id = $1",
     [Q_SWEEP_ENDED] = "UPDATE advisory SET gen_to = NULL WHERE id IN"
                       " (SELECT id FROM advisory WHERE gen_to = $1 LIMIT 1000)",

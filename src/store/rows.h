@@ -7,8 +7,8 @@
 #include "store/store.h"
 #include "version/version.h"
 
-/* Two hashes (SHA-256, cut; enough to tell two contents of one key apart): of what an advisory means to an image (id, ranges, severities),
- * and behind it of its texts. */
+/* Two hashes (SHA-256, cut; enough to tell two contents of one key apart): of what an advisory means to an image (id, ranges, severities,
+ * metadata_meaning()), and behind it of the rest. */
 #define MEANING_HASH 16
 #define CONTENT_HASH 32
 
@@ -24,7 +24,8 @@ int package_hash(const struct package *p, uint8_t ret[PACKAGE_HASH], struct err 
 str digest_pack(str digest, char room[DIGEST_ROOM]);
 str digest_unpack(str packed, struct arena *arena);
 
-/* The content of an advisory: all but its key, and of ranges that say "not affected" all but severity and state. `work` is scratch memory of the caller's. */
+/* The content of an advisory: all but its key, and of ranges that say "not affected" all but severity and state. Its metadata is what
+ * metadata_bound() gave. `work` is scratch memory of the caller's. */
 int advisory_hash(const struct advisory *a, struct buf *work, uint8_t ret[CONTENT_HASH], struct err *e);
 
 /* The bounds of a range as keys. Where a text is not exact (version.h), or the scheme is unknown, the range is a

@@ -68,7 +68,8 @@ int sql_bulk_end(struct sql *s, struct err *e) { return s->driver->bulk_end(s, e
 
 /* A record holds what Q_MATCH_*, Q_AFFECTED_GET and Q_ADVISORIES give. */
 const struct sql_shape sql_shapes[BULKS] = {
-    [BULK_ADVISORY] = { "abcdefgh", "abgfjik" },
+    [BULK_ADVISORY] = { "abcdefgh", "abgfjikl" },
+    [BULK_METADATA] = { "ab", NULL },
     [BULK_AFFECTED] = { "abcdef", "edkihjgmnl" },
     [BULK_NEGATIVE] = { "abcdefghijkl", NULL },
     [BULK_CHANGE] = { "abcde", NULL },
@@ -209,10 +210,21 @@ int sql_writable(struct sql *s, struct err *e)
 
 /* ---- small questions ---- */
 
+int sql_state(struct sql *s, int64_t *ret_generation, bool *metadata, struct err *e)
+{
+    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_GENERATION, "");
+    int r = st ? sql_row(s, st, e) : -1;
+    if (r <= 0)
+        return r < 0 ? -1 : err_set(e, ERR_FORMAT, "%s: no generation", s->where);
+    *ret_generation = sql_int(st, 0);
+    *metadata = sql_int(st, 1);
+    return 0;
+}
+
 int sql_generation(struct sql *s, int64_t *ret, struct err *e)
 {
-    int r = sql_number(s, e, ret, Q_GENERATION, "");
-    return r > 0 ? 0 : r < 0 ? -1 : err_set(e, ERR_FORMAT, "%s: no generation", s->where);
+    bool ignored;
+    return sql_state(s, ret, &ignored, e);
 }
 
 int sql_read_generation(struct store *store, int64_t *ret, struct err *e)

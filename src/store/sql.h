@@ -57,11 +57,14 @@ enum query {
     Q_OLD_IMAGE_PACKAGES,
     Q_OLD_IMAGE_NUMBER,
     Q_OLD_IMAGES_DROP,
+    Q_OLD_HASH_NEXT,
+    Q_OLD_HASH_SET,
     Q_NAMESPACE,
     Q_MATCH_FEEDS,
     Q_MATCH_SOURCE,
     Q_MATCH_BINARY,
     Q_ADVISORIES,
+    Q_METADATA,
     Q_NEGATIVES_SOURCE,
     Q_NEGATIVES_BINARY,
     Q_NAMED_FIND,
@@ -91,6 +94,7 @@ enum query {
     Q_ADVISORY_END,
     Q_ADVISORY_RANGES,
     Q_ADVISORY_WALK,
+    Q_METADATA_ADD,
     Q_AFFECTED_ADD,
     Q_AFFECTED_GET,
     Q_NEGATIVE_ADD,
@@ -173,6 +177,7 @@ enum query {
     Q_SWEEP_STAGED,
     Q_SWEEP_AFFECTED,
     Q_SWEEP_NEGATIVE,
+    Q_SWEEP_METADATA,
     Q_SWEEP_ADVISORY,
     Q_SWEEP_ENDED,
     Q_SWEEP_CHANGES,
@@ -180,7 +185,16 @@ enum query {
     QUERIES
 };
 
-enum bulk { BULK_ADVISORY, BULK_AFFECTED, BULK_NEGATIVE, BULK_CHANGE, BULK_BLOCK, BULK_NOTIFICATION, BULKS };
+enum bulk {
+    BULK_ADVISORY,
+    BULK_METADATA,
+    BULK_AFFECTED,
+    BULK_NEGATIVE,
+    BULK_CHANGE,
+    BULK_BLOCK,
+    BULK_NOTIFICATION,
+    BULKS
+};
 
 /* What there has ever been in a namespace, as bits: what was not need not be looked for. */
 enum sql_kinds { KIND_SOURCE = 1, KIND_BINARY = 2, KIND_NOT_SOURCE = 4, KIND_NOT_BINARY = 8 };
@@ -311,6 +325,11 @@ int sql_image_row(struct sql *s, const struct image_index *image, unsigned index
                   struct err *e);
 
 int sql_generation(struct sql *s, int64_t *ret, struct err *e);
+/* The same; *metadata: is there any? False is certain. */
+int sql_state(struct sql *s, int64_t *ret_generation, bool *metadata, struct err *e);
+/* Metadata of the ids of findings, and the severity of those that have none of their own. Inside a transaction. */
+int sql_match_metadata(struct sql *s, int64_t generation, struct finding *findings, size_t count,
+                       struct arena *arena, struct err *e);
 
 /* 1: held, *until set. 0: another's, until *until. Inside a transaction. */
 int sql_lease_take(struct sql *s, str name, str owner, unsigned seconds, int64_t *until, struct err *e);

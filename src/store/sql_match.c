@@ -24,6 +24,7 @@ struct matching {
     struct arena *arena;
     const struct image_index *image;
     int64_t namespace, generation;
+    bool metadata; /* is there any? */
     str scheme;
     struct feed_rank {
         int64_t feed, rank;
@@ -430,7 +431,7 @@ static int pick(struct matching *m, struct match *ret, struct err *e)
     for (size_t i = 0; i < n; i++)
         ret->findings[i] = finding_of(m, &list[i]);
     ret->finding_count = n;
-    return 0;
+    return m->metadata ? sql_match_metadata(m->s, m->generation, ret->findings, n, m->arena, e) : 0;
 }
 
 static int read_candidates(struct matching *m, struct match *ret, struct err *e)
@@ -455,7 +456,7 @@ int sql_match(struct store *store, const struct image_index *image, struct arena
     CLEANUP(matching_done) struct matching m = { .s = (struct sql *)store, .arena = arena, .image = image };
     struct match match = { 0 };
     CLEANUP(sql_endp) struct sql *t = sql_begin(m.s, false, e);
-    if (!t || sql_generation(m.s, &m.generation, e) < 0)
+    if (!t || sql_state(m.s, &m.generation, &m.metadata, e) < 0)
         return -1;
     int known = image->distribution.namespace.len ? read_namespace(&m, e) : 0;
     match.generation = m.generation;

@@ -169,13 +169,17 @@ static const char *const schema_3[] = {
     " fixed_key BLOB NOT NULL, advisory INTEGER NOT NULL, part INTEGER NOT NULL, record BLOB NOT NULL,"
     " PRIMARY KEY(namespace, name, kind, fixed_key, advisory, part)) WITHOUT ROWID;",
     "INSERT INTO advisory SELECT id, gen_from, gen_to, record(id, feed, name, key, title, link, "
-    "description), feed,"
+    "description, x''), feed,"
     " document, hash, key, name, ranges FROM old_advisory;"
     "INSERT INTO affected SELECT namespace, name, kind, fixed_key, advisory, part, record(advisory, "
     "fixed_key,"
     " fixed, state, severity, uncertain, introduced_key, arch, module, introduced) FROM old_affected;"
     "DROP TABLE old_advisory; DROP TABLE old_affected;"
     "ALTER TABLE feed ADD COLUMN rank INTEGER NOT NULL DEFAULT 100;",
+    /* which advisories say something of an id as such; state.metadata: has there ever been one? */
+    "CREATE TABLE metadata(name BLOB NOT NULL, advisory INTEGER NOT NULL, PRIMARY KEY(name, advisory))"
+    " WITHOUT ROWID;"
+    "ALTER TABLE state ADD COLUMN metadata INTEGER NOT NULL DEFAULT 0;",
     notification_tables, NULL
 };
 
@@ -183,8 +187,8 @@ const char *const *const sqlite_migrations[SCHEMA_NUMBER] = { schema_1, schema_2
 
 /* The last column of these is a record of so many fields (sql.h). */
 const uint8_t sqlite_record_columns[QUERIES] = {
-    [Q_MATCH_SOURCE] = 10, [Q_MATCH_BINARY] = 10,  [Q_ADVISORIES] = 7,
-    [Q_AFFECTED_GET] = 10, [Q_ADVISORY_TEXTS] = 7,
+    [Q_MATCH_SOURCE] = 10, [Q_MATCH_BINARY] = 10, [Q_ADVISORIES] = 8,
+    [Q_METADATA] = 8,      [Q_AFFECTED_GET] = 10, [Q_ADVISORY_TEXTS] = 8,
 };
 
 #define VISIBLE(row, g) row ".gen_from <= " g " AND (" row ".gen_to IS NULL OR " row ".gen_to > " g ")"
@@ -216,7 +220,7 @@ const uint8_t sqlite_record_columns[QUERIES] = {
     "created, notified, deleted, attempts, due, owner, until, error"
 
 const char *const sqlite_queries[QUERIES] = {
-    [Q_GENERATION] = "SELECT generation FROM state",
+    [Q_GENERATION] = "SELECT generation, metadata FROM state",
     [Q_PING] = "SELECT generation FROM state",
     [Q_VALUE_GET] = "SELECT value FROM keyvalue WHERE key = ?1",
     [Q_VALUE_SET] =
@@ -282,6 +286,8 @@ const char *const sqlite_queries[QUERIES] = {
     [Q_OLD_IMAGE_PACKAGES] = "SELECT package, layer FROM image_package WHERE image = ?1 ORDER BY position",
     [Q_OLD_IMAGE_NUMBER] = "UPDATE image SET id = ?2 WHERE id = ?1",
     [Q_OLD_IMAGES_DROP] = "DROP TABLE old_image",
+    [Q_OLD_HASH_NEXT] = "SELECT id FROM advisory WHERE id > ?1 AND gen_to IS NULL ORDER BY id LIMIT 1",
+    [Q_OLD_HASH_SET] = "UPDATE advisory SET hash = ?2 WHERE id = ?1",
 
     [Q_NAMESPACE] = "SELECT id, scheme, kinds FROM namespace WHERE name = ?1",
     [Q_MATCH_FEEDS] =
@@ -291,6 +297,10 @@ const char *const sqlite_queries[QUERIES] = {
     [Q_MATCH_BINARY] = MATCH("2"),
     [Q_ADVISORIES] = "SELECT a.record FROM list(?1) j CROSS JOIN advisory a ON a.id BETWEEN j.value >> 6 AND"
                      " (j.value >> 6) + (j.value & 63) WHERE " VISIBLE("a", "?2"),
+    [Q_METADATA] =
+        "SELECT j.rowid, f.rank, f.name, a.record FROM list(?1) j CROSS JOIN metadata m ON m.name = j.name"
+        " CROSS JOIN advisory a ON a.id = m.advisory CROSS JOIN feed f ON f.id = a.feed WHERE " VISIBLE("a",
+                                                                                                        "?2"),
     [Q_NEGATIVES_SOURCE] = NEGATIVES("1"),
     [Q_NEGATIVES_BINARY] = NEGATIVES("2"),
 
@@ -344,6 +354,7 @@ const char *const sqlite_queries[QUERIES] = {
     [Q_ADVISORY_WALK] =
         "SELECT id, document, key FROM advisory WHERE feed = ?1 AND gen_to IS NULL AND key > ?2"
         " ORDER BY key LIMIT 2000",
+    [Q_METADATA_ADD] = "INSERT INTO metadata VALUES (?1, ?2)",
     [Q_AFFECTED_ADD] = "INSERT INTO affected VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     [Q_AFFECTED_GET] = "SELECT record FROM affected WHERE namespace = ?1 AND name = ?2 AND kind = ?3"
                        " AND fixed_key = ?4 AND advisory = ?5 AND part = ?6",
@@ -358,7 +369,7 @@ const char *const sqlite_queries[QUERIES] = {
     [Q_DOCUMENT_ADD] = "INSERT INTO document(feed, name) VALUES (?1, ?2) RETURNING id",
     [Q_DOCUMENT_SET] = "UPDATE document SET validator = ?2, advisories = ?3 WHERE id = ?1",
     [Q_DOCUMENT_DROP] = "DELETE FROM document WHERE id = ?1",
-    [Q_GENERATION_SET] = "UPDATE state SET generation = ?1",
+    [Q_GENERATION_SET] = "UPDATE state SET generation = ?1, metadata = max(metadata, ?2)",
     [Q_GENERATION_LOG] = "INSERT INTO generation VALUES (?1, ?2, ?3)",
     [Q_FEED_CHANGED] = "UPDATE feed SET generation = ?2, last_try = ?3, last_success = ?3, error = x'',"
                        " advisories = advisories + ?4, ranges = ranges + ?5 WHERE id = ?1",
@@ -516,6 +527,7 @@ const char *const sqlite_queries[QUERIES] = {
                          " AND fixed_key = ?4 AND advisory = ?5 AND part = ?6",
     [Q_SWEEP_NEGATIVE] = "DELETE FROM negative WHERE namespace = ?1 AND name = ?2 AND kind = ?3"
                          " AND id = ?4 AND advisory = ?5 AND part = ?6",
+    [Q_SWEEP_METADATA] = "DELETE FROM metadata WHERE name = ?1 AND advisory = ?2",
     [Q_SWEEP_ADVISORY] = "DELETE FROM advisory WHERE id = ?1",
     [Q_SWEEP_ENDED] = "UPDATE advisory SET gen_to = NULL WHERE id IN"
                       " (SELECT id FROM advisory WHERE gen_to = ?1 LIMIT 1000)",

@@ -109,7 +109,9 @@ struct match {
 #define STORE_MATCH_MAX                                                                                      \
     250000u /* affected ranges that fit one image, before the best for each (package, id) is picked */
 /* Of several ranges for one (package, id): those of the best ranked feeds count, and none when a feed of that rank or a better one says
- * "not affected"; of what is left the highest fix wins (unfixed is highest). Findings of one advisory share its texts. ERR_LIMIT: more than STORE_MATCH_MAX. */
+ * "not affected"; of what is left the highest fix wins (unfixed is highest). Findings of one advisory share its texts. ERR_LIMIT: more than STORE_MATCH_MAX.
+ * Severity (docs/severity.md): that of the range; where it is Unknown, what the same feed says of the id as such; else that of the best ranked
+ * feed that has one, of equal ranks the first by name. severity_source tells which. */
 int store_match(struct store *s, const struct image_index *image, struct arena *arena, struct match *ret,
                 struct err *e); /* image: from the store or not */
 
@@ -176,7 +178,8 @@ int store_feed_tried(struct store *s, str feed, int64_t now, str error, struct e
  * store_update_document(), and then puts that document's advisories. Documents not named keep what they had.
  * Only differences are written: an advisory whose content hash is unchanged touches no row; those of a named document that
  * were not put again are withdrawn. Each advisory that is new (not in a feed's first load), withdrawn, or of another meaning (id,
- * ranges, severities; not texts) is one row of the change log.
+ * ranges, severities, what CVSS scores mean, KEV; not texts, links and EPSS) is one row of the change log. Metadata beyond the limits of
+ * model/metadata.h is left out.
  */
 struct store_update;
 #define STORE_RANK 100u /* of a feed of which nothing is said: the lower, the more its word counts */

@@ -87,6 +87,7 @@ int whole(struct place *p, int64_t image);
 /* ---- the groups of test_store ---- */
 
 int store_match_tests(void);
+int store_metadata_tests(void);
 int store_update_tests(void);
 int store_named_tests(void);
 int store_lease_tests(void);

@@ -274,6 +274,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_read_refused, fresh_place, tidy),
     };
     int failed = cmocka_run_group_tests_name("store", tests, NULL, NULL);
-    return failed + store_match_tests() + store_update_tests() + store_named_tests() + store_lease_tests() +
-           store_reverse_tests() + store_watch_tests() + store_notify_tests();
+    return failed + store_match_tests() + store_metadata_tests() + store_update_tests() +
+           store_named_tests() + store_lease_tests() + store_reverse_tests() + store_watch_tests() +
+           store_notify_tests();
 }
