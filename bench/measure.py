@@ -70,14 +70,14 @@ def tree(pid):
 def pss(pid, without):
     """Bytes of proportional set size, less the mappings of one file."""
     try:
-        total = field(Path(f"/proc/{pid}/smaps_rollup").read_text(), "Pss:")
-        if without and without in Path(f"/proc/{pid}/maps").read_text():
-            counted = False
-            for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
-                if "-" in line.split()[0]:
-                    counted = without in line
-                elif counted and line.startswith("Pss:"):
-                    total -= int(line.split()[1]) * 1024
+        if not without or without not in Path(f"/proc/{pid}/maps").read_text():
+            return field(Path(f"/proc/{pid}/smaps_rollup").read_text(), "Pss:")
+        total, counted = 0, True
+        for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+            if "-" in line.split()[0]:
+                counted = without not in line
+            elif counted and line.startswith("Pss:"):
+                total += int(line.split()[1]) * 1024
         return total
     except PermissionError:
         sys.exit(f"the memory of process {pid} cannot be read: run the bench as root")

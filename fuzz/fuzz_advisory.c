@@ -9,12 +9,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct err e = { 0 };
     struct advisory a;
-    CLEANUP(freep) struct affected_range *ranges = calloc(ADVISORY_RANGES, sizeof *ranges);
+    CLEANUP(freep) struct advisory_room *room = malloc(sizeof *room);
     CLEANUP(buf_done) struct buf again = { 0 };
     uint64_t skipped = 0;
-    if (!ranges)
+    if (!room)
         return 0;
-    int r = advisory_unpack(str_of(data, size), ranges, &a, &e);
+    int r = advisory_unpack(str_of(data, size), room, &a, &e);
     if ((r < 0) != (e.kind != ERR_NONE))
         abort();
     if (r == 0 && (advisory_pack(&a, &again, &skipped, &e) != 1 || skipped || again.len > size))

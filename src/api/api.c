@@ -14,11 +14,12 @@ struct api *api_new(const struct api_options *o, struct err *e)
     }
     a->options = *o;
     a->flights = flights_new();
-    a->stores = stores_new(o->database, e);
-    if (a->stores && a->flights)
+    a->stores = stores_new(o->database, STORE_WRITE, e);
+    if (o->replica)
+        a->replica = stores_new(o->replica, STORE_READ, e);
+    if (a->stores && a->flights && !a->replica == !o->replica)
         return a;
-    if (a->stores)
-        err_set(e, ERR_OOM, "api");
+    err_set(e, ERR_OOM, "api");
     api_freep(&a);
     return NULL;
 }
@@ -29,6 +30,7 @@ void api_freep(struct api **a)
         return;
     flights_freep(&(*a)->flights);
     stores_freep(&(*a)->stores);
+    stores_freep(&(*a)->replica);
     free(*a);
     *a = NULL;
 }

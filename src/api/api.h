@@ -14,6 +14,7 @@ struct cage;
 
 struct api_options {
     const char *database; /* for store_open() */
+    const char *replica;  /* the same, perhaps behind: what is read is read there, if it can be; NULL: none */
     struct cage *cage;    /* with index_tasks */
     const str *
         localpaths; /* folders below which the Path of a layer may lie; NULL: any regular file, for clients on this machine */

@@ -13,6 +13,7 @@ struct flights; /* layers that are being indexed (v1_post.c) */
 struct api {
     struct api_options options;
     struct stores *stores;
+    struct stores *replica; /* NULL: there is none */
     struct flights *flights;
     atomic_int_fast64_t health_until_ms; /* the last answer holds until then */
     atomic_bool healthy;

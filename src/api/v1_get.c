@@ -3,6 +3,7 @@
 
 #include "api/path.h"
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "codec/json.h"
 
 #include <stdlib.h>
@@ -231,13 +232,47 @@ static int read_layer(struct reading *r, struct err *e)
     return found;
 }
 
+static int read_from(struct stores *from, struct reading *r, struct err *e)
+{
+    r->arena = arena_new(REPORT_MEMORY_MAX);
+    r->store = r->arena ? stores_take(from, e) : NULL;
+    int found = r->store ? read_layer(r, e) : r->arena ? -1 : oom(e);
+    stores_give(from, r->store);
+    return found;
+}
+
+/* Too much for a report is too much elsewhere, too. */
+static bool is_ours(const struct err *e) { return e->kind == ERR_OOM || e->kind == ERR_LIMIT; }
+
+/* What the replica does not know it may learn yet, and where it fails the primary need not: 0 or -1 then mean little. */
+static int read_replica(struct stores *replica, struct reading *r, struct err *e)
+{
+    if (!replica || !stores_ask(replica))
+        return 0;
+    int found = read_from(replica, r, e);
+    bool failed = found < 0 && !is_ours(e);
+    if (stores_went(replica, failed ? e : NULL)) {
+        if (failed)
+            log_warning("the read replica fails: the primary is asked", LOG_TEXT("error", str_from(e->text)));
+        else
+            log_info("the read replica answers again");
+    }
+    return found;
+}
+
+static void reading_done(struct reading *r) { arena_freep(&r->arena); }
+
 void v1_get_layer(struct call *c)
 {
     struct err e = { 0 };
-    CLEANUP(arena_freep) struct arena *arena = arena_new(REPORT_MEMORY_MAX);
-    struct reading r = { .call = c, .arena = arena, .store = arena ? stores_take(c->api->stores, &e) : NULL };
-    int found = r.store ? read_layer(&r, &e) : -1;
-    stores_give(c->api->stores, r.store);
+    CLEANUP(reading_done) struct reading r = { .call = c };
+    int found = read_replica(c->api->replica, &r, &e);
+    if (!found || (found < 0 && !is_ours(&e))) {
+        reading_done(&r);
+        r = (struct reading){ .call = c };
+        e = (struct err){ 0 };
+        found = read_from(c->api->stores, &r, &e);
+    }
     if (found < 0) {
         v1_failure(c, &e);
     } else if (!found) {

@@ -205,6 +205,7 @@ static int place(struct posting *p, const struct layer_index *content, struct er
 {
     struct api *a = p->call->api;
     CLEANUP(arena_freep) struct arena *arena = arena_new(2 * LAYER_MEMORY_MAX);
+    p->step = STEP_LOOK; /* a database that is away says nothing against the layer */
     struct store *s = arena ? stores_take(a->stores, e) : NULL;
     if (!s)
         return arena ? -1 : err_set(e, ERR_OOM, "arena");

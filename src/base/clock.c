@@ -20,6 +20,13 @@ int64_t clock_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+int64_t clock_up(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    return (int64_t)t.tv_sec;
+}
+
 void clock_format(int64_t t, char ret[CLOCK_TEXT])
 {
     time_t seconds = (time_t)t;

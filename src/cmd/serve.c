@@ -47,7 +47,7 @@ static const struct cage_task *const tasks[] = { &index_layer_task, &feed_task, 
 struct serving {
     struct arena *arena;
     struct config config;
-    const char *database;
+    const char *database, *replica;
     struct cage *cage;
     struct api *api;
     struct server *main, *health;
@@ -77,6 +77,20 @@ static int read_config(struct serving *s, const struct serve_options *o, struct 
     return 0;
 }
 
+/* Of the file's database: another one has another. */
+static int find_replica(struct serving *s, const struct serve_options *o, struct err *e)
+{
+    str source = s->config.database_readsource;
+    if (o->db || !source.len)
+        return 0;
+    if (!(s->replica = arena_cstr(s->arena, source)))
+        return err_set(e, ERR_OOM, "out of memory");
+    return store_is_server(s->replica) && store_is_server(s->database)
+               ? 0
+               : err_set(e, ERR_USAGE,
+                         "database.options.readsource: wants a connection string of PostgreSQL, as source");
+}
+
 static int find_database(struct serving *s, const struct serve_options *o, struct err *e)
 {
     char place[4096];
@@ -100,7 +114,7 @@ static int find_database(struct serving *s, const struct serve_options *o, struc
         return err_set(e, ERR_USAGE, "database.type is %s, but database.options.source is %s",
                        sqlite ? "sqlite" : "pgsql",
                        sqlite ? "a connection string" : "none of libpq's forms (a path needs type: sqlite)");
-    return 0;
+    return find_replica(s, o, e);
 }
 
 /* Which of Clair's updaters (spec/server.md 2) is which source of ours. */
@@ -176,6 +190,9 @@ static void log_event(void *ctx, const struct updater_event *event)
     case UPDATER_TROUBLE:
         log_error("the updater waits", LOG_TEXT("error", str_from(event->err->text)));
         break;
+    case UPDATER_UNTIDY:
+        log_error("the database could not be tidied up", LOG_TEXT("error", str_from(event->err->text)));
+        break;
     }
 }
 
@@ -216,6 +233,21 @@ static int try_database(const struct serving *s, struct err *e)
     return 0;
 }
 
+/* One can do without it. */
+static int try_replica(const struct serving *s, struct err *e)
+{
+    struct err why = { 0 };
+    CLEANUP(store_freep)
+    struct store *store = s->replica ? store_open(s->replica, STORE_READ, &why) : NULL;
+    if (store || !s->replica)
+        return 0;
+    if (why.kind == ERR_USAGE)
+        return err_set(e, why.kind, "database.options.readsource: %s", why.text);
+    log_warning("could not open the read replica: the primary is asked until it answers",
+                LOG_TEXT("error", str_from(why.text)));
+    return 0;
+}
+
 static int open_ports(struct serving *s, struct err *e)
 {
     const struct server_handler handler = api_handler(s->api), health = api_health_handler(s->api);
@@ -240,11 +272,12 @@ static int open_ports(struct serving *s, struct err *e)
 static int start(struct serving *s, const struct serve_options *o, struct err *e)
 {
     const struct api_options api = { .database = s->database,
+                                     .replica = s->replica,
                                      .cage = s->cage,
                                      .localpaths = s->config.localpaths,
                                      .localpath_count = s->config.localpath_count,
                                      .insecure_tls = o->insecure_tls };
-    if (http_init(e) < 0 || try_database(s, e) < 0)
+    if (http_init(e) < 0 || try_database(s, e) < 0 || try_replica(s, e) < 0)
         return -1;
     s->api = api_new(&api, e);
     return s->api && open_ports(s, e) == 0 ? start_updater(s, e) : -1;

@@ -1,11 +1,14 @@
 /* update.c - feeds once: each source by itself, so that one that fails leaves the others alone. */
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "cage/cage.h"
 #include "cmd/command.h"
 #include "feed/feed.h"
 #include "feed/update.h"
 #include "net/http.h"
 #include "store/store.h"
+
+#define TIDY_MS 2000
 
 struct update_command {
     const char *db, *mirror;
@@ -57,6 +60,16 @@ static int check_names(char **args, int count, struct err *e)
     return 0;
 }
 
+/* Where no server runs nobody else does; what is left waits for the next time. */
+static void tidy(struct store *store)
+{
+    const struct tidy_options o = { .ms = TIDY_MS, .now = clock_now() };
+    struct tidy_counts counts;
+    struct err e = { 0 };
+    if (store_tidy(store, &o, &counts, &e) < 0 && e.kind != ERR_BUSY)
+        warn("%s", e.text);
+}
+
 static int run(const void *opts, char **args, int count, struct err *e)
 {
     const struct update_command *o = opts;
@@ -83,6 +96,7 @@ static int run(const void *opts, char **args, int count, struct err *e)
             tell(feeds[i], &result);
         }
     }
+    tidy(store);
     return code;
 }
 

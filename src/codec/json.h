@@ -68,10 +68,13 @@ void json_w_object(struct json_writer *w);
 void json_w_object_end(struct json_writer *w);
 void json_w_array(struct json_writer *w);
 void json_w_array_end(struct json_writer *w);
-void json_w_key(struct json_writer *w, const char *key);
+void json_w_name(struct json_writer *w, const char *key, size_t len);
+/* A key of ours: printable ASCII without quotes, written as it is. */
+static inline void json_w_key(struct json_writer *w, const char *key) { json_w_name(w, key, strlen(key)); }
 void json_w_key_str(struct json_writer *w, str key);
 void json_w_str(struct json_writer *w, str s);
 void json_w_str_or_null(struct json_writer *w, str s); /* null for an empty one */
 void json_w_int(struct json_writer *w, int64_t v);
+void json_w_decimal(struct json_writer *w, uint64_t v, unsigned digits); /* 98 and 1: 9.8; digits 1 to 18 */
 void json_w_bool(struct json_writer *w, bool v);
 void json_w_null(struct json_writer *w);

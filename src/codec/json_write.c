@@ -167,7 +167,30 @@ static void quoted(struct buf *out, str s, bool go)
     buf_char(out, '"');
 }
 
-void json_w_key(struct json_writer *w, const char *key) { json_w_key_str(w, str_from(key)); }
+/* Half of a report is keys: one reservation for all that belongs to one. */
+void json_w_name(struct json_writer *w, const char *key, size_t len)
+{
+    size_t spaces = w->indent > 0 ? (size_t)w->indent * w->depth : 0;
+    char *begin = buf_reserve(w->out, len + spaces + 6), *p = begin;
+    if (!p)
+        return;
+    if (w->comma)
+        *p++ = ',';
+    if (w->indent > 0 && w->depth) {
+        *p++ = '\n';
+        memset(p, ' ', spaces);
+        p += spaces;
+    }
+    *p++ = '"';
+    memcpy(p, key, len);
+    p += len;
+    *p++ = '"';
+    *p++ = ':';
+    if (w->indent > 0)
+        *p++ = ' ';
+    w->out->len += (size_t)(p - begin);
+    w->comma = w->after_key = true;
+}
 
 void json_w_key_str(struct json_writer *w, str key)
 {
@@ -204,6 +227,16 @@ void json_w_int(struct json_writer *w, int64_t v)
 {
     before(w);
     buf_printf(w->out, "%lld", (long long)v);
+}
+
+void json_w_decimal(struct json_writer *w, uint64_t v, unsigned digits)
+{
+    uint64_t one = 1;
+    for (unsigned i = 0; i < digits; i++)
+        one *= 10;
+    before(w);
+    buf_printf(w->out, "%llu.%0*llu", (unsigned long long)(v / one), (int)digits,
+               (unsigned long long)(v % one));
 }
 
 void json_w_bool(struct json_writer *w, bool v) { word(w, v ? "true" : "false"); }

@@ -39,6 +39,10 @@ static const struct key keys[] = {
     ROW("database.type", TEXT, database_type, "", "pgsql, or sqlite for an embedded database."),
     ROW("database.options.source", TEXT, database_source, "",
         "Connection string of PostgreSQL (URL or keywords), or the path of an SQLite file."),
+    ROW("database.options.readsource", TEXT, database_readsource, "",
+        "Connection string of a hot standby of source: GET of layers reads there, and from source what it "
+        "does not "
+        "know yet or while it does not answer."),
     ROW("database.options.paginationkey", TEXT, paginationkey, "", "Key of page tokens: 32 bytes as base64."),
     OLD("database.options.cachesize"),
     TOLD("database.options.managedatabaselifecycle", WITHOUT_EFFECT,

@@ -14,8 +14,9 @@
 #include "base/err.h"
 
 struct config {
-    str database_type;   /* "pgsql", "sqlite"; empty: neither was said */
-    str database_source; /* connection string or path; may be empty */
+    str database_type;       /* "pgsql", "sqlite"; empty: neither was said */
+    str database_source;     /* connection string or path; may be empty */
+    str database_readsource; /* connection string of a replica; empty: none */
     str addr, healthaddr;
     int64_t timeout_ms;
     str servername, cafile, keyfile, certfile;

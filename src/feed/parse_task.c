@@ -39,27 +39,36 @@ static void pack_range(struct buf *b, const struct affected_range *r)
 int advisory_pack(const struct advisory *a, struct buf *ret, uint64_t *skipped, struct err *e)
 {
     size_t count = 0;
-    bool named = fits(a->key) && fits(a->id);
+    if (!fits(a->key) || !fits(a->id)) {
+        *skipped += a->range_count ? a->range_count : 1;
+        return 0;
+    }
+    struct metadata_room room;
+    struct metadata meta;
+    metadata_bound(&a->meta, &room, &meta, skipped);
     for (size_t i = 0; i < a->range_count; i++)
-        count += named && range_fits(&a->ranges[i]);
+        count += range_fits(&a->ranges[i]);
     *skipped += a->range_count - count;
-    if (!count)
+    if (!count && metadata_empty(&meta))
         return 0;
     if (count > ADVISORY_RANGES)
         return err_set(e, ERR_LIMIT, STR_FMT ": more than %u affected ranges", STR_ARG(a->key),
                        ADVISORY_RANGES);
 
+    CLEANUP(buf_done) struct buf packed = { 0 };
+    metadata_pack(&packed, &meta);
     buf_clear(ret);
     pack_str(ret, a->key);
     pack_str(ret, a->id);
     pack_str(ret, a->title);
     pack_str(ret, a->description);
     pack_str(ret, a->link);
+    pack_str(ret, buf_view(&packed));
     pack_u64(ret, count);
     for (size_t i = 0; i < a->range_count; i++)
         if (range_fits(&a->ranges[i]))
             pack_range(ret, &a->ranges[i]);
-    if (ret->failed || ret->len > FRAME_MAX)
+    if (ret->failed || packed.failed || ret->len > FRAME_MAX)
         return err_set(e, ERR_LIMIT, STR_FMT ": more than %u bytes of text", STR_ARG(a->key), FRAME_MAX);
     return 1;
 }
@@ -97,20 +106,21 @@ static void unpack_range(struct unpack *u, struct affected_range *r)
     u->failed |= !version_scheme_by_name(r->scheme);
 }
 
-int advisory_unpack(str body, struct affected_range *ranges, struct advisory *ret, struct err *e)
+int advisory_unpack(str body, struct advisory_room *room, struct advisory *ret, struct err *e)
 {
     struct unpack u = { .rest = body, .max_str = PACKAGE_TEXT_MAX };
-    struct advisory a = { .ranges = ranges };
+    struct advisory a = { .ranges = room->ranges };
     a.key = unpack_name(&u);
     a.id = unpack_name(&u);
     u.max_str = 0;
     a.title = unpack_str(&u);
     a.description = unpack_str(&u);
     a.link = unpack_str(&u);
+    u.failed |= !metadata_unpack(unpack_str(&u), &room->meta, &a.meta);
     u.max_str = PACKAGE_TEXT_MAX;
-    a.range_count = unpack_enum(&u, 1, ADVISORY_RANGES);
+    a.range_count = unpack_enum(&u, metadata_empty(&a.meta), ADVISORY_RANGES);
     for (size_t i = 0; i < a.range_count && !u.failed; i++)
-        unpack_range(&u, &ranges[i]);
+        unpack_range(&u, &room->ranges[i]);
     if (!unpack_end(&u))
         return err_set(e, ERR_CAGE, "worker sent a malformed advisory");
     *ret = a;

@@ -9,11 +9,17 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "model/advisory.h"
+#include "store/metadata.h"
 
 #define ADVISORY_RANGES 4096u
 
-/* Leaves out ranges with over-long names or versions and counts them in *skipped. 1, 0 nothing left, -1. */
+/* Leaves out ranges with over-long names or versions, and metadata as metadata_bound() does, and counts them in *skipped. 1, 0 nothing
+ * left, -1. */
 int advisory_pack(const struct advisory *a, struct buf *ret, uint64_t *skipped, struct err *e);
 
-/* `ranges` has room for ADVISORY_RANGES; ret->ranges points there, its strings into body. */
-int advisory_unpack(str body, struct affected_range *ranges, struct advisory *ret, struct err *e);
+struct advisory_room { /* for the lists of one */
+    struct affected_range ranges[ADVISORY_RANGES];
+    struct metadata_room meta;
+};
+/* Lists of *ret are in `room`, its strings in `body`. */
+int advisory_unpack(str body, struct advisory_room *room, struct advisory *ret, struct err *e);

@@ -16,8 +16,8 @@ struct job {
     char *place; /* where it is read from */
     struct fetch_base *base;
     const struct update_options *options;
-    struct store_update *update;                    /* from the first new document on */
-    struct affected_range *ranges;                  /* room for those of one advisory */
+    struct store_update *update; /* from the first new document on */
+    struct advisory_room *room;
     unsigned unchanged, missing, forbidden, loaded; /* forbidden: of the missing */
     str lacking;                                    /* the first missing document */
     uint64_t skipped;
@@ -27,7 +27,7 @@ struct job {
 static void job_done(struct job *j)
 {
     store_update_freep(&j->update);
-    free(j->ranges);
+    free(j->room);
     fetch_base_freep(&j->base);
     free(j->place);
 }
@@ -45,7 +45,7 @@ static int on_advisory(void *ctx, unsigned type, str body, struct err *e)
         return err_set(e, ERR_CAGE, "worker sent an unknown frame %u", type);
     if (tick(j, e) < 0)
         return -1;
-    if (advisory_unpack(body, j->ranges, &a, e) < 0)
+    if (advisory_unpack(body, j->room, &a, e) < 0)
         return -1;
     if (store_update_put(j->update, &a, e) == 0)
         return 0;
@@ -57,9 +57,9 @@ static int begin(struct job *j, struct err *e)
 {
     if (j->update)
         return 0;
-    if (!j->ranges)
-        j->ranges = calloc(ADVISORY_RANGES, sizeof *j->ranges);
-    if (!j->ranges)
+    if (!j->room)
+        j->room = calloc(1, sizeof *j->room);
+    if (!j->room)
         return err_set(e, ERR_OOM, "out of memory");
     j->update = store_update_begin(j->store, j->name, STORE_RANK, e);
     return j->update ? 0 : -1;

@@ -16,6 +16,8 @@
 #define RETRY_S      60
 #define BUSY_RETRY_S 60
 #define SOURCES_MAX  64
+#define TIDY_S       600
+#define TIDY_MS      2000
 
 struct updater {
     struct updater_options options;
@@ -32,6 +34,7 @@ struct updater {
         int64_t again;      /* seconds since 1970; 0: not before the next cycle */
     } sources[SOURCES_MAX]; /* as in feeds[] */
     unsigned troubles;
+    int64_t tidy_at; /* seconds since 1970 */
 };
 
 /* The real time: what ECLAIR_NOW says is for reports. */
@@ -172,6 +175,37 @@ static int look(struct updater *u, int64_t *next, struct err *e)
     return result < 0 ? -1 : plan(u, next, &cycle, e);
 }
 
+/* look(), its errors told; returns when to look again. */
+static int64_t look_safely(struct updater *u)
+{
+    struct err e = { 0 };
+    int64_t next = 0;
+    if (look(u, &next, &e) < 0) {
+        tell(u, &(struct updater_event){ .kind = UPDATER_TROUBLE, .err = &e });
+        return now() + (backoff(u, ++u->troubles) + 5) / 6; /* 10 s, 20 s, 40 s ... */
+    }
+    u->troubles = 0;
+    return next > now() ? next : now() + 1;
+}
+
+/* ---- tidying, between cycles ---- */
+
+static bool is_stopping(void *ctx) { return atomic_load(&((struct updater *)ctx)->stop); }
+
+/* For a moment only, for a cycle that becomes due waits for it. Each server does, under a lease of the store's: then it is done by the first. A
+ * database that does not answer is look()'s to tell. */
+static void tidy(struct updater *u)
+{
+    const struct tidy_options o = { .ms = TIDY_MS, .now = now(), .enough = is_stopping, .ctx = u };
+    int64_t pause = u->options.tidy_s ? u->options.tidy_s : TIDY_S;
+    struct tidy_counts counts;
+    struct err e = { 0 };
+    int more = u->store ? store_tidy(u->store, &o, &counts, &e) : 0;
+    if (more < 0 && e.kind != ERR_BUSY && !is_stopping(u))
+        tell(u, &(struct updater_event){ .kind = UPDATER_UNTIDY, .err = &e });
+    u->tidy_at = now() + (more > 0 ? pause / 10 : pause);
+}
+
 static void sleep_until(struct updater *u, int64_t when)
 {
     struct timespec t = { .tv_sec = when };
@@ -184,18 +218,13 @@ static void sleep_until(struct updater *u, int64_t when)
 static void *work(void *ctx)
 {
     struct updater *u = ctx;
+    int64_t next = 0;
     while (!atomic_load(&u->stop)) {
-        struct err e = { 0 };
-        int64_t next = 0;
-        if (look(u, &next, &e) < 0) {
-            tell(u, &(struct updater_event){ .kind = UPDATER_TROUBLE, .err = &e });
-            next = now() + (backoff(u, ++u->troubles) + 5) / 6; /* 10 s, 20 s, 40 s ... */
-        } else {
-            u->troubles = 0;
-        }
         if (next <= now())
-            next = now() + 1;
-        sleep_until(u, next);
+            next = look_safely(u);
+        if (u->tidy_at <= now() && !atomic_load(&u->stop))
+            tidy(u);
+        sleep_until(u, next < u->tidy_at ? next : u->tidy_at);
     }
     store_freep(&u->store);
     store_freep(&u->leases);
@@ -222,6 +251,8 @@ struct updater *updater_start(const struct updater_options *o, struct err *e)
     }
     u->options = *o;
     store_owner(u->owner);
+    u->tidy_at =
+        now() + (o->tidy_s ? o->tidy_s : TIDY_S) / 10; /* a server that starts has better things to do */
     pthread_mutex_init(&u->lock, NULL);
     pthread_cond_init(&u->wake, NULL);
     if (pthread_create(&u->thread, NULL, work, u) == 0)

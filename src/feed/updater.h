@@ -4,6 +4,7 @@
  * Cycle      Due when `updater/last` (a key-value: seconds since 1970, the end of the newest finished cycle, whatever single sources
  *            did) is `interval_s` old; then under the lease `updater` each source by itself. A source that failed is tried again
  *            by itself after 1, 2, 4 ... minutes, at most the interval. A database that does not answer: the same.
+ * Tidying    Between cycles store_tidy() for two seconds at most, every `tidy_s`; a tenth of that while there is more to do, and at first.
  * Stop       ends between two advisories; a transfer that hangs is not waited for longer than updater_stop() was told.
  * Source     spec/server.md 8, 9; design.md 9 "Updates".
  */
@@ -16,6 +17,7 @@ enum updater_event_kind {
     UPDATER_FAILED,   /* it was not: err */
     UPDATER_FINISHED, /* of the cycle */
     UPDATER_TROUBLE,  /* the database or the lease: err; tried again */
+    UPDATER_UNTIDY,   /* store_tidy() failed: err; tried again */
 };
 
 struct updater_event {
@@ -32,6 +34,7 @@ struct updater_options {
     int64_t interval_s;
     const str *sources; /* names; NULL: all */
     size_t source_count;
+    int64_t tidy_s;                                             /* 0: ten minutes */
     void (*told)(void *ctx, const struct updater_event *event); /* on the updater's thread */
     void *ctx;
 };

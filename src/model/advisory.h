@@ -3,10 +3,11 @@
  *
  * Shape      An advisory is the unit of comparison between two states of a feed: (feed, key) names it, its content is
  *            everything else. One source record may become several advisories with the same `id` (Debian: one for each
- *            source package and CVE).
+ *            source package and CVE). Without ranges it is a statement about its id alone (metadata).
  * Ownership  all strings are views; whoever receives one copies what it keeps.
  */
 #pragma once
+#include "model/metadata.h"
 #include "model/severity.h"
 
 /* Stored: never renumber. */
@@ -40,11 +41,12 @@ struct affected_range {
 };
 
 struct advisory {
-    str key;         /* unique in its feed, stable over time: "v3.20/main/openssl/CVE-2024-1" */
-    str id;          /* what people call it: "CVE-2024-1" */
-    str title;       /* may be empty */
-    str description; /* may be empty */
-    str link;        /* may be empty */
+    str key;              /* unique in its feed, stable over time: "v3.20/main/openssl/CVE-2024-1" */
+    str id;               /* what people call it: "CVE-2024-1" */
+    str title;            /* may be empty */
+    str description;      /* may be empty */
+    str link;             /* may be empty */
+    struct metadata meta; /* of its id: it counts for what other feeds find under that id, too */
     struct affected_range *ranges;
     size_t range_count;
 };

@@ -5,6 +5,7 @@
 #include "report/report.h"
 
 #define SCHEMA_VERSION 1
+#define LINKS_MAX      64
 
 static void text(struct json_writer *w, const char *key, str value)
 {
@@ -148,6 +149,86 @@ static void facts(struct json_writer *w, const struct image_index *i)
     json_w_array_end(w);
 }
 
+static bool has(const str *list, size_t count, str s)
+{
+    while (count && !str_eq(list[count - 1], s))
+        count--;
+    return count > 0;
+}
+
+/* Each once: the advisory's own, and those of all sources up to LINKS_MAX. */
+static void links(struct json_writer *w, const struct finding *f)
+{
+    str seen[LINKS_MAX];
+    size_t n = 0;
+    if (f->link.len)
+        seen[n++] = f->link;
+    for (size_t i = 0; f->meta && i < f->meta->source_count; i++) {
+        const struct metadata *m = &f->meta->sources[i].meta;
+        for (size_t k = 0; k < m->link_count && n < LINKS_MAX; k++)
+            if (!has(seen, n, m->links[k]))
+                seen[n++] = m->links[k];
+    }
+    json_w_key(w, "links");
+    json_w_array(w);
+    for (size_t i = 0; i < n; i++)
+        json_w_str(w, seen[i]);
+    json_w_array_end(w);
+}
+
+static void scores(struct json_writer *w, const struct metadata_source *s, bool *begun)
+{
+    for (size_t i = 0; i < s->meta.score_count; i++) {
+        const struct cvss_score *c = &s->meta.scores[i];
+        if (!*begun) {
+            json_w_key(w, "cvss");
+            json_w_array(w);
+            *begun = true;
+        }
+        json_w_object(w);
+        text(w, "version", c->version);
+        text_or_null(w, "vector", c->vector);
+        json_w_key(w, "base");
+        json_w_decimal(w, c->base, 1);
+        text(w, "source", c->source.len ? c->source : s->feed);
+        json_w_object_end(w);
+    }
+}
+
+static void epss(struct json_writer *w, const struct metadata *m)
+{
+    json_w_key(w, "epss");
+    json_w_object(w);
+    json_w_key(w, "score");
+    json_w_decimal(w, m->epss, 6);
+    json_w_key(w, "percentile");
+    json_w_decimal(w, m->epss_percentile, 6);
+    json_w_object_end(w);
+}
+
+static void kev(struct json_writer *w, const struct metadata *m)
+{
+    json_w_key(w, "kev");
+    json_w_object(w);
+    text(w, "added", m->kev.added);
+    text_or_null(w, "due", m->kev.due);
+    json_w_object_end(w);
+}
+
+/* Members that are there only when a source has said something. */
+static void metadata(struct json_writer *w, const struct finding *f)
+{
+    bool begun = false;
+    for (size_t i = 0; f->meta && i < f->meta->source_count; i++)
+        scores(w, &f->meta->sources[i], &begun);
+    if (begun)
+        json_w_array_end(w);
+    if (finding_epss(f))
+        epss(w, finding_epss(f));
+    if (finding_kev(f))
+        kev(w, finding_kev(f));
+}
+
 static void finding(struct json_writer *w, const struct image_index *i, const struct finding *f)
 {
     const struct image_package *ip = &i->packages[f->package];
@@ -163,11 +244,8 @@ static void finding(struct json_writer *w, const struct image_index *i, const st
     text(w, "severity_source", f->severity_source);
     text(w, "namespace", f->namespace);
     text(w, "layer", layer_digest(i, ip->layer));
-    json_w_key(w, "links");
-    json_w_array(w);
-    if (f->link.len)
-        json_w_str(w, f->link);
-    json_w_array_end(w);
+    links(w, f);
+    metadata(w, f);
     text(w, "feed", f->feed);
     text_or_null(w, "title", f->title);
     text_or_null(w, "description", f->description);

@@ -70,6 +70,12 @@ static void put_line(struct buf *out, const str cell[COLUMNS], const size_t widt
     buf_char(out, '\n');
 }
 
+static str mark(const struct finding *f)
+{
+    static const str marks[2][2] = { { { "", 0 }, { " KEV", 4 } }, { { " ?", 2 }, { " ? KEV", 6 } } };
+    return marks[f->uncertain][finding_kev(f) != NULL];
+}
+
 static void findings(const struct report *r, const struct row *rows, struct buf *out)
 {
     const str head[COLUMNS] = { STR("SEVERITY"), STR("ID"), STR("PACKAGE"), STR("INSTALLED"),
@@ -87,7 +93,7 @@ static void findings(const struct report *r, const struct row *rows, struct buf 
     put_line(out, head, width, STR(""));
     for (size_t i = 0; i < r->match.finding_count; i++) {
         cells(&rows[i], cell);
-        put_line(out, cell, width, rows[i].finding->uncertain ? STR(" ?") : STR(""));
+        put_line(out, cell, width, mark(rows[i].finding));
     }
     buf_char(out, '\n');
 }
@@ -139,11 +145,12 @@ static void heading(const struct report *r, struct buf *out)
 
 static void summary(const struct report *r, struct buf *out)
 {
-    size_t count[SEVERITIES] = { 0 }, fixed = 0, uncertain = 0, n = r->match.finding_count;
+    size_t count[SEVERITIES] = { 0 }, fixed = 0, uncertain = 0, exploited = 0, n = r->match.finding_count;
     for (size_t i = 0; i < n; i++) {
         count[r->match.findings[i].severity]++;
         fixed += r->match.findings[i].fixed_version.len > 0;
         uncertain += r->match.findings[i].uncertain;
+        exploited += finding_kev(&r->match.findings[i]) != NULL;
     }
     if (r->coverage == COVERAGE_FULL || n) {
         buf_printf(out, "%zu finding%s", n, plural(n));
@@ -151,6 +158,8 @@ static void summary(const struct report *r, struct buf *out)
             buf_printf(out, ", %zu with a fix", fixed);
         if (uncertain)
             buf_printf(out, ", %zu uncertain (?: a version that does not follow its scheme)", uncertain);
+        if (exploited)
+            buf_printf(out, ", %zu known to be exploited (KEV)", exploited);
         if (r->left_out)
             buf_printf(out, " (%zu more left out as asked)", r->left_out);
         const char *between = ": ";

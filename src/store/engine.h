@@ -56,6 +56,22 @@ struct store_engine {
     int (*update_commit)(struct store_update *u, int64_t now, struct update_counts *ret, struct err *e);
     void (*update_free)(struct store_update *u);
 
+    /* Until the generation may be another than when it was last asked for: 1; 0: time is up; -1. */
+    int (*doze)(struct store *s, int timeout_ms, struct err *e);
+    int (*generation)(struct store *s, int64_t *ret, struct err *e);
+    int (*notifications_make)(struct store *s, int64_t now, size_t limit, size_t *ret_count, struct err *e);
+    int (*notification_take)(struct store *s, str owner, unsigned seconds, struct arena *arena,
+                             struct notification *ret, struct err *e);
+    int (*notification_renew)(struct store *s, str name, str owner, unsigned seconds, struct err *e);
+    int (*notification_sent)(struct store *s, str name, str owner, int64_t again_s, struct err *e);
+    int (*notification_failed)(struct store *s, str name, str owner, int64_t due_s, str error, struct err *e);
+    int (*notification_delete)(struct store *s, str name, struct err *e);
+    int (*notification_find)(struct store *s, str name, struct arena *arena, struct notification *ret,
+                             struct err *e);
+    int (*notification_list)(struct store *s, int64_t after, size_t limit, struct arena *arena,
+                             struct notification **ret, size_t *ret_count, struct err *e);
+    int (*notification_count)(struct store *s, struct notification_counts *ret, struct err *e);
+
     int (*ping)(struct store *s, struct err *e);
     int (*view_begin)(struct store *s, struct err *e);
     void (*view_end)(struct store *s);

@@ -4,50 +4,40 @@
 
 static int number_cmp(uint64_t a, uint64_t b) { return (a > b) - (a < b); }
 
-/* The best first within each (package, id). */
+static int by_finding(const struct candidate *a, const struct candidate *b)
+{
+    int r = number_cmp(a->hit->position, b->hit->position);
+    return r || a->texts == b->texts ? r : str_cmp(a->texts->id, b->texts->id);
+}
+
+/* The best first within each (package, id). The last words between equals are there so that reports can be reproduced. */
 static int by_rank(const void *pa, const void *pb)
 {
     const struct candidate *a = pa, *b = pb;
-    int r = number_cmp(a->finding.package, b->finding.package);
-    r = r ? r : str_cmp(a->finding.id, b->finding.id);
+    int r = by_finding(a, b);
     r = r ? r : number_cmp((uint64_t)a->rank, (uint64_t)b->rank);
-    r = r ? r : number_cmp(a->finding.uncertain, b->finding.uncertain);
-    r = r ? r : str_cmp(b->fixed_key, a->fixed_key);
-    r = r ? r : str_cmp(a->finding.feed, b->finding.feed);
-    r = r ? r : str_cmp(a->key, b->key);
-    r = r ? r : number_cmp(b->finding.severity, a->finding.severity);
-    return r ? r : str_cmp(a->finding.fixed_version, b->finding.fixed_version);
+    r = r ? r : number_cmp(a->hit->uncertain, b->hit->uncertain);
+    r = r ? r : str_cmp(b->hit->fixed_key, a->hit->fixed_key);
+    r = r ? r : str_cmp(*a->feed, *b->feed);
+    r = r ? r : str_cmp(a->texts->key, b->texts->key);
+    r = r ? r : number_cmp(b->hit->severity, a->hit->severity);
+    return r ? r : str_cmp(a->hit->fixed, b->hit->fixed);
 }
 
-static bool same(const struct finding *a, const struct finding *b)
-{
-    return a->package == b->package && str_eq(a->id, b->id);
-}
-
-/* What the first of the best feeds by name says about everything but the fix. */
-static void take_texts(struct finding *to, const struct finding *from)
-{
-    to->severity = from->severity;
-    to->severity_source = from->severity_source;
-    to->feed = from->feed;
-    to->title = from->title;
-    to->description = from->description;
-    to->link = from->link;
-}
-
-size_t candidates_pick(struct candidate *c, size_t count)
+size_t candidates_pick(struct candidate *c, size_t count, struct candidate *room)
 {
     size_t kept = 0;
     if (count)
         qsort(c, count, sizeof *c, by_rank);
     for (size_t i = 0, next; i < count; i = next) {
         const struct candidate *first = &c[i];
-        for (next = i + 1; next < count && same(&c[i].finding, &c[next].finding); next++)
-            if (c[next].rank == c[i].rank && str_cmp(c[next].finding.feed, first->finding.feed) < 0)
+        for (next = i + 1; next < count && by_finding(&c[i], &c[next]) == 0; next++)
+            if (c[next].rank == c[i].rank && str_cmp(*c[next].feed, *first->feed) < 0)
                 first = &c[next];
-        struct candidate best = c[i];
-        take_texts(&best.finding, &first->finding);
-        c[kept++] = best;
+        room[kept] = *first;
+        c[kept] = c[i];
+        c[kept].first = &room[kept];
+        kept++;
     }
     return kept;
 }

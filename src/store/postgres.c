@@ -44,6 +44,11 @@ int postgres_error(struct postgres *p, const PGresult *r, const char *doing, str
     enum err_kind kind = ERR_INTERNAL;
     bool lost = PQstatus(p->conn) != CONNECTION_OK;
     p->sql.again = lost;
+    if (lost && p->silent) { /* who has waited that long is told; what was sent may still be done */
+        p->sql.again = false;
+        return err_set(e, ERR_NETWORK, "%s: %s: no answer for %lld s", p->sql.where, doing,
+                       (long long)postgres_limit_ms(p) / 1000);
+    }
     if (lost)
         kind = ERR_NETWORK;
     for (size_t i = 0; !lost && state && i < sizeof states / sizeof *states; i++)
@@ -52,14 +57,20 @@ int postgres_error(struct postgres *p, const PGresult *r, const char *doing, str
             p->sql.again = states[i].again;
             break;
         }
-    str why = first_line(text ? text : PQerrorMessage(p->conn));
-    return err_set(e, kind, "%s: %s: %s" STR_FMT, p->sql.where, doing,
-                   lost ? "the connection was lost: " : "", STR_ARG(why));
+    str why = first_line(text ? text : p->conn ? PQerrorMessage(p->conn) : "it was given up");
+    err_set(e, kind, "%s: %s: %s" STR_FMT, p->sql.where, doing, lost ? "the connection was lost: " : "",
+            STR_ARG(why));
+    if (kind == ERR_READONLY &&
+        !p->sql.scratch) { /* another server, or the next, has become the one to write to */
+        postgres_give_up(p);
+        p->sql.again = true;
+    }
+    return -1;
 }
 
 PGresult *postgres_execute(struct postgres *p, const char *sql, struct err *e)
 {
-    PGresult *r = PQexec(p->conn, sql);
+    PGresult *r = postgres_query(p, sql);
     ExecStatusType status = PQresultStatus(r);
     if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
         return r;
@@ -108,15 +119,7 @@ static void put_bytes(struct buf *b, str v)
 
 /* ---- statements ---- */
 
-struct parameters {
-    Oid types[POSTGRES_PARAMS];
-    const char *values[POSTGRES_PARAMS];
-    int lengths[POSTGRES_PARAMS], formats[POSTGRES_PARAMS];
-    uint64_t numbers[POSTGRES_PARAMS];
-    int count;
-};
-
-static void add(struct parameters *p, Oid type, const void *value, size_t len)
+static void add(struct postgres_parameters *p, Oid type, const void *value, size_t len)
 {
     p->types[p->count] = type;
     p->values[p->count] = value;
@@ -126,7 +129,7 @@ static void add(struct parameters *p, Oid type, const void *value, size_t len)
 
 /* Two arrays. */
 static int add_pairs(struct postgres *p, struct postgres_stmt *st, const struct sql_pair *list, size_t count,
-                     struct parameters *ret, struct err *e)
+                     struct postgres_parameters *ret, struct err *e)
 {
     struct buf *b = &st->list;
     buf_clear(b);
@@ -145,7 +148,7 @@ static int add_pairs(struct postgres *p, struct postgres_stmt *st, const struct 
 }
 
 static int take_parameters(struct postgres *p, struct postgres_stmt *st, const char *types, va_list *ap,
-                           struct parameters *ret, struct err *e)
+                           struct postgres_parameters *ret, struct err *e)
 {
     ret->count = 0;
     for (; *types; types++) {
@@ -184,19 +187,14 @@ static void clear(struct postgres_stmt *st)
     st->records = (str){ 0 };
 }
 
-/* What was prepared is gone with the connection. */
-static int reconnect(struct postgres *p, struct err *e)
-{
-    for (size_t i = 0; i < QUERIES; i++)
-        p->statements[i].prepared = false;
-    return postgres_connect(p, e);
-}
+/* Who was silent is not waited for twice in one call. */
+static bool is_lost(const struct postgres *p) { return PQstatus(p->conn) != CONNECTION_OK && !p->silent; }
 
-static int prepare(struct postgres *p, enum query q, const struct parameters *a, struct err *e)
+static int prepare(struct postgres *p, enum query q, const struct postgres_parameters *a, struct err *e)
 {
     char name[16];
     snprintf(name, sizeof name, "q%u", (unsigned)q);
-    PGresult *r = PQprepare(p->conn, name, postgres_queries[q], a->count, a->types);
+    PGresult *r = postgres_prepare(p, name, postgres_queries[q], a);
     bool good = PQresultStatus(r) == PGRES_COMMAND_OK;
     if (!good)
         postgres_error(p, r, "prepare", e);
@@ -205,14 +203,14 @@ static int prepare(struct postgres *p, enum query q, const struct parameters *a,
     return good ? 0 : -1;
 }
 
-static int send_query(struct postgres *p, enum query q, const struct parameters *a, struct err *e)
+static int send_query(struct postgres *p, enum query q, const struct postgres_parameters *a, struct err *e)
 {
     struct postgres_stmt *st = &p->statements[q];
     char name[16];
     if (!st->prepared && prepare(p, q, a, e) < 0)
         return -1;
     snprintf(name, sizeof name, "q%u", (unsigned)q);
-    st->result = PQexecPrepared(p->conn, name, a->count, a->values, a->lengths, a->formats, 1);
+    st->result = postgres_run(p, name, a);
     st->row = -1;
     st->record_columns = postgres_record_columns[q];
     ExecStatusType status = PQresultStatus(st->result);
@@ -230,7 +228,7 @@ static struct sql_stmt *driver_bind(struct sql *s, enum query q, const char *typ
 {
     struct postgres *p = (struct postgres *)s;
     struct postgres_stmt *st = &p->statements[q];
-    struct parameters a;
+    struct postgres_parameters a;
     va_list list;
     st->base.sql = s;
     clear(st);
@@ -241,13 +239,13 @@ static struct sql_stmt *driver_bind(struct sql *s, enum query q, const char *typ
         return NULL;
     bool fresh = false;
     if (!s->inside && PQstatus(p->conn) != CONNECTION_OK) {
-        if (reconnect(p, e) < 0)
+        if (postgres_connect(p, e) < 0)
             return NULL;
         fresh = true;
     }
     r = send_query(p, q, &a, e);
-    if (r < 0 && !s->inside && !fresh && PQstatus(p->conn) != CONNECTION_OK)
-        r = reconnect(p, e) < 0 ? -1 : send_query(p, q, &a, e);
+    if (r < 0 && !s->inside && !fresh && is_lost(p))
+        r = postgres_connect(p, e) < 0 ? -1 : send_query(p, q, &a, e);
     return r < 0 ? NULL : &st->base;
 }
 
@@ -304,11 +302,11 @@ static int driver_begin(struct sql *s, bool write, struct err *e)
 {
     struct postgres *p = (struct postgres *)s;
     bool fresh = PQstatus(p->conn) != CONNECTION_OK;
-    if (fresh && reconnect(p, e) < 0)
+    if (fresh && postgres_connect(p, e) < 0)
         return -1;
     int r = begin(p, write, e);
-    if (r < 0 && !fresh && PQstatus(p->conn) != CONNECTION_OK)
-        r = reconnect(p, e) < 0 ? -1 : begin(p, write, e);
+    if (r < 0 && !fresh && is_lost(p))
+        r = postgres_connect(p, e) < 0 ? -1 : begin(p, write, e);
     return r;
 }
 
@@ -327,7 +325,7 @@ static void driver_rollback(struct sql *s)
     for (size_t i = 0; i < BULKS; i++)
         buf_clear(&p->bulks[i]);
     if (PQstatus(p->conn) == CONNECTION_OK && PQtransactionStatus(p->conn) != PQTRANS_IDLE)
-        PQclear(PQexec(p->conn, "ROLLBACK"));
+        PQclear(postgres_query(p, "ROLLBACK"));
 }
 
 static int driver_lock(struct sql *s, bool exclusive, struct err *e)
@@ -344,31 +342,27 @@ static int driver_lock(struct sql *s, bool exclusive, struct err *e)
 static const char copy_head[] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0";
 #define COPY_HEAD 19
 
-static int copy_rows(struct postgres *p, str rows, struct err *e)
+static int copy_rows(struct postgres *p, str rows)
 {
-    if (PQputCopyData(p->conn, copy_head, COPY_HEAD) != 1)
+    if (postgres_copy_put(p, str_of(copy_head, COPY_HEAD)) < 0)
         return -1;
-    for (; rows.len; rows = str_skip(rows, 1 << 20)) {
-        str part = str_head(rows, 1 << 20);
-        if (PQputCopyData(p->conn, part.ptr, (int)part.len) != 1)
+    for (; rows.len; rows = str_skip(rows, 1 << 20))
+        if (postgres_copy_put(p, str_head(rows, 1 << 20)) < 0)
             return -1;
-    }
-    return PQputCopyData(p->conn, "\xff\xff", 2) == 1 && PQputCopyEnd(p->conn, NULL) == 1 ? 0 : -1;
+    return postgres_copy_put(p, STR("\xff\xff"));
 }
 
-/* The results of a COPY up to the last; 0 if it went well. */
-static int end_copy(struct postgres *p, struct err *e)
+static int end_copy(struct postgres *p, const char *problem, struct err *e)
 {
+    PGresult *r = postgres_copy_end(p, problem);
     int result = 0;
-    for (PGresult *r; (r = PQgetResult(p->conn));) {
-        if (PQresultStatus(r) != PGRES_COMMAND_OK && result == 0) {
-            const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
-            p->sql.conflict = state && !strcmp(state, "23505");
-            result = p->sql.conflict ? err_set(e, ERR_FORMAT, "the key comes twice")
-                                     : postgres_error(p, r, "write rows", e);
-        }
-        PQclear(r);
+    if (PQresultStatus(r) != PGRES_COMMAND_OK) {
+        const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+        p->sql.conflict = state && !strcmp(state, "23505");
+        result = p->sql.conflict ? err_set(e, ERR_FORMAT, "the key comes twice")
+                                 : postgres_error(p, r, "write rows", e);
     }
+    PQclear(r);
     return result;
 }
 
@@ -376,20 +370,16 @@ static int copy(struct postgres *p, enum bulk b, struct err *e)
 {
     char sql[512];
     snprintf(sql, sizeof sql, "COPY %s FROM STDIN (FORMAT binary)", postgres_tables[b]);
-    PGresult *r = PQexec(p->conn, sql);
+    PGresult *r = postgres_query(p, sql);
     bool ready = PQresultStatus(r) == PGRES_COPY_IN;
     if (!ready)
         postgres_error(p, r, "write rows", e);
     PQclear(r);
     if (!ready)
         return -1;
-    bool sent = copy_rows(p, buf_view(&p->bulks[b]), e) == 0;
+    bool sent = copy_rows(p, buf_view(&p->bulks[b])) == 0;
     buf_clear(&p->bulks[b]);
-    if (!sent)
-        PQputCopyEnd(p->conn, "not sent");
-    if (end_copy(p, e) < 0)
-        return -1;
-    return sent ? 0 : postgres_error(p, NULL, "write rows", e);
+    return end_copy(p, sent ? NULL : "not sent", e);
 }
 
 static int driver_bulk_end(struct sql *s, struct err *e)
@@ -490,7 +480,7 @@ static int fill_columns(struct columns *c, const struct package *const *packages
 static PGresult *with_arrays(struct postgres *p, const char *sql, const struct buf *arrays, int count,
                              const int64_t *number, struct err *e)
 {
-    struct parameters a = { 0 };
+    struct postgres_parameters a = { 0 };
     uint64_t first = number ? htobe64((uint64_t)*number) : 0;
     if (number)
         add(&a, OID_INT8, &first, 8);
@@ -501,7 +491,7 @@ static PGresult *with_arrays(struct postgres *p, const char *sql, const struct b
         }
         add(&a, OID_BYTEA_ARRAY, arrays[i].ptr, arrays[i].len);
     }
-    PGresult *r = PQexecParams(p->conn, sql, a.count, a.types, a.values, a.lengths, a.formats, 1);
+    PGresult *r = postgres_query_with(p, sql, &a);
     ExecStatusType status = PQresultStatus(r);
     if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
         return r;
@@ -598,4 +588,6 @@ const struct sql_driver postgres_driver = {
     .advisories = driver_advisories,
 };
 
-const struct store_engine store_postgres = { .open = postgres_open, .close = postgres_close, SQL_ENGINE };
+const struct store_engine store_postgres = {
+    .open = postgres_open, .close = postgres_close, .doze = postgres_doze, .ping = postgres_ping, SQL_ENGINE
+};

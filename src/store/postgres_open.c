@@ -6,7 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define VERSION_MIN 110000 /* sha256() */
+#define VERSION_MIN     110000 /* sha256() */
+#define CONNECT_MAX_S   "60"
+#define RESPONSE_S      60
+#define RESPONSE_READ_S 10
+#define RESPONSE_MAX_S  86400
+#define RESPONSE_MORE_S 5 /* than the server gives a statement */
 
 /* ---- the connection string ---- */
 
@@ -50,6 +55,18 @@ static int add_setting(struct words *w, str keyword, str value, struct err *e)
     return 0;
 }
 
+/* Ours: a server would not know it. */
+static int set_response(struct postgres *p, str value, struct err *e)
+{
+    uint64_t seconds;
+    if (!str_to_u64(value, &seconds) || !seconds || seconds > RESPONSE_MAX_S)
+        return err_set(e, ERR_USAGE, "database: response_timeout: '" STR_FMT "' is not 1 to %d seconds",
+                       STR_ARG(str_head(value, 40)), RESPONSE_MAX_S);
+    p->response_ms = (int64_t)seconds * 1000;
+    p->response_set = true;
+    return 0;
+}
+
 static char *copy_of(str s) { return strndup(s.len ? s.ptr : "", s.len); }
 
 static int add_word(struct words *w, str keyword, str value, struct err *e)
@@ -58,13 +75,15 @@ static int add_word(struct words *w, str keyword, str value, struct err *e)
         return err_set(e, ERR_USAGE, "database: a value without a keyword");
     if (is_go(keyword))
         return 0;
+    if (str_eq(keyword, STR("response_timeout")))
+        return set_response(w->p, value, e);
     if (str_eq(keyword, STR("options"))) {
         buf_printf(&w->options, "%s" STR_FMT, w->options.len ? " " : "", STR_ARG(value));
         return 0;
     }
     if (!is_libpq(keyword))
         return add_setting(w, keyword, value, e);
-    if (w->count + 6 >= WORDS_MAX)
+    if (w->count + 8 >= WORDS_MAX)
         return err_set(e, ERR_USAGE, "database: too many keywords");
     w->p->keywords[w->count] = copy_of(keyword);
     w->p->values[w->count++] = copy_of(value);
@@ -167,11 +186,12 @@ static int add_default(struct words *w, const char *keyword, const char *value, 
     return has(w, keyword) ? 0 : add_word(w, str_from(keyword), str_from(value), e);
 }
 
+/* The last of several counts, as for libpq. */
 static const char *value_of(const struct postgres *p, const char *keyword, const char *otherwise)
 {
     for (size_t i = 0; p->keywords[i]; i++)
         if (!strcmp(p->keywords[i], keyword))
-            return p->values[i];
+            otherwise = p->values[i];
     return otherwise;
 }
 
@@ -195,11 +215,22 @@ static bool wants_tls(const struct words *w)
     return false;
 }
 
+/* libpq would wait for ever at 0. What is no number it refuses itself. */
+static int bound_connecting(struct words *w, struct err *e)
+{
+    const char *value = value_of(w->p, "connect_timeout", "5");
+    char *end;
+    long seconds = strtol(value, &end, 10);
+    if (*value && !*end && seconds <= 0)
+        value = CONNECT_MAX_S;
+    return add_word(w, STR("connect_timeout"), str_from(value), e);
+}
+
 static int finish(struct words *w, struct err *e)
 {
     if (wants_tls(w) && add_default(w, "sslmode", "require", e) < 0)
         return -1;
-    if (add_default(w, "connect_timeout", "5", e) < 0 || add_default(w, "tcp_user_timeout", "10000", e) < 0 ||
+    if (bound_connecting(w, e) < 0 || add_default(w, "tcp_user_timeout", "10000", e) < 0 ||
         add_default(w, "keepalives_idle", "10", e) < 0 || add_default(w, "application_name", "eclair", e) < 0)
         return -1;
     if (w->options.len) {
@@ -254,7 +285,7 @@ static const struct {
 
 /* "connection to server at "localhost" (127.0.0.1), port 5432 failed: Connection refused" as Go's net says it:
  * "127.0.0.1:5432: connect: connection refused". */
-static bool refused_as_go(str line, struct err *e)
+static bool refused_as_go(str line, struct buf *to)
 {
     str rest = line;
     if (!str_starts(rest, STR("connection to server at \"")))
@@ -275,20 +306,36 @@ static bool refused_as_go(str line, struct err *e)
     if (!rest.len || str_starts(rest, STR("FATAL")))
         return false;
     bool six = str_find(host, ':') >= 0;
-    err_set(e, ERR_NETWORK, "%s" STR_FMT "%s:" STR_FMT ": connect: %c" STR_FMT, six ? "[" : "", STR_ARG(host),
-            six ? "]" : "", STR_ARG(port), tolower((unsigned char)rest.ptr[0]), STR_ARG(str_skip(rest, 1)));
+    buf_printf(to, "%s" STR_FMT "%s:" STR_FMT ": connect: %c" STR_FMT, six ? "[" : "", STR_ARG(host),
+               six ? "]" : "", STR_ARG(port), tolower((unsigned char)rest.ptr[0]),
+               STR_ARG(str_skip(rest, 1)));
     return true;
 }
 
+static enum err_kind refusal(str line)
+{
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
+        if (str_contains(line, str_from(refusals[i].text)))
+            return refusals[i].kind;
+    return ERR_NONE;
+}
+
+/* Several hosts: a line of libpq's for each, and hints of its own that begin with a tab. */
 static int connect_error(const struct postgres *p, struct err *e)
 {
-    str text = str_from(PQerrorMessage(p->conn)), rest = text, line = str_line(&rest);
-    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
-        if (str_contains(text, str_from(refusals[i].text)))
-            return err_set(e, refusals[i].kind, "%s: " STR_FMT, p->sql.where, STR_ARG(str_trim(line)));
-    if (!refused_as_go(line, e))
-        err_set(e, ERR_NETWORK, "%s: " STR_FMT, p->sql.where, STR_ARG(str_trim(line)));
-    return -1;
+    CLEANUP(buf_done) struct buf all = { 0 };
+    for (str rest = str_from(PQerrorMessage(p->conn)); rest.len;) {
+        str line = str_line(&rest);
+        enum err_kind kind = refusal(line);
+        if (kind)
+            return err_set(e, kind, "%s: " STR_FMT, p->sql.where, STR_ARG(str_trim(line)));
+        if (!str_trim(line).len || str_starts(line, STR("\t")))
+            continue;
+        buf_str(&all, all.len ? STR("; ") : STR(""));
+        if (!refused_as_go(line, &all))
+            buf_printf(&all, "%s: " STR_FMT, p->sql.where, STR_ARG(str_trim(line)));
+    }
+    return err_set(e, ERR_NETWORK, STR_FMT, STR_ARG(buf_view(&all)));
 }
 
 /* Each loop of a statement is an index range, in the order in which it is written: what a planner would guess of tables that
@@ -296,63 +343,19 @@ static int connect_error(const struct postgres *p, struct err *e)
 static const struct {
     int since; /* server version */
     const char *sql;
+    bool optional; /* alone, for a refusal undoes what is sent with it */
 } settings[] = {
     { 0, "SET search_path TO eclair; SET client_min_messages TO warning; SET enable_seqscan TO off;"
          "SET enable_hashjoin TO off; SET enable_mergejoin TO off; SET enable_material TO off;"
          "SET enable_bitmapscan TO off; SET join_collapse_limit TO 1; SET from_collapse_limit TO 1;"
          "SET bytea_output TO hex" },
-    { 0,
-      "SET lc_messages TO 'C'" }, /* alone: only a superuser may, and a refusal undoes what is sent with it */
+    { 0, "SET lc_messages TO 'C'", .optional = true }, /* only a superuser may */
     { 110000, "SET jit TO off" },
     { 120000, "SET plan_cache_mode TO force_generic_plan" },
     { 140000, "SET enable_memoize TO off" },
+    /* that a client has given up is noticed while a statement runs or waits; not on every system */
+    { 140000, "SET client_connection_check_interval TO '3s'", .optional = true },
 };
-
-static int configure(struct postgres *p, struct err *e)
-{
-    int version = PQserverVersion(p->conn);
-    if (version < VERSION_MIN)
-        return err_set(e, ERR_UNSUPPORTED, "%s: PostgreSQL %d.%d is too old: 11 is the oldest that will do",
-                       p->sql.where, version / 10000, version / 100 % 100);
-    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
-        if (version < settings[i].since)
-            continue;
-        PGresult *r = PQexec(p->conn, settings[i].sql);
-        bool good = PQresultStatus(r) == PGRES_COMMAND_OK;
-        const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
-        bool forbidden = state && !strcmp(state, "42501") && strstr(settings[i].sql, "lc_messages");
-        if (!good && !forbidden)
-            postgres_error(p, r, "open", e);
-        PQclear(r);
-        if (!good && !forbidden)
-            return -1;
-    }
-    return 0;
-}
-
-/* What a server remarks goes to nobody's standard error: what matters comes as an error. */
-static void ignore_notice(void *ctx, const PGresult *r) { (void)ctx, (void)r; }
-
-int postgres_connect(struct postgres *p, struct err *e)
-{
-    PQfinish(p->conn);
-    p->sql.again = false;
-    p->conn = PQconnectdbParams((const char *const *)p->keywords, (const char *const *)p->values, 0);
-    if (!p->conn)
-        return sql_oom(&p->sql, e);
-    PQsetNoticeReceiver(p->conn, ignore_notice, NULL);
-    if (PQstatus(p->conn) != CONNECTION_OK)
-        return connect_error(p, e);
-    if (configure(p, e) < 0)
-        return -1;
-    if (!p->sql.scratch)
-        return 0;
-    PGresult *r = postgres_execute(p, postgres_index_tables, e);
-    PQclear(r);
-    return r ? 0 : -1;
-}
-
-/* ---- the schema ---- */
 
 /* The one number of a statement; `otherwise` when there is no row or it is NULL. */
 static int number(struct postgres *p, const char *sql, int64_t otherwise, int64_t *ret, struct err *e)
@@ -365,19 +368,92 @@ static int number(struct postgres *p, const char *sql, int64_t otherwise, int64_
     return 0;
 }
 
-/* 0: there is none. */
+/* The server ends a statement by itself at its statement_timeout, and says so: soon after that nothing will come. */
+static int find_response(struct postgres *p, struct err *e)
+{
+    int64_t ms = 0;
+    if (p->response_set)
+        return 0;
+    p->response_ms = p->response_default_ms;
+    if (number(p, "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'statement_timeout'", 0, &ms, e) <
+        0)
+        return -1;
+    if (ms > 0 && ms + RESPONSE_MORE_S * 1000 < p->response_ms)
+        p->response_ms = ms + RESPONSE_MORE_S * 1000;
+    return 0;
+}
+
+static int configure(struct postgres *p, struct err *e)
+{
+    int version = PQserverVersion(p->conn);
+    if (version < VERSION_MIN)
+        return err_set(e, ERR_UNSUPPORTED, "%s: PostgreSQL %d.%d is too old: 11 is the oldest that will do",
+                       p->sql.where, version / 10000, version / 100 % 100);
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        if (version < settings[i].since)
+            continue;
+        PGresult *r = postgres_query(p, settings[i].sql);
+        bool good = PQresultStatus(r) == PGRES_COMMAND_OK;
+        if (!good && settings[i].optional && PQstatus(p->conn) == CONNECTION_OK)
+            good = true;
+        if (!good)
+            postgres_error(p, r, "open", e);
+        PQclear(r);
+        if (!good)
+            return -1;
+    }
+    return find_response(p, e);
+}
+
+/* What a server remarks goes to nobody's standard error: what matters comes as an error. */
+static void ignore_notice(void *ctx, const PGresult *r) { (void)ctx, (void)r; }
+
+int postgres_connect(struct postgres *p, struct err *e)
+{
+    postgres_give_up(p);
+    p->sql.again = p->silent = p->listening = p->deaf = false;
+    for (size_t i = 0; i < QUERIES; i++)
+        p->statements[i].prepared = false;
+    p->conn = PQconnectdbParams((const char *const *)p->keywords, (const char *const *)p->values, 0);
+    if (!p->conn)
+        return sql_oom(&p->sql, e);
+    PQsetNoticeReceiver(p->conn, ignore_notice, NULL);
+    if (PQstatus(p->conn) != CONNECTION_OK)
+        return connect_error(p, e);
+    if (PQsetnonblocking(p->conn, 1) < 0)
+        return postgres_error(p, NULL, "open", e);
+    if (configure(p, e) < 0)
+        return -1;
+    if (!p->sql.scratch)
+        return 0;
+    PGresult *r = postgres_execute(p, postgres_index_tables, e);
+    PQclear(r);
+    return r ? 0 : -1;
+}
+
+/* ---- the schema ---- */
+
+static int has_meta(struct postgres *p, int64_t *ret, struct err *e)
+{
+    return number(p, "SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass('eclair.meta')", 0,
+                  ret, e);
+}
+
+/* 0: there is none. Another process may be at making it, and end at any moment: so its table is looked for once more when there is
+ * something else. */
 static int read_schema(struct postgres *p, int64_t *ret, struct err *e)
 {
-    int64_t there, others;
+    int64_t there, others = 0;
     *ret = 0;
-    if (number(p, "SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass('eclair.meta')", 0,
-               &there, e) < 0)
+    if (has_meta(p, &there, e) < 0)
+        return -1;
+    if (!there &&
+        (number(p, "SELECT count(*) FROM pg_catalog.pg_class WHERE relnamespace = to_regnamespace('eclair')",
+                0, &others, e) < 0 ||
+         (others && has_meta(p, &there, e) < 0)))
         return -1;
     if (there)
         return number(p, "SELECT schema FROM eclair.meta", 0, ret, e);
-    if (number(p, "SELECT count(*) FROM pg_catalog.pg_class WHERE relnamespace = to_regnamespace('eclair')",
-               0, &others, e) < 0)
-        return -1;
     return others
                ? err_set(e, ERR_FORMAT, "%s: the schema 'eclair' is somebody else's: it has no table 'meta'",
                          p->sql.where)
@@ -404,7 +480,7 @@ static int run_steps(struct postgres *p, int64_t schema, struct err *e)
 }
 
 /* One at a time: all servers of a cluster may start at once. */
-static int migrate(struct postgres *p, struct err *e)
+static int migrate_in_turn(struct postgres *p, struct err *e)
 {
     int64_t schema;
     CLEANUP(sql_endp) struct sql *t = sql_begin(&p->sql, true, e);
@@ -425,6 +501,15 @@ static int migrate(struct postgres *p, struct err *e)
     return sql_commit(&t, e);
 }
 
+/* Both a turn and a step may take long, and say nothing meanwhile. */
+static int migrate(struct postgres *p, struct err *e)
+{
+    p->patient = true;
+    int r = migrate_in_turn(p, e);
+    p->patient = false;
+    return r;
+}
+
 static int check_schema(struct postgres *p, enum store_mode mode, struct err *e)
 {
     int64_t schema, readonly;
@@ -435,6 +520,7 @@ static int check_schema(struct postgres *p, enum store_mode mode, struct err *e)
                        "%s: its schema is %lld, this program knows up to %d: use a newer éclair",
                        p->sql.where, (long long)schema, SCHEMA_NUMBER);
     p->sql.store.schema_before = schema;
+    p->sql.readonly = mode == STORE_READ;
     if (mode != STORE_WRITE)
         return schema == SCHEMA_NUMBER
                    ? 0
@@ -475,14 +561,24 @@ static void closep(struct postgres **p)
     *p = NULL;
 }
 
-/* What errors call the database: never the password. */
+/* What errors call the database: never the password. One port may stand for all hosts, an empty one for the usual. */
 static int name_place(struct postgres *p, struct err *e)
 {
-    const char *database = value_of(p, "dbname", value_of(p, "user", ""));
-    return asprintf(&p->sql.where, "postgresql://%s:%s/%s", value_of(p, "host", "localhost"),
-                    value_of(p, "port", "5432"), database) < 0
-               ? (p->sql.where = NULL, err_set(e, ERR_OOM, "database: out of memory"))
-               : 0;
+    CLEANUP(buf_done) struct buf name = { 0 };
+    str hosts = str_from(value_of(p, "host", value_of(p, "hostaddr", "localhost")));
+    str ports = str_from(value_of(p, "port", "")), port = { 0 };
+    bool one = str_find(ports, ',') < 0;
+    buf_str(&name, STR("postgresql://"));
+    for (bool more = true, first = true; more; first = false) {
+        more = str_find(hosts, ',') >= 0;
+        port = one && !first ? port : str_trim(str_cut(&ports, ','));
+        str host = str_trim(str_cut(&hosts, ','));
+        buf_printf(&name, "%s" STR_FMT ":" STR_FMT, first ? "" : ",", STR_ARG(host),
+                   STR_ARG(port.len ? port : STR("5432")));
+    }
+    buf_printf(&name, "/%s", value_of(p, "dbname", value_of(p, "user", "")));
+    p->sql.where = name.failed ? NULL : copy_of(buf_view(&name));
+    return p->sql.where ? 0 : err_set(e, ERR_OOM, "database: out of memory");
 }
 
 struct store *postgres_open(const char *where, enum store_mode mode, struct err *e)
@@ -495,6 +591,7 @@ struct store *postgres_open(const char *where, enum store_mode mode, struct err 
     p->sql.store.engine = &store_postgres;
     p->sql.driver = &postgres_driver;
     p->sql.care = &postgres_care;
+    p->response_ms = p->response_default_ms = (mode == STORE_READ ? RESPONSE_READ_S : RESPONSE_S) * 1000;
     if (postgres_parse(where, p, e) < 0 || name_place(p, e) < 0 || postgres_connect(p, e) < 0 ||
         check_schema(p, mode, e) < 0)
         return NULL;
@@ -505,7 +602,6 @@ struct store *postgres_open(const char *where, enum store_mode mode, struct err 
             return NULL;
         p->sql.scratch = true; /* a new connection makes its temporary tables anew */
     }
-    p->sql.reading = mode == STORE_READ;
     struct store *ret = &p->sql.store;
     p = NULL;
     return ret;

@@ -19,7 +19,7 @@
            ", digest bytea NOT NULL, indexer bigint NOT NULL, distribution bigint NOT NULL,"                 \
            " packages bigint NOT NULL, used bigint NOT NULL, unreadable bigint NOT NULL,"                    \
            " origins bytea NOT NULL, details bytea NOT NULL, UNIQUE(digest, indexer));"                      \
-           "CREATE INDEX image_set ON image(packages, id);" create                                           \
+           "CREATE INDEX image_set ON image(packages, distribution, id);" create                             \
            " image_layer(image bigint NOT NULL, position bigint NOT NULL, layer bigint NOT NULL,"            \
            " PRIMARY KEY(image, position));"                                                                 \
            "CREATE INDEX image_layer_layer ON image_layer(layer);" create                                    \
@@ -120,6 +120,21 @@ static const char *const schema_2[] = { INDEX_TABLES_2, feed_tables, named_table
 static const char *const schema_1[] = { NULL };
 
 #define SIZED(column) "int4send(length(" column ")) || " column
+
+static const char notification_tables[] =
+    "CREATE TABLE notification(" ID ", name text NOT NULL UNIQUE, feed bigint NOT NULL,"
+    " before bigint NOT NULL, after bigint NOT NULL, generation bigint NOT NULL, created bigint NOT NULL,"
+    " notified bigint NOT NULL DEFAULT 0, deleted bigint NOT NULL DEFAULT 0, attempts bigint NOT NULL "
+    "DEFAULT 0,"
+    " due bigint NOT NULL, owner text NOT NULL DEFAULT '', until bigint NOT NULL DEFAULT 0,"
+    " error bytea NOT NULL DEFAULT '');"
+    "CREATE INDEX notification_due ON notification(due, id) WHERE due > 0;"
+    "CREATE INDEX notification_created ON notification(created);"
+    "CREATE INDEX notification_deleted ON notification(deleted) WHERE deleted > 0;"
+    "CREATE INDEX notification_kept ON notification(generation) WHERE deleted = 0;"
+    "CREATE TABLE notification_place(id bigint PRIMARY KEY CHECK (id = 1), generation bigint NOT NULL,"
+    " number bigint NOT NULL);"
+    "INSERT INTO notification_place SELECT 1, generation + 1, 0 FROM state;";
 
 /* Images and layers follow in sql_convert.c. */
 static const char *const schema_3[] = {
@@ -230,6 +245,10 @@ static const char *const schema_3[] = {
         "module") " || '\\x00000000';"
                   "ALTER TABLE affected DROP COLUMN introduced_key, DROP COLUMN arch, DROP COLUMN module;"
                   "ALTER TABLE feed ADD COLUMN rank bigint NOT NULL DEFAULT 100;",
+    notification_tables,
+    "UPDATE advisory SET record = record || '\\x00000000';"
+    "CREATE TABLE metadata(name bytea NOT NULL, advisory bigint NOT NULL, PRIMARY KEY(name, advisory));"
+    "ALTER TABLE state ADD COLUMN metadata bigint NOT NULL DEFAULT 0;",
     NULL
 };
 
@@ -237,17 +256,19 @@ const char *const *const postgres_migrations[SCHEMA_NUMBER] = { schema_1, schema
 
 const char *const postgres_tables[BULKS] = {
     [BULK_ADVISORY] = "advisory(id, feed, document, gen_from, hash, key, name, ranges, record)",
+    [BULK_METADATA] = "metadata(name, advisory)",
     [BULK_AFFECTED] = "affected(namespace, name, kind, fixed_key, advisory, part, record)",
     [BULK_NEGATIVE] =
         "negative(namespace, name, kind, id, advisory, part, introduced_key, fixed_key, fixed, introduced,"
         " arch, module)",
     [BULK_CHANGE] = "change(generation, number, feed, before, after)",
     [BULK_BLOCK] = "posting_block(segment, package, first, body)",
+    [BULK_NOTIFICATION] = "notification(name, feed, before, after, generation, created, due)",
 };
 
 const uint8_t postgres_record_columns[QUERIES] = {
-    [Q_MATCH_SOURCE] = 11,   [Q_MATCH_BINARY] = 11,    [Q_ADVISORIES] = 7,      [Q_AFFECTED_GET] = 10,
-    [Q_ADVISORY_TEXTS] = 10, [Q_ADVISORIES_AFTER] = 9, [Q_AFFECTED_THESE] = 11,
+    [Q_MATCH_SOURCE] = 11, [Q_MATCH_BINARY] = 11,   [Q_ADVISORIES] = 8,        [Q_METADATA] = 11,
+    [Q_AFFECTED_GET] = 10, [Q_ADVISORY_TEXTS] = 11, [Q_ADVISORIES_AFTER] = 10, [Q_AFFECTED_THESE] = 11,
 };
 
 #define PACKAGE_COLUMNS "name, version, arch, kind, source, source_version, module"
@@ -286,6 +307,15 @@ const char postgres_advisories_find[] =
     " OFFSET 0) n CROSS JOIN LATERAL (SELECT feed, gen_from, gen_to FROM advisory WHERE id = n.advisory"     \
     " OFFSET 0) m WHERE " VISIBLE("m", "$4")
 
+/* $1 names (and $2 nothing), $3 generation. A record begins with the number of the name, and rank and name of the feed. */
+#define NUMBER(column) "'\\x00000008'::bytea || int8send(" column ") || "
+#define STATEMENT_HEAD NUMBER("p.place - 1") NUMBER("f.rank") SIZED("convert_to(f.name, 'UTF8')")
+#define STATEMENT_SEEN VISIBLE("v", "$3")
+#define STATEMENTS                                                                                           \
+    "SELECT " STATEMENT_HEAD " || a.record FROM " PAIRS                                                      \
+    " CROSS JOIN LATERAL (SELECT advisory FROM metadata WHERE name = p.name OFFSET 0) m CROSS JOIN LATERAL"  \
+    " (SELECT feed, record FROM advisory v WHERE id = m.advisory AND " STATEMENT_SEEN " OFFSET 0) a"         \
+    " CROSS JOIN LATERAL (SELECT rank, name FROM feed WHERE id = a.feed OFFSET 0) f"
 #define ENTRIES                                                                                              \
     "SELECT '\\x00000008'::bytea || int8send(a.document) || " SIZED("a.ranges") " || a.record FROM "         \
                                                                                 "advisory a"
@@ -308,8 +338,15 @@ const char postgres_advisories_find[] =
 
 #define LEASE_END "clock_timestamp() + $4 * interval '1 second'"
 
+/* Stable within a statement, so that an index range may end at it. */
+#define CLOCK "floor(extract(epoch FROM statement_timestamp()))::bigint"
+
+#define NOTIFICATION                                                                                         \
+    "id, name, (SELECT f.name FROM feed f WHERE f.id = notification.feed), before, after, generation, "      \
+    "created, notified, deleted, attempts, due, owner, until, error"
+
 const char *const postgres_queries[QUERIES] = {
-    [Q_GENERATION] = "SELECT generation FROM state",
+    [Q_GENERATION] = "SELECT generation, metadata FROM state",
     [Q_PING] = "SELECT generation FROM state",
     [Q_VALUE_GET] = "SELECT value FROM keyvalue WHERE key = $1",
     [Q_VALUE_SET] =
@@ -376,6 +413,8 @@ const char *const postgres_queries[QUERIES] = {
     [Q_OLD_IMAGE_PACKAGES] = "SELECT package, layer FROM image_package WHERE image = $1 ORDER BY position",
     [Q_OLD_IMAGE_NUMBER] = "UPDATE image SET id = $2 WHERE id = $1",
     [Q_OLD_IMAGES_DROP] = "DROP TABLE old_image",
+    [Q_OLD_HASH_NEXT] = "SELECT id FROM advisory WHERE id > $1 AND gen_to IS NULL ORDER BY id LIMIT 1",
+    [Q_OLD_HASH_SET] = "UPDATE advisory SET hash = $2 WHERE id = $1",
 
     [Q_NAMESPACE] = "SELECT id, scheme, kinds FROM namespace WHERE name = $1",
     [Q_MATCH_FEEDS] =
@@ -389,6 +428,7 @@ const char *const postgres_queries[QUERIES] = {
         " CROSS JOIN LATERAL (SELECT record FROM advisory v WHERE id BETWEEN number >> 6 AND (number >> 6) + "
         "(number & 63) AND " VISIBLE(
             "v", "$2") " OFFSET 0) a) FROM generate_series(1, cardinality($1), 64) AS first",
+    [Q_METADATA] = STATEMENTS,
     [Q_NEGATIVES_SOURCE] = NEGATIVES("1"),
     [Q_NEGATIVES_BINARY] = NEGATIVES("2"),
 
@@ -456,7 +496,9 @@ const char *const postgres_queries[QUERIES] = {
     [Q_DOCUMENT_ADD] = "INSERT INTO document(feed, name) VALUES ($1, $2) RETURNING id",
     [Q_DOCUMENT_SET] = "UPDATE document SET validator = $2, advisories = $3 WHERE id = $1",
     [Q_DOCUMENT_DROP] = "DELETE FROM document WHERE id = $1",
-    [Q_GENERATION_SET] = "UPDATE state SET generation = $1",
+    /* who watches is told when it is committed */
+    [Q_GENERATION_SET] = "UPDATE state SET generation = $1, metadata = greatest(metadata, $2)"
+                         " RETURNING pg_notify('eclair_generation', '')",
     [Q_GENERATION_LOG] = "INSERT INTO generation VALUES ($1, $2, $3)",
     [Q_FEED_CHANGED] = "UPDATE feed SET generation = $2, last_try = $3, last_success = $3, error = '',"
                        " advisories = advisories + $4, ranges = ranges + $5 WHERE id = $1",
@@ -518,11 +560,45 @@ const char *const postgres_queries[QUERIES] = {
     [Q_PACKAGES_OF_NAME] =
         "SELECT id, version_key, arch, module FROM package WHERE name = $1 AND version_key < $2"
         " AND kind = $3",
+    [Q_SPACE_USED] = "SELECT 1 FROM distribution WHERE namespace = $1 LIMIT 1",
     [Q_IMAGES_WITH] =
-        "SELECT j.value, i.id, i.digest, i.indexer FROM unnest($1) WITH ORDINALITY AS j(value, place)"
-        " CROSS JOIN LATERAL (SELECT id, digest, indexer, distribution FROM image WHERE packages = j.value"
-        " AND (j.value > $3 OR id > $4) ORDER BY id LIMIT $5) i CROSS JOIN LATERAL (SELECT FROM distribution"
-        " WHERE id = i.distribution AND namespace = $2 OFFSET 0) d ORDER BY j.place, i.id LIMIT $5",
+        "SELECT j.value, d.id, i.id, i.digest, i.indexer FROM unnest($1) WITH ORDINALITY AS j(value, place)"
+        " CROSS JOIN LATERAL (SELECT id FROM distribution WHERE namespace = $2 AND (j.value > $3 OR id >= $4)"
+        " ORDER BY id OFFSET 0) d CROSS JOIN LATERAL (SELECT id, digest, indexer FROM image WHERE"
+        " packages = j.value AND distribution = d.id AND (j.value > $3 OR d.id > $4 OR id > $5) ORDER BY id"
+        " LIMIT $6) i ORDER BY j.place, d.id, i.id LIMIT $6",
+
+    [Q_NOTIFY_WAITING] = "SELECT (s.generation >= p.generation)::int FROM notification_place p CROSS JOIN "
+                         "state s",
+    [Q_NOTIFY_PLACE] = "SELECT generation, number, " CLOCK " FROM notification_place FOR UPDATE",
+    [Q_NOTIFY_PLACE_SET] = "UPDATE notification_place SET generation = $1, number = $2",
+    [Q_NOTIFY_CHANGES] =
+        "SELECT generation, number, feed, before, after FROM change WHERE (generation, number) >= ($1, $2)"
+        " AND generation <= $3 ORDER BY generation, number LIMIT $4",
+    [Q_NOTIFY_TAKE] =
+        "UPDATE notification SET owner = $1, until = " CLOCK " + $2 WHERE id = (SELECT id FROM "
+        "notification WHERE due > 0 AND due <= " CLOCK " AND (until < " CLOCK " OR until > " CLOCK
+        " + 86400) ORDER BY due, id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING " NOTIFICATION,
+    [Q_NOTIFY_RENEW] = "UPDATE notification SET until = " CLOCK " + $3 WHERE name = $1 AND owner = $2"
+                       " AND until > 0 AND deleted = 0",
+    [Q_NOTIFY_SENT] =
+        "UPDATE notification SET notified = " CLOCK ", attempts = 0, error = '', until = 0, due = CASE WHEN"
+        " deleted = 0 AND $3 > 0 THEN " CLOCK " + $3 ELSE 0 END WHERE name = $1 AND owner = $2",
+    [Q_NOTIFY_FAILED] =
+        "UPDATE notification SET attempts = attempts + 1, error = $4, until = 0, due = CASE WHEN deleted = 0"
+        " THEN " CLOCK " + $3 ELSE 0 END WHERE name = $1 AND owner = $2 AND until > 0",
+    [Q_NOTIFY_DELETE] = "UPDATE notification SET deleted = " CLOCK ", due = 0 WHERE name = $1"
+                        " AND deleted = 0",
+    [Q_NOTIFY_FIND] = "SELECT " NOTIFICATION " FROM notification WHERE name = $1",
+    [Q_NOTIFY_LIST] = "SELECT " NOTIFICATION " FROM notification WHERE id > $1 ORDER BY id LIMIT $2",
+    [Q_NOTIFY_COUNTS] = "SELECT count(*), coalesce(min(created), 0), count(nullif(attempts, 0)) FROM "
+                        "notification WHERE due > 0 AND notified = 0",
+    [Q_NOTIFY_KEPT] = "SELECT least(p.generation, (SELECT min(generation) FROM notification WHERE "
+                      "deleted = 0)) - 1 FROM notification_place p",
+    [Q_NOTIFY_TIDY] =
+        "DELETE FROM notification WHERE id IN (SELECT id FROM (SELECT id FROM notification WHERE created < $1"
+        " ORDER BY created LIMIT 1000) a UNION ALL SELECT id FROM (SELECT id FROM notification WHERE"
+        " deleted > 0 AND deleted < $2 ORDER BY deleted LIMIT 1000) b)",
 
     [Q_SET_STORED] = "SELECT 1 FROM package_set WHERE id = $1",
     [Q_BLOCKS_RANGE] =
@@ -578,6 +654,7 @@ const char *const postgres_queries[QUERIES] = {
         " AND advisory = $5 AND part = $6",
     [Q_SWEEP_NEGATIVE] = "DELETE FROM negative WHERE namespace = $1 AND name = $2 AND kind = $3 AND id = $4"
                          " AND advisory = $5 AND part = $6",
+    [Q_SWEEP_METADATA] = "DELETE FROM metadata WHERE name = $1 AND advisory = $2",
     [Q_SWEEP_ADVISORY] = "DELETE FROM advisory WHERE id = $1",
     [Q_SWEEP_ENDED] = "UPDATE advisory SET gen_to = NULL WHERE id IN"
                       " (SELECT id FROM advisory WHERE gen_to = $1 LIMIT 1000)",

@@ -173,3 +173,44 @@ int64_t *set_unpack(str members, size_t *ret_count, struct err *e)
     *ret_count = old ? sort_unique(ids, n) : n;
     return ids;
 }
+
+static int old_set_has_any(str members, const int64_t *ids, size_t count, struct err *e)
+{
+    size_t n = 0;
+    int64_t *all = set_unpack(members, &n, e);
+    int found = all ? 0 : -1;
+    for (size_t i = 0, k = 0; found == 0 && i < n && k < count;) {
+        found = all[i] == ids[k];
+        if (all[i] < ids[k])
+            i++;
+        else
+            k++;
+    }
+    free(all);
+    return found;
+}
+
+int set_has_any(str members, const int64_t *ids, size_t count, struct err *e)
+{
+    if (members.len && members.ptr[0])
+        return old_set_has_any(members, ids, count, e);
+    /* a question reads all sets that wait: without the calls of unpack_u64() */
+    const uint8_t *p = (const uint8_t *)members.ptr + 1, *end = (const uint8_t *)members.ptr + members.len;
+    size_t k = 0;
+    for (uint64_t last = 0; p < end;) {
+        uint64_t v = *p & 0x7f;
+        for (unsigned shift = 7; *p++ & 0x80; shift += 7) {
+            if (p == end || shift > 56)
+                return err_set(e, ERR_FORMAT, "damaged package set");
+            v |= (uint64_t)(*p & 0x7f) << shift;
+        }
+        last += v;
+        while (k < count && (uint64_t)ids[k] < last)
+            k++;
+        if (k == count)
+            return 0;
+        if ((uint64_t)ids[k] == last)
+            return 1;
+    }
+    return 0;
+}

@@ -48,5 +48,7 @@ int posting_seek(struct posting_reader *r, int64_t package, struct err *e);
 /* ---- sets: the numbers of packages, ascending, as distances ---- */
 
 void set_pack(struct buf *ret, const int64_t *ids, size_t count);
+/* 1: it has one of these, which ascend too; 0, -1. */
+int set_has_any(str members, const int64_t *ids, size_t count, struct err *e);
 /* The numbers, malloc()ed, ascending (those of a set of schema 2 too, which are packed in no order); NULL with e. */
 int64_t *set_unpack(str members, size_t *ret_count, struct err *e);

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "codec/pack.h"
 #include "codec/sha256.h"
+#include "store/metadata.h"
 
 #include <arpa/inet.h>
 
@@ -68,6 +69,7 @@ int advisory_hash(const struct advisory *a, struct buf *work, uint8_t ret[CONTEN
 {
     buf_clear(work);
     pack_str(work, a->id);
+    metadata_meaning(work, &a->meta);
     for (size_t i = 0; i < a->range_count; i++) {
         const struct affected_range *r = &a->ranges[i];
         pack_str(work, r->namespace);
@@ -85,6 +87,7 @@ int advisory_hash(const struct advisory *a, struct buf *work, uint8_t ret[CONTEN
     pack_str(work, a->title);
     pack_str(work, a->description);
     pack_str(work, a->link);
+    metadata_pack(work, &a->meta);
     return add_hash(work, ret + MEANING_HASH, e);
 }
 

@@ -7,8 +7,8 @@
 #include "store/store.h"
 #include "version/version.h"
 
-/* Two hashes (SHA-256, cut; enough to tell two contents of one key apart): of what an advisory means to an image (id, ranges, severities),
- * and behind it of its texts. */
+/* Two hashes (SHA-256, cut; enough to tell two contents of one key apart): of what an advisory means to an image (id, ranges, severities,
+ * metadata_meaning()), and behind it of the rest. */
 #define MEANING_HASH 16
 #define CONTENT_HASH 32
 
@@ -24,7 +24,8 @@ int package_hash(const struct package *p, uint8_t ret[PACKAGE_HASH], struct err 
 str digest_pack(str digest, char room[DIGEST_ROOM]);
 str digest_unpack(str packed, struct arena *arena);
 
-/* The content of an advisory: all but its key, and of ranges that say "not affected" all but severity and state. `work` is scratch memory of the caller's. */
+/* The content of an advisory: all but its key, and of ranges that say "not affected" all but severity and state. Its metadata is what
+ * metadata_bound() gave. `work` is scratch memory of the caller's. */
 int advisory_hash(const struct advisory *a, struct buf *work, uint8_t ret[CONTENT_HASH], struct err *e);
 
 /* The bounds of a range as keys. Where a text is not exact (version.h), or the scheme is unknown, the range is a
@@ -52,16 +53,33 @@ int details_unpack(str blob, struct arena *arena, struct image_index *ret, struc
 void origins_pack(const struct image_index *image, struct buf *ret);
 int origins_unpack(str blob, struct image_index *ret, struct err *e); /* into ret->packages */
 
-/* One affected range that contains the version of one package. */
+/* What an advisory says in each of its findings: one copy, for hundreds of packages may have one source. feed 0: it is not to be seen. */
+struct texts {
+    int64_t feed;
+    str key, id, title, link, description;
+};
+
+/* A range that contains a package's version; whether it is to be seen, its advisory says. */
+struct hit {
+    uint32_t position; /* of the package */
+    uint8_t kind, state, severity;
+    bool uncertain;
+    int64_t advisory;
+    str fixed_key, fixed;
+};
+
+/* A hit that is to be seen. */
 struct candidate {
-    struct finding finding;
-    str fixed_key;
-    str key;      /* of the advisory: the last word between equals, so that reports can be reproduced */
-    int64_t rank; /* of the feed */
+    const struct hit *hit;
+    const struct texts *texts;
+    const str *feed;
+    int64_t rank;                  /* of the feed */
+    const struct candidate *first; /* of what is left: whose severity and texts it has */
 };
 /* Sorts, and leaves one for each (package, id): of the best feeds, certain ones before uncertain, then the highest fix; severity
- * and texts are those of the first of these feeds by name. Returns how many are left, in order, at the start of `c`. */
-size_t candidates_pick(struct candidate *c, size_t count);
+ * and texts are those of the first of these feeds by name. Returns how many are left, in order, at the start of `c`. `first` of them lies in
+ * `room`, which is as long. */
+size_t candidates_pick(struct candidate *c, size_t count, struct candidate *room);
 
 /* Who holds a lease: this boot, this pid namespace, this process, this handle. */
 #define LEASE_S 300               /* longer than one document may keep its reader waiting, as a rule */

@@ -1,6 +1,7 @@
 #include "store/sql.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "store/rows.h"
 
 #include <arpa/inet.h>
@@ -67,11 +68,13 @@ int sql_bulk_end(struct sql *s, struct err *e) { return s->driver->bulk_end(s, e
 
 /* A record holds what Q_MATCH_*, Q_AFFECTED_GET and Q_ADVISORIES give. */
 const struct sql_shape sql_shapes[BULKS] = {
-    [BULK_ADVISORY] = { "abcdefgh", "abgfjik" },
+    [BULK_ADVISORY] = { "abcdefgh", "abgfjikl" },
+    [BULK_METADATA] = { "ab", NULL },
     [BULK_AFFECTED] = { "abcdef", "edkihjgmnl" },
     [BULK_NEGATIVE] = { "abcdefghijkl", NULL },
     [BULK_CHANGE] = { "abcde", NULL },
     [BULK_BLOCK] = { "abcd", NULL },
+    [BULK_NOTIFICATION] = { "abcdefg", NULL },
 };
 
 void sql_fields_take(struct sql_fields *f, const char *types, va_list *ap)
@@ -139,6 +142,8 @@ struct sql *sql_begin(struct sql *s, bool write, struct err *e)
     if (s->viewing)
         return !write ? s : (err_set(e, ERR_INTERNAL, "%s: a write in a view", s->where), NULL);
     s->again = false;
+    if (write && s->readonly)
+        return sql_writable(s, e), NULL;
     if (s->driver->begin(s, write, e) < 0)
         return NULL;
     s->inside = true;
@@ -200,15 +205,31 @@ int sql_oom(const struct sql *s, struct err *e) { return err_set(e, ERR_OOM, "%s
 
 int sql_writable(struct sql *s, struct err *e)
 {
-    return s->scratch || s->reading ? err_set(e, ERR_READONLY, "%s: opened for reading only", s->where) : 0;
+    return s->scratch || s->readonly ? err_set(e, ERR_READONLY, "%s: opened for reading only", s->where) : 0;
 }
 
 /* ---- small questions ---- */
 
+int sql_state(struct sql *s, int64_t *ret_generation, bool *metadata, struct err *e)
+{
+    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_GENERATION, "");
+    int r = st ? sql_row(s, st, e) : -1;
+    if (r <= 0)
+        return r < 0 ? -1 : err_set(e, ERR_FORMAT, "%s: no generation", s->where);
+    *ret_generation = sql_int(st, 0);
+    *metadata = sql_int(st, 1);
+    return 0;
+}
+
 int sql_generation(struct sql *s, int64_t *ret, struct err *e)
 {
-    int r = sql_number(s, e, ret, Q_GENERATION, "");
-    return r > 0 ? 0 : r < 0 ? -1 : err_set(e, ERR_FORMAT, "%s: no generation", s->where);
+    bool ignored;
+    return sql_state(s, ret, &ignored, e);
+}
+
+int sql_read_generation(struct store *store, int64_t *ret, struct err *e)
+{
+    return sql_generation((struct sql *)store, ret, e);
 }
 
 int sql_ping(struct store *store, struct err *e)
@@ -317,11 +338,12 @@ int sql_feed_tried(struct store *store, str feed, int64_t now, str error, struct
 
 /* ---- leases ---- */
 
-/* The real time, not ECLAIR_NOW; the database's own where servers on several machines share it. The owner that was seen is named
- * when it is replaced, so that of two who saw it only one takes its place. */
+/* By the database's own clock where servers on several machines share it; those who share a file are on one machine, and go by the time
+ * since it started: what anybody takes for the time of day ends no lease. The owner that was seen is named when it is replaced, so that
+ * of two who saw it only one takes its place. */
 int sql_lease_take(struct sql *s, str name, str owner, unsigned seconds, int64_t *until, struct err *e)
 {
-    int64_t now = (int64_t)time(NULL);
+    int64_t now = clock_up(), today = (int64_t)time(NULL);
     char seen[STORE_OWNER] = "";
     CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_LEASE_GET, "ti", name, now);
     int r = st ? sql_row(s, st, e) : -1;
@@ -329,10 +351,10 @@ int sql_lease_take(struct sql *s, str name, str owner, unsigned seconds, int64_t
         return -1;
     if (r > 0 && !str_eq(sql_str(st, 0), owner)) {
         int64_t left = sql_int(st, 1);
-        /* a clock that was set back must not make a lease last */
+        /* one that was taken before the machine started anew must not last */
         bool gone = lease_owner_dead(sql_str(st, 0)) || str_eq(sql_str(st, 0), str_from(s->lost_lease));
         if (left > 0 && left <= sql_int(st, 2) && !gone) {
-            *until = now + left;
+            *until = today + left;
             return 0;
         }
         snprintf(seen, sizeof seen, STR_FMT, STR_ARG(sql_str(st, 0)));
@@ -341,7 +363,7 @@ int sql_lease_take(struct sql *s, str name, str owner, unsigned seconds, int64_t
     if (sql_run(s, e, Q_LEASE_PUT, "ttiit", name, owner, now, (int64_t)seconds, str_from(seen)) < 0)
         return -1;
     bool taken = sql_changes(s) > 0;
-    *until = now + (taken ? seconds : 1);
+    *until = today + (taken ? seconds : 1);
     return taken;
 }
 

@@ -57,11 +57,14 @@ enum query {
     Q_OLD_IMAGE_PACKAGES,
     Q_OLD_IMAGE_NUMBER,
     Q_OLD_IMAGES_DROP,
+    Q_OLD_HASH_NEXT,
+    Q_OLD_HASH_SET,
     Q_NAMESPACE,
     Q_MATCH_FEEDS,
     Q_MATCH_SOURCE,
     Q_MATCH_BINARY,
     Q_ADVISORIES,
+    Q_METADATA,
     Q_NEGATIVES_SOURCE,
     Q_NEGATIVES_BINARY,
     Q_NAMED_FIND,
@@ -91,6 +94,7 @@ enum query {
     Q_ADVISORY_END,
     Q_ADVISORY_RANGES,
     Q_ADVISORY_WALK,
+    Q_METADATA_ADD,
     Q_AFFECTED_ADD,
     Q_AFFECTED_GET,
     Q_NEGATIVE_ADD,
@@ -129,7 +133,23 @@ enum query {
     Q_NEGATIVES_OF,
     Q_PACKAGES_OF_SOURCE,
     Q_PACKAGES_OF_NAME,
+    Q_SPACE_USED,
     Q_IMAGES_WITH,
+    Q_NOTIFY_WAITING,
+    Q_NOTIFY_PLACE,
+    Q_NOTIFY_PLACE_SET,
+    Q_NOTIFY_CHANGES,
+    Q_NOTIFY_ADD,
+    Q_NOTIFY_TAKE,
+    Q_NOTIFY_RENEW,
+    Q_NOTIFY_SENT,
+    Q_NOTIFY_FAILED,
+    Q_NOTIFY_DELETE,
+    Q_NOTIFY_FIND,
+    Q_NOTIFY_LIST,
+    Q_NOTIFY_COUNTS,
+    Q_NOTIFY_KEPT,
+    Q_NOTIFY_TIDY,
     Q_SET_STORED,
     Q_BLOCKS_RANGE,
     Q_IMAGE_KEEP,
@@ -157,6 +177,7 @@ enum query {
     Q_SWEEP_STAGED,
     Q_SWEEP_AFFECTED,
     Q_SWEEP_NEGATIVE,
+    Q_SWEEP_METADATA,
     Q_SWEEP_ADVISORY,
     Q_SWEEP_ENDED,
     Q_SWEEP_CHANGES,
@@ -192,7 +213,16 @@ enum query {
     QUERIES
 };
 
-enum bulk { BULK_ADVISORY, BULK_AFFECTED, BULK_NEGATIVE, BULK_CHANGE, BULK_BLOCK, BULKS };
+enum bulk {
+    BULK_ADVISORY,
+    BULK_METADATA,
+    BULK_AFFECTED,
+    BULK_NEGATIVE,
+    BULK_CHANGE,
+    BULK_BLOCK,
+    BULK_NOTIFICATION,
+    BULKS
+};
 
 /* What there has ever been in a namespace, as bits: what was not need not be looked for. */
 enum sql_kinds { KIND_SOURCE = 1, KIND_BINARY = 2, KIND_NOT_SOURCE = 4, KIND_NOT_BINARY = 8 };
@@ -258,7 +288,7 @@ struct sql {
     const struct sql_care *care;
     char *where; /* for error texts */
     bool scratch;
-    bool reading;                 /* STORE_READ */
+    bool readonly;                /* STORE_READ */
     char lost_lease[STORE_OWNER]; /* of an update of ours that could not give it back; empty: none */
     bool inside;                  /* a transaction */
     bool viewing;                 /* store_view_begin(): transactions for reading are parts of that one */
@@ -333,6 +363,11 @@ int sql_image_row(struct sql *s, const struct image_index *image, unsigned index
                   struct err *e);
 
 int sql_generation(struct sql *s, int64_t *ret, struct err *e);
+/* The same; *metadata: is there any? False is certain. */
+int sql_state(struct sql *s, int64_t *ret_generation, bool *metadata, struct err *e);
+/* Metadata of the ids of findings, and the severity of those that have none of their own. Inside a transaction. */
+int sql_match_metadata(struct sql *s, int64_t generation, struct finding *findings, size_t count,
+                       struct arena *arena, struct err *e);
 
 /* 1: held, *until set. 0: another's, until *until. Inside a transaction. */
 int sql_lease_take(struct sql *s, str name, str owner, unsigned seconds, int64_t *until, struct err *e);
@@ -343,12 +378,17 @@ int sql_lease_take(struct sql *s, str name, str owner, unsigned seconds, int64_t
     .image_find = sql_image_find, .image_get = sql_image_get, .match = sql_match,                            \
     .advisory_find = sql_advisory_find, .advisory_get = sql_advisory_get, .affected = sql_affected,          \
     .feeds = sql_feeds, .count = sql_count, .document = sql_document, .feed_tried = sql_feed_tried,          \
-    .ping = sql_ping, .update_begin = sql_update_begin, .update_document = sql_update_document,              \
-    .update_put = sql_update_put, .update_drop = sql_update_drop, .update_commit = sql_update_commit,        \
-    .update_free = sql_update_free, .value_get = sql_value_get, .value_set = sql_value_set,                  \
-    .named_find = sql_named_find, .named_put = sql_named_put, .named_delete = sql_named_delete,              \
-    .named_chain = sql_named_chain, .lease_take = sql_lease, .lease_drop = sql_lease_drop,                   \
-    .view_begin = sql_view_begin, .view_end = sql_view_end, .tidy = sql_tidy, .image_keep = sql_image_keep,  \
+    .generation = sql_read_generation, .update_begin = sql_update_begin,                                     \
+    .update_document = sql_update_document, .update_put = sql_update_put, .update_drop = sql_update_drop,    \
+    .update_commit = sql_update_commit, .update_free = sql_update_free, .value_get = sql_value_get,          \
+    .value_set = sql_value_set, .named_find = sql_named_find, .named_put = sql_named_put,                    \
+    .named_delete = sql_named_delete, .named_chain = sql_named_chain, .lease_take = sql_lease,               \
+    .lease_drop = sql_lease_drop, .view_begin = sql_view_begin, .view_end = sql_view_end, .tidy = sql_tidy,  \
+    .image_keep = sql_image_keep, .notifications_make = sql_notifications_make,                              \
+    .notification_take = sql_notification_take, .notification_renew = sql_notification_renew,                \
+    .notification_sent = sql_notification_sent, .notification_failed = sql_notification_failed,              \
+    .notification_delete = sql_notification_delete, .notification_find = sql_notification_find,              \
+    .notification_list = sql_notification_list, .notification_count = sql_notification_count,                \
     .size = sql_size, .compact = sql_compact, .check = sql_check, .backup = sql_backup,                      \
     .condition = sql_condition, .layers_after = sql_layers_after, .images_after = sql_images_after,          \
     .named_after = sql_named_after, .documents = sql_documents, .advisories_after = sql_advisories_after,    \
@@ -376,6 +416,7 @@ int sql_document(struct store *s, str feed, str document, struct arena *arena, s
                  struct err *e);
 int sql_feed_tried(struct store *s, str feed, int64_t now, str error, struct err *e);
 int sql_ping(struct store *s, struct err *e);
+int sql_read_generation(struct store *s, int64_t *ret, struct err *e);
 int sql_view_begin(struct store *s, struct err *e);
 void sql_view_end(struct store *s);
 struct store_update *sql_update_begin(struct store *s, str feed, unsigned rank, struct err *e);
@@ -384,6 +425,18 @@ int sql_update_put(struct store_update *u, const struct advisory *a, struct err 
 int sql_update_drop(struct store_update *u, str document, struct err *e);
 int sql_update_commit(struct store_update *u, int64_t now, struct update_counts *ret, struct err *e);
 void sql_update_free(struct store_update *u);
+int sql_notifications_make(struct store *s, int64_t now, size_t limit, size_t *ret_count, struct err *e);
+int sql_notification_take(struct store *s, str owner, unsigned seconds, struct arena *arena,
+                          struct notification *ret, struct err *e);
+int sql_notification_renew(struct store *s, str name, str owner, unsigned seconds, struct err *e);
+int sql_notification_sent(struct store *s, str name, str owner, int64_t again_s, struct err *e);
+int sql_notification_failed(struct store *s, str name, str owner, int64_t due_s, str error, struct err *e);
+int sql_notification_delete(struct store *s, str name, struct err *e);
+int sql_notification_find(struct store *s, str name, struct arena *arena, struct notification *ret,
+                          struct err *e);
+int sql_notification_list(struct store *s, int64_t after, size_t limit, struct arena *arena,
+                          struct notification **ret, size_t *ret_count, struct err *e);
+int sql_notification_count(struct store *s, struct notification_counts *ret, struct err *e);
 int sql_tidy(struct store *s, const struct tidy_options *o, struct tidy_counts *ret, struct err *e);
 int sql_image_keep(struct store *s, int64_t id, struct err *e);
 int sql_value_get(struct store *s, str key, struct arena *arena, str *ret, struct err *e);

@@ -2,6 +2,7 @@
 #include "store/sql_update.h"
 
 #include "base/cleanup.h"
+#include "store/metadata.h"
 
 int sql_advisory_find(struct store *store, str feed, str key, int64_t *ret_id, struct err *e)
 {
@@ -80,6 +81,8 @@ int sql_advisory_get(struct store *store, int64_t id, struct arena *arena, struc
 {
     struct stored_advisory a = { 0 };
     struct reading r = { .s = (struct sql *)store, .arena = arena, .id = id, .advisory = &a.advisory };
+    struct metadata_room room;
+    struct metadata meta;
     CLEANUP(sql_endp) struct sql *t = sql_begin(r.s, false, e);
     CLEANUP(sql_resetp) struct sql_stmt *st = t ? sql_bind(r.s, e, Q_ADVISORY_TEXTS, "i", id) : NULL;
     int found = st ? sql_row(r.s, st, e) : -1;
@@ -93,6 +96,9 @@ int sql_advisory_get(struct store *store, int64_t id, struct arena *arena, struc
     a.advisory.title = arena_dup(arena, sql_str(st, 7));
     a.advisory.link = arena_dup(arena, sql_str(st, 8));
     a.advisory.description = arena_dup(arena, sql_str(st, 9));
+    if (!metadata_unpack(sql_str(st, 10), &room, &meta))
+        return err_set(e, ERR_FORMAT, "%s: damaged metadata of advisory %lld", r.s->where, (long long)id);
+    metadata_copy(&meta, arena, &a.advisory.meta);
     sql_resetp(&st);
     if (range_refs(ranges, read_range, &r, e) < 0)
         return -1;

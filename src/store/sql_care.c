@@ -2,9 +2,8 @@
 #include "store/sql.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "store/rows.h"
-
-#include <time.h>
 
 int sql_size(struct store *store, int64_t *ret, struct err *e)
 {
@@ -32,11 +31,12 @@ int sql_backup(struct store *store, const char *path, struct err *e)
 
 static int read_leases(struct sql *s, struct arena *arena, struct store_condition *ret, struct err *e)
 {
-    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_LEASES, "i", (int64_t)time(NULL));
+    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_LEASES, "i", clock_up());
     size_t cap = 0;
     int r = -1;
     while (st && (r = sql_row(s, st, e)) > 0) {
-        if (sql_int(st, 2) <= 0 || lease_owner_dead(sql_str(st, 1)))
+        /* one that ends later than it may is of before the machine started anew */
+        if (sql_int(st, 2) <= 0 || sql_int(st, 2) > sql_int(st, 3) || lease_owner_dead(sql_str(st, 1)))
             continue;
         ret->leases = arena_grow(arena, ret->leases, ret->lease_count, &cap, sizeof *ret->leases);
         if (!ret->leases)

@@ -71,10 +71,28 @@ static int convert(struct sql *s, enum query next,
     }
 }
 
+/* Else every advisory that is read again would be told as a change. */
+static int convert_hash(struct sql *s, struct sql_stmt *st, struct arena *arena, int64_t *id, struct err *e)
+{
+    CLEANUP(buf_done) struct buf work = { 0 };
+    uint8_t hash[CONTENT_HASH];
+    struct stored_advisory a;
+    *id = sql_int(st, 0);
+    s->viewing = true; /* inside of the migration's transaction */
+    int found = sql_advisory_get(&s->store, *id, arena, &a, e);
+    s->viewing = false;
+    if (found < 0 || (found && (advisory_hash(&a.advisory, &work, hash, e) < 0 ||
+                                sql_run(s, e, Q_OLD_HASH_SET, "ib", *id, str_of(hash, sizeof hash)) < 0)))
+        return -1;
+    return 0;
+}
+
 int sql_convert(struct sql *s, int schema, struct err *e)
 {
     if (schema != 3)
         return 0;
+    if (convert(s, Q_OLD_HASH_NEXT, convert_hash, e) < 0)
+        return -1;
     if (convert(s, Q_OLD_LAYER_NEXT, convert_layer, e) < 0 ||
         convert(s, Q_OLD_IMAGE_NEXT, convert_image, e) < 0)
         return -1;

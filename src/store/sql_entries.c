@@ -3,6 +3,7 @@
 #include "store/sql_update.h"
 
 #include "base/cleanup.h"
+#include "store/metadata.h"
 
 #include <endian.h>
 
@@ -106,7 +107,18 @@ static void place_ranges(struct page *p, const size_t before[2])
         p->wanted[a->ranges[i].negative][at[a->ranges[i].negative]++].to = &a->ranges[i];
 }
 
-/* document, ranges; number, feed, id, key, title, link, description */
+static int take_metadata(struct page *p, struct sql_stmt *st, struct stored_entry *entry, struct err *e)
+{
+    struct metadata_room room;
+    struct metadata meta;
+    if (!metadata_unpack(sql_str(st, 9), &room, &meta))
+        return err_set(e, ERR_FORMAT, "%s: damaged metadata of advisory %lld", p->s->where,
+                       (long long)entry->id);
+    metadata_copy(&meta, p->arena, &entry->advisory.meta);
+    return 0;
+}
+
+/* document, ranges; number, feed, id, key, title, link, description, metadata */
 static int add_entry(struct page *p, struct sql_stmt *st, struct err *e)
 {
     const size_t before[] = { p->wanted_count[0], p->wanted_count[1] };
@@ -120,7 +132,7 @@ static int add_entry(struct page *p, struct sql_stmt *st, struct err *e)
         .description = arena_dup(p->arena, sql_str(st, 8)),
     };
     p->range_cap = 0;
-    if (range_refs(sql_str(st, 1), add_range, p, e) < 0)
+    if (take_metadata(p, st, entry, e) < 0 || range_refs(sql_str(st, 1), add_range, p, e) < 0)
         return -1;
     place_ranges(p, before);
     p->count++;

@@ -24,6 +24,7 @@ struct matching {
     struct arena *arena;
     const struct image_index *image;
     int64_t namespace, generation;
+    bool metadata; /* is there any? */
     str scheme;
     struct feed_rank {
         int64_t feed, rank;
@@ -37,21 +38,6 @@ struct matching {
     size_t text_count;
     struct strmap
         negatives; /* what a negative statement says no to: the best rank of those who say so, plus one */
-};
-
-/* A range that contains a package's version; whether it is to be seen, its advisory says. */
-struct hit {
-    uint32_t position;
-    uint8_t kind, state, severity;
-    bool uncertain;
-    int64_t advisory;
-    str fixed_key, fixed;
-};
-
-/* What an advisory says in each of its findings: one copy, for hundreds of packages may have one source. feed 0: it is not to be seen. */
-struct texts {
-    int64_t feed;
-    str key, id, title, link, description;
 };
 
 static int oom(const struct sql *s, struct err *e)
@@ -388,58 +374,64 @@ static bool is_denied(struct matching *m, const struct hit *h, const struct text
 
 /* ---- findings ---- */
 
-static struct candidate candidate_of(const struct matching *m, str feed, int64_t rank, const struct texts *t,
-                                     const struct hit *h)
+static struct finding finding_of(const struct matching *m, const struct candidate *c)
 {
-    return (struct candidate){
-        .finding = {
-            .package = h->position,
-            .id = t->id,
-            .fixed_version = h->fixed,
-            .state = (enum fix_state)h->state,
-            .severity = (enum severity)h->severity,
-            .severity_source = feed,
-            .namespace = m->image->distribution.namespace,
-            .feed = feed,
-            .uncertain = h->uncertain,
-            .title = t->title,
-            .link = t->link,
-            .description = t->description,
-        },
-        .key = t->key,
-        .fixed_key = h->fixed_key,
-        .rank = rank,
+    const struct texts *t = c->first->texts;
+    return (struct finding){
+        .package = c->hit->position,
+        .id = c->texts->id,
+        .fixed_version = c->hit->fixed,
+        .state = (enum fix_state)c->hit->state,
+        .severity = (enum severity)c->first->hit->severity,
+        .severity_source = *c->first->feed,
+        .namespace = m->image->distribution.namespace,
+        .feed = *c->first->feed,
+        .uncertain = c->hit->uncertain,
+        .title = t->title,
+        .link = t->link,
+        .description = t->description,
     };
 }
 
-static int pick(struct matching *m, struct match *ret, struct err *e)
+/* The hits that are to be seen. Returns how many. */
+static size_t list_candidates(struct matching *m, const struct match *match, struct candidate *ret,
+                              struct buf *work)
 {
-    CLEANUP(buf_done) struct buf work = { 0 };
-    CLEANUP(freep) struct candidate *list = malloc((m->hit_count + 1) * sizeof *list);
+    static const str nobody;
     size_t n = 0;
-    if (!list)
-        return oom(m->s, e);
     for (size_t i = 0; i < m->hit_count; i++) {
         const struct hit *h = &m->hits[i];
         const struct texts *t = texts_of(m, h->advisory);
         if (!t || !t->feed)
             continue;
-        size_t at = feed_at(m, ret, t->feed);
-        bool known = at < ret->feed_count;
+        size_t at = feed_at(m, match, t->feed);
+        bool known = at < match->feed_count;
         int64_t rank = known ? m->ranks[at].rank : STORE_RANK;
-        if (!is_denied(m, h, t, rank, &work))
-            list[n++] = candidate_of(m, known ? ret->feeds[at].name : STR(""), rank, t, h);
+        if (!is_denied(m, h, t, rank, work))
+            ret[n++] = (struct candidate){
+                .hit = h, .texts = t, .feed = known ? &match->feeds[at].name : &nobody, .rank = rank
+            };
     }
+    return n;
+}
+
+static int pick(struct matching *m, struct match *ret, struct err *e)
+{
+    CLEANUP(buf_done) struct buf work = { 0 };
+    CLEANUP(freep) struct candidate *list = malloc((2 * m->hit_count + 1) * sizeof *list);
+    if (!list)
+        return oom(m->s, e);
+    size_t n = list_candidates(m, ret, list, &work);
     if (work.failed)
         return oom(m->s, e);
-    n = candidates_pick(list, n);
+    n = candidates_pick(list, n, list + m->hit_count);
     ret->findings = arena_array(m->arena, struct finding, n);
     if (!ret->findings)
         return oom(m->s, e);
     for (size_t i = 0; i < n; i++)
-        ret->findings[i] = list[i].finding;
+        ret->findings[i] = finding_of(m, &list[i]);
     ret->finding_count = n;
-    return 0;
+    return m->metadata ? sql_match_metadata(m->s, m->generation, ret->findings, n, m->arena, e) : 0;
 }
 
 static int read_candidates(struct matching *m, struct match *ret, struct err *e)
@@ -464,7 +456,7 @@ int sql_match(struct store *store, const struct image_index *image, struct arena
     CLEANUP(matching_done) struct matching m = { .s = (struct sql *)store, .arena = arena, .image = image };
     struct match match = { 0 };
     CLEANUP(sql_endp) struct sql *t = sql_begin(m.s, false, e);
-    if (!t || sql_generation(m.s, &m.generation, e) < 0)
+    if (!t || sql_state(m.s, &m.generation, &m.metadata, e) < 0)
         return -1;
     int known = image->distribution.namespace.len ? read_namespace(&m, e) : 0;
     match.generation = m.generation;

@@ -497,19 +497,6 @@ static int by_number(const void *pa, const void *pb)
     return (*a > *b) - (*a < *b);
 }
 
-static bool shares(const int64_t *a, size_t a_count, const int64_t *b, size_t b_count)
-{
-    for (size_t i = 0, k = 0; i < a_count && k < b_count;) {
-        if (a[i] == b[k])
-            return true;
-        if (a[i] < b[k])
-            i++;
-        else
-            k++;
-    }
-    return false;
-}
-
 /* Sets that no segment speaks of yet. */
 static int look_into_queue(struct look *k, struct err *e)
 {
@@ -517,11 +504,8 @@ static int look_into_queue(struct look *k, struct err *e)
     struct sql_stmt *st = sql_bind(k->s, e, Q_QUEUE_NEXT, "ii", k->after, INT64_MAX);
     int r = -1;
     while (st && (r = sql_row(k->s, st, e)) > 0) {
-        size_t count = 0;
-        CLEANUP(freep) int64_t *ids = set_unpack(sql_str(st, 1), &count, e);
-        if (!ids)
-            return -1;
-        if (shares(k->packages, k->count, ids, count) && add_number(k->s, &k->found, sql_int(st, 0), e) < 0)
+        int has = set_has_any(sql_str(st, 1), k->packages, k->count, e);
+        if (has < 0 || (has && add_number(k->s, &k->found, sql_int(st, 0), e) < 0))
             return -1;
     }
     return r;

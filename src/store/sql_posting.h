@@ -21,7 +21,7 @@ struct segment {
 /* All, by their first set. */
 int sql_segments(struct sql *s, struct arena *arena, struct segment **ret, size_t *ret_count, struct err *e);
 
-#define QUEUE_SETS     4096u /* that make a segment, and that a question reads one by one at most until they do */
+#define QUEUE_SETS     1024u /* that make a segment, and that a question reads one by one at most until they do */
 #define QUEUE_POSTINGS 2000000u /* in memory at a time: 16 MB, and again while sorting */
 
 /* One step of what is to be done: 1 something was, 0 there is nothing, -1. `whole`: a queue that is not full too. Under the lease; `tick` is called

@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#define SETS_AT_ONCE 1000 /* whose images one statement gives: a page may need the first few of many sets */
+
 /* What an advisory affects in one namespace. */
 struct affected_space {
     struct affected_space *next; /* by number */
@@ -176,19 +178,20 @@ static int add_images(struct reverse *v, const struct affected_space *n, const i
                       struct affected_cursor *at, struct page *page, struct err *e)
 {
     CLEANUP(sql_resetp)
-    struct sql_stmt *st = sql_bind(v->s, e, Q_IMAGES_WITH, "Ibiii", sets, count, n->name, at->set, at->image,
-                                   (int64_t)(page->limit - page->count));
+    struct sql_stmt *st = sql_bind(v->s, e, Q_IMAGES_WITH, "Ibiiii", sets, count, n->name, at->set,
+                                   at->distribution, at->image, (int64_t)(page->limit - page->count));
     int r = -1;
     while (st && (r = sql_row(v->s, st, e)) > 0) {
         page->list = arena_grow(v->arena, page->list, page->count, &page->cap, sizeof *page->list);
         if (!page->list)
             return sql_oom(v->s, e);
         at->set = sql_int(st, 0);
-        at->image = sql_int(st, 1);
+        at->distribution = sql_int(st, 1);
+        at->image = sql_int(st, 2);
         page->list[page->count++] =
             (struct affected_image){ .id = at->image,
-                                     .digest = digest_unpack(sql_str(st, 2), v->arena),
-                                     .indexer = (unsigned)sql_int(st, 3),
+                                     .digest = digest_unpack(sql_str(st, 3), v->arena),
+                                     .indexer = (unsigned)sql_int(st, 4),
                                      .namespace = n->name };
     }
     return r < 0 ? -1 : arena_failed(v->arena) ? sql_oom(v->s, e) : 0;
@@ -198,6 +201,10 @@ static int add_images(struct reverse *v, const struct affected_space *n, const i
 static int fill(struct reverse *v, const struct affected_space *n, struct affected_cursor *at,
                 struct page *page, struct err *e)
 {
+    int64_t ignored;
+    int used = sql_number(v->s, e, &ignored, Q_SPACE_USED, "b", n->name);
+    if (used <= 0)
+        return used;
     while (page->count < page->limit) {
         int64_t *sets, end;
         size_t count;
@@ -205,7 +212,11 @@ static int fill(struct reverse *v, const struct affected_space *n, struct affect
         if (sql_sets_with(v->s, n->packages, n->count, after, page->limit - page->count, &sets, &count, &end,
                           e) < 0)
             return -1;
-        int r = count ? add_images(v, n, sets, count, at, page, e) : 0;
+        int r = 0;
+        for (size_t i = 0, some; i < count && r == 0 && page->count < page->limit; i += some) {
+            some = count - i < SETS_AT_ONCE ? count - i : SETS_AT_ONCE;
+            r = add_images(v, n, sets + i, some, at, page, e);
+        }
         free(sets);
         if (r < 0)
             return -1;

@@ -1,6 +1,7 @@
 #include "store/sql_update.h"
 
 #include "base/cleanup.h"
+#include "store/metadata.h"
 
 #include <stdlib.h>
 
@@ -109,6 +110,11 @@ int stage_add(struct update *u, const struct advisory *a, const uint8_t hash[CON
     struct staged *item = &u->items[u->item_count++];
     *item = (struct staged){ .document = u->current };
     memcpy(item->hash, hash, CONTENT_HASH);
+    buf_clear(&u->work);
+    metadata_pack(&u->work, &a->meta);
+    if (u->work.failed)
+        return oom(u, e);
+    item->metadata = arena_dup(to, buf_view(&u->work));
     item->advisory = (struct advisory){
         .key = arena_dup(to, a->key),
         .id = arena_dup(to, a->id),
@@ -221,9 +227,12 @@ static int write_advisory(struct update *u, const struct staged *item, struct ro
         return oom(u, e);
     if (item->old && end_advisory(u, item->old, e) < 0)
         return -1;
-    if (sql_bulk(u->s, e, BULK_ADVISORY, "iiiibbbbbbb", item->id, u->feed_id, item->document->id,
+    if (sql_bulk(u->s, e, BULK_ADVISORY, "iiiibbbbbbbb", item->id, u->feed_id, item->document->id,
                  u->generation, str_of(item->hash, CONTENT_HASH), a->key, a->id, buf_view(&u->work), a->link,
-                 a->title, a->description) < 0)
+                 a->title, a->description, item->metadata) < 0)
+        return -1;
+    u->metadata |= item->metadata.len > 0;
+    if (item->metadata.len && sql_bulk(u->s, e, BULK_METADATA, "bi", a->id, item->id) < 0)
         return -1;
     return item->same_meaning ? 0 : log_change(u, item->old, item->id, e);
 }

@@ -57,6 +57,7 @@ int sql_delete_advisories(struct sql *s, enum query q, int64_t argument, int64_t
     while (st && (r = sql_row(s, st, e)) > 0) {
         struct sweep w = { .s = s, .advisory = sql_int(st, 0), .name = sql_str(st, 1) };
         if (range_refs(sql_str(st, 2), delete_range, &w, e) < 0 ||
+            sql_run(s, e, Q_SWEEP_METADATA, "bi", w.name, w.advisory) < 0 ||
             sql_run(s, e, Q_SWEEP_ADVISORY, "i", w.advisory) < 0)
             return -1;
         ++*ret_count;

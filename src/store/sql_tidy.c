@@ -1,4 +1,4 @@
-/* sql_tidy.c - see store_tidy(): postings are merged, old generations pruned, and what nothing refers to is collected. */
+/* sql_tidy.c - see store_tidy(): notifications made and ended, postings merged, old generations pruned, what nothing refers to collected. */
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "store/rows.h"
@@ -18,6 +18,7 @@
 #define HISTORY_MIN      10000
 #define DAY_S            86400
 #define HOUR_S           3600
+#define NOTIFY_AT_ONCE   500
 
 struct tidying {
     struct sql *s;
@@ -42,9 +43,52 @@ static int tick(void *ctx, struct err *e)
     return held ? (held < 0 ? -1 : 0) : err_set(e, ERR_BUSY, "%s: another process tidies up", t->s->where);
 }
 
+static bool is_late(const struct tidying *t)
+{
+    const struct tidy_options *o = t->options;
+    return (t->end_ms && clock_ms() >= t->end_ms) || (o->enough && o->enough(o->ctx));
+}
+
+/* ---- notifications ---- */
+
+/* Also where no server ever asks for them: what has not become one yet must stay, and would for good. */
+static int make_notifications(struct tidying *t, struct err *e)
+{
+    size_t made;
+    for (int more = 1; more;) {
+        if (is_late(t))
+            return 1;
+        if (tick(t, e) < 0)
+            return -1;
+        more = sql_notifications_make(&t->s->store, t->options->now, NOTIFY_AT_ONCE, &made, e);
+        if (more < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int drop_notifications(struct tidying *t, struct err *e)
+{
+    int64_t now = t->options->now;
+    for (int64_t gone = 1; gone;) {
+        if (is_late(t))
+            return 1;
+        if (tick(t, e) < 0)
+            return -1;
+        CLEANUP(sql_endp) struct sql *s = sql_begin(t->s, true, e);
+        if (!s || sql_run(s, e, Q_NOTIFY_TIDY, "ii", now - HISTORY_S, now - HOUR_S) < 0)
+            return -1;
+        gone = sql_changes(s);
+        t->counts.notifications += gone;
+        if (sql_commit(&s, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 /* ---- old generations ---- */
 
-/* The last generation whose end of rows can go, 0 when all stay. */
+/* The last generation whose end of rows can go, 0 when all stay: none that a notification may speak of. */
 static int find_old(struct tidying *t, int64_t *ret, struct err *e)
 {
     struct ended {
@@ -53,8 +97,10 @@ static int find_old(struct tidying *t, int64_t *ret, struct err *e)
     CLEANUP(arena_freep) struct arena *arena = arena_new(0);
     CLEANUP(sql_resetp) struct sql_stmt *st = arena ? sql_bind(t->s, e, Q_ENDED, "") : NULL;
     size_t n = 0, cap = 0;
-    int64_t total = 0, live = 0;
+    int64_t total = 0, live = 0, last = 0;
     int r = -1;
+    if (sql_number(t->s, e, &last, Q_NOTIFY_KEPT, "") < 0)
+        return -1;
     while (st && (r = sql_row(t->s, st, e)) > 0) {
         list = arena_grow(arena, list, n, &cap, sizeof *list);
         if (!list)
@@ -67,7 +113,9 @@ static int find_old(struct tidying *t, int64_t *ret, struct err *e)
     if (r < 0)
         return -1;
     int64_t allowed = live / 4 > HISTORY_MIN ? live / 4 : HISTORY_MIN;
-    for (size_t i = 0; i < n && (total > allowed || list[i].time < t->options->now - HISTORY_S); i++) {
+    for (size_t i = 0; i < n && list[i].generation <= last &&
+                       (total > allowed || list[i].time < t->options->now - HISTORY_S);
+         i++) {
         total -= list[i].count;
         *ret = list[i].generation;
     }
@@ -227,8 +275,6 @@ static int write_place(struct tidying *t, struct err *e)
     return sql_value_set(&t->s->store, PLACE, str_of(text, (size_t)n), e);
 }
 
-static bool is_late(const struct tidying *t) { return t->end_ms && clock_ms() >= t->end_ms; }
-
 /* 1: time is up. */
 static int merge_postings(struct tidying *t, struct err *e)
 {
@@ -273,7 +319,9 @@ static int collect(struct tidying *t, struct err *e)
 
 static int work(struct tidying *t, struct err *e)
 {
-    int r = merge_postings(t, e);
+    int r = make_notifications(t, e);
+    r = r ? r : drop_notifications(t, e);
+    r = r ? r : merge_postings(t, e);
     r = r ? r : prune(t, e);
     r = r ? r : collect(t, e);
     if (r == 0 && t->options->whole && t->counts.sets) /* segments have dead sets now */

@@ -2,8 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-
-#include <time.h>
+#include "store/metadata.h"
 
 #define WALK           2000 /* advisories of one step, as Q_ADVISORY_WALK says */
 #define LEASE          STR("update")
@@ -19,8 +18,8 @@ static int oom(const struct sql *s, struct err *e)
 struct sql *update_transaction(struct update *u, struct err *e)
 {
     CLEANUP(sql_endp) struct sql *t = sql_begin(u->s, true, e);
-    if (!t || sql_run(t, e, Q_LEASE_RENEW, "ttii", LEASE, str_from(u->owner), (int64_t)time(NULL),
-                      (int64_t)LEASE_S) < 0)
+    if (!t ||
+        sql_run(t, e, Q_LEASE_RENEW, "ttii", LEASE, str_from(u->owner), clock_up(), (int64_t)LEASE_S) < 0)
         return NULL;
     if (!sql_changes(t)) {
         u->holds_lease = false;
@@ -253,12 +252,18 @@ int sql_update_put(struct store_update *update, const struct advisory *a, struct
 {
     struct update *u = (struct update *)update;
     uint8_t hash[CONTENT_HASH];
+    struct advisory bound = *a;
+    struct metadata_room room;
+    uint64_t ignored = 0;
     if (!u->current)
         return err_set(e, ERR_INTERNAL, STR_FMT ": an advisory before its document", STR_ARG(u->feed));
-    if ((clock_ms() >= u->lease_ms && lease_renew(u, e) < 0) || advisory_hash(a, &u->work, hash, e) < 0)
+    if ((clock_ms() >= u->lease_ms && lease_renew(u, e) < 0))
+        return -1;
+    metadata_bound(&a->meta, &room, &bound.meta, &ignored);
+    if (advisory_hash(&bound, &u->work, hash, e) < 0)
         return -1;
     u->current->after++;
-    return stage_add(u, a, hash, e);
+    return stage_add(u, &bound, hash, e);
 }
 
 /* ---- commit ---- */
@@ -331,7 +336,7 @@ static int write_generation(struct update *u, int64_t now, struct err *e)
     if (sql_run(u->s, e, Q_FEED_CHANGED, "iiiii", u->feed_id, u->generation, now,
                 u->counts.added - u->counts.withdrawn, ranges) < 0 ||
         sql_run(u->s, e, Q_GENERATION_LOG, "iii", u->generation, u->feed_id, now) < 0 ||
-        sql_run(u->s, e, Q_GENERATION_SET, "i", u->generation) < 0)
+        sql_run(u->s, e, Q_GENERATION_SET, "ii", u->generation, (int64_t)u->metadata) < 0)
         return -1;
     return sql_run(u->s, e, Q_PENDING_DROP, "");
 }

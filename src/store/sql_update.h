@@ -28,7 +28,8 @@ struct space { /* a namespace */
 };
 
 struct staged {
-    struct advisory advisory;
+    struct advisory advisory; /* its metadata: */
+    str metadata;             /* packed */
     struct document *document;
     int64_t id, old;   /* old: the advisory that it replaces, 0 = none */
     bool same;         /* as what is there: nothing to be written */
@@ -47,6 +48,7 @@ struct update {
     int64_t first, next; /* ids of staged advisories: [first, next) */
     int64_t changes;     /* rows of the change log */
     bool first_load, pending, holds_lease;
+    bool metadata; /* some was staged */
     uint8_t *seen; /* a bit for each id below first: named again by this update */
     struct document *documents, *current;
     struct space *spaces;
@@ -62,12 +64,13 @@ struct update {
 /* A writing transaction under the lease; ERR_BUSY when another owner has taken it over. */
 struct sql *update_transaction(struct update *u, struct err *e);
 
-/* Those that a statement of one parameter lists (number, name, ranges), with their ranges; *ret_count went. Inside a transaction. */
+/* Those that a statement of one parameter lists (number, name, ranges), with their ranges and metadata; *ret_count went. Inside a transaction. */
 int sql_delete_advisories(struct sql *s, enum query q, int64_t argument, int64_t *ret_count, struct err *e);
 
 /* Deletes what an update that never committed has staged, in steps. */
 int update_sweep(struct update *u, struct err *e);
 
+/* a->meta as metadata_bound() gave it. */
 int stage_add(struct update *u, const struct advisory *a, const uint8_t hash[CONTENT_HASH], struct err *e);
 /* What is there under the keys of the items that wait: fills old and same. */
 int update_resolve(struct update *u, struct err *e);

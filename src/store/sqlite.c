@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "store/rows.h"
 
 #include <errno.h>
@@ -233,8 +234,10 @@ static int bind_fields(struct sqlite *s, struct sqlite_stmt *st, const struct sq
 static int driver_bulk(struct sql *sql, enum bulk b, const char *types, va_list ap, struct err *e)
 {
     static const enum query queries[BULKS] = {
-        [BULK_ADVISORY] = Q_ADVISORY_ADD, [BULK_AFFECTED] = Q_AFFECTED_ADD, [BULK_NEGATIVE] = Q_NEGATIVE_ADD,
-        [BULK_CHANGE] = Q_CHANGE_ADD,     [BULK_BLOCK] = Q_BLOCK_ADD,
+        [BULK_ADVISORY] = Q_ADVISORY_ADD,   [BULK_METADATA] = Q_METADATA_ADD,
+        [BULK_AFFECTED] = Q_AFFECTED_ADD,   [BULK_NEGATIVE] = Q_NEGATIVE_ADD,
+        [BULK_CHANGE] = Q_CHANGE_ADD,       [BULK_BLOCK] = Q_BLOCK_ADD,
+        [BULK_NOTIFICATION] = Q_NOTIFY_ADD,
     };
     struct sqlite *s = (struct sqlite *)sql;
     struct sqlite_stmt *st = statement(s, queries[b], e);
@@ -301,6 +304,39 @@ static int driver_advisories(struct sql *s, int64_t feed, const str *keys, size_
     return 0;
 }
 
+#define DOZE_MS 250
+
+static int data_version(struct sqlite *s, int64_t *ret, struct err *e)
+{
+    sqlite3_stmt *st = NULL;
+    bool good = sqlite3_prepare_v2(s->db, "PRAGMA data_version", -1, &st, NULL) == SQLITE_OK &&
+                sqlite3_step(st) == SQLITE_ROW;
+    if (good)
+        *ret = sqlite3_column_int64(st, 0);
+    else
+        sqlite_error(s, "read", e);
+    sqlite3_finalize(st);
+    return good ? 0 : -1;
+}
+
+/* Nobody tells: the file is asked whether another connection has written. */
+int sqlite_doze(struct store *store, int timeout_ms, struct err *e)
+{
+    struct sqlite *s = (struct sqlite *)store;
+    int64_t until = clock_ms() + timeout_ms, version, left;
+    for (;;) {
+        if (data_version(s, &version, e) < 0)
+            return -1;
+        if (version != s->data_version) {
+            s->data_version = version;
+            return 1;
+        }
+        if ((left = until - clock_ms()) <= 0)
+            return 0;
+        usleep((useconds_t)(left < DOZE_MS ? left : DOZE_MS) * 1000);
+    }
+}
+
 const struct sql_driver sqlite_driver = {
     .bind = driver_bind,
     .row = driver_row,
@@ -318,4 +354,6 @@ const struct sql_driver sqlite_driver = {
     .advisories = driver_advisories,
 };
 
-const struct store_engine store_sqlite = { .open = sqlite_open, .close = sqlite_close, SQL_ENGINE };
+const struct store_engine store_sqlite = {
+    .open = sqlite_open, .close = sqlite_close, .doze = sqlite_doze, .ping = sql_ping, SQL_ENGINE
+};

@@ -40,7 +40,8 @@ struct sqlite {
     struct sql sql; /* first: a struct store * is this */
     sqlite3 *db;
     struct sqlite_stmt statements[QUERIES];
-    struct buf record; /* that is being put */
+    struct buf record;    /* that is being put */
+    int64_t data_version; /* of SQLite, when sqlite_doze() last looked */
 };
 
 int sqlite_error(struct sqlite *s, const char *doing,
@@ -49,3 +50,4 @@ int sqlite_execute(struct sqlite *s, const char *sql,
                    struct err *e); /* statements without parameters and rows that matter */
 struct store *sqlite_open(const char *where, enum store_mode mode, struct err *e);
 void sqlite_close(struct store *s);
+int sqlite_doze(struct store *s, int timeout_ms, struct err *e); /* as engine.h says */

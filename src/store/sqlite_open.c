@@ -256,52 +256,36 @@ static struct sqlite *connect_readonly(const char *where, const char *options, i
     return s;
 }
 
-/* WAL mode wants a -shm file beside the database; where none can be made, nobody writes, and the file alone is enough. */
-static struct sqlite *connect_to_read(const char *where, int64_t *schema, struct err *e)
+/* For writing if `tidy`, where that may be: who only reads leaves a -shm file behind when he is the last to go. */
+static struct sqlite *open_existing(const char *where, bool tidy, int64_t *schema, struct err *e)
 {
-    struct sqlite *s = connect_readonly(where, "?mode=ro", schema, e);
+    struct stat st;
+    if (stat(where, &st) == 0 && !S_ISREG(st.st_mode)) {
+        err_set(e, ERR_FORMAT, "%s is not an éclair database: not a regular file", where);
+        return NULL;
+    }
+    struct sqlite *s = tidy ? connect_to(where, where, SQLITE_OPEN_READWRITE, e) : NULL;
+    if (s && (identify(s, schema, e) < 0 || check_whole(s, e) < 0))
+        closep(&s);
+    if (s || (tidy && e->kind != ERR_READONLY))
+        return s;
+    s = connect_readonly(where, "?mode=ro", schema, e);
+    /* WAL mode wants a -shm file beside the database; where none can be made, nobody writes, and the file
+     * alone is enough */
     if (!s && e->kind == ERR_READONLY && !wal_waits(where))
         s = connect_readonly(where, "?immutable=1", schema, e);
     return s;
 }
 
-static void too_old(const char *where, int64_t schema, const char *why, struct err *e)
-{
-    err_set(e, ERR_READONLY, "%s: its schema is %lld and must be migrated to %d%s", where, (long long)schema,
-            SCHEMA_NUMBER, why);
-}
-
 static struct store *open_read(const char *where, struct err *e)
 {
     int64_t schema = 0;
-    struct stat st;
-    if (stat(where, &st) < 0) {
-        err_set(e, ERR_NOT_FOUND, "%s: there is no such file", where);
+    CLEANUP(closep) struct sqlite *s = open_existing(where, true, &schema, e);
+    if (s && schema < SCHEMA_NUMBER)
+        err_set(e, ERR_READONLY, "%s: its schema must be made or migrated first (eclair db migrate)", where);
+    if (!s || schema < SCHEMA_NUMBER || tune(s, e) < 0 || sqlite_execute(s, "PRAGMA query_only = ON", e) < 0)
         return NULL;
-    }
-    if (!S_ISREG(st.st_mode)) {
-        err_set(e, ERR_FORMAT, "%s is not an éclair database: not a regular file", where);
-        return NULL;
-    }
-    /* for writing, if that may be: who only reads leaves a -shm file behind when he is the last to go */
-    CLEANUP(closep) struct sqlite *s = connect_to(where, where, SQLITE_OPEN_READWRITE, e);
-    if (s && (identify(s, &schema, e) < 0 || check_whole(s, e) < 0))
-        closep(&s);
-    if (!s && e->kind == ERR_READONLY)
-        s = connect_to_read(where, &schema, e);
-    if (!s)
-        return NULL;
-    if (!schema) {
-        err_set(e, ERR_FORMAT, "%s is not an éclair database: it is empty", where);
-        return NULL;
-    }
-    if (schema < SCHEMA_NUMBER) {
-        too_old(where, schema, ": eclair db migrate", e);
-        return NULL;
-    }
-    if (tune(s, e) < 0 || sqlite_execute(s, "PRAGMA query_only = ON", e) < 0)
-        return NULL;
-    s->sql.reading = true;
+    s->sql.readonly = true;
     s->sql.store.schema_before = schema;
     struct store *ret = &s->sql.store;
     s = NULL;
@@ -311,20 +295,14 @@ static struct store *open_read(const char *where, struct err *e)
 static struct store *open_scratch(const char *where, struct err *e)
 {
     int64_t schema = 0;
-    struct stat st;
     struct sqlite *made = NULL;
-    if (stat(where, &st) == 0 && !S_ISREG(st.st_mode)) {
-        err_set(e, ERR_FORMAT, "%s is not an éclair database: not a regular file", where);
+    if (access(where, F_OK) == 0 && !(made = open_existing(where, false, &schema, e)))
         return NULL;
-    }
-    if (access(where, F_OK) == 0) {
-        made = connect_to_read(where, &schema, e);
-        if (!made)
-            return NULL;
-    }
     CLEANUP(closep) struct sqlite *s = made;
     if (s && schema && schema < SCHEMA_NUMBER) {
-        too_old(where, schema, ", but it cannot be written", e);
+        err_set(e, ERR_READONLY,
+                "%s: its schema is %lld and must be migrated to %d, but it cannot be written", where,
+                (long long)schema, SCHEMA_NUMBER);
         return NULL;
     }
     if (!schema) {
@@ -345,12 +323,12 @@ struct store *sqlite_open(const char *where, enum store_mode mode, struct err *e
         return NULL;
     }
     switch (mode) {
+    case STORE_WRITE:
+        return open_write(where, e);
     case STORE_SCRATCH:
         return open_scratch(where, e);
     case STORE_READ:
         return open_read(where, e);
-    case STORE_WRITE:
-        break;
     }
-    return open_write(where, e);
+    return NULL;
 }

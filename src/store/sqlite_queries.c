@@ -22,7 +22,7 @@
     " indexer INTEGER NOT NULL, distribution INTEGER NOT NULL, packages INTEGER NOT NULL,"                   \
     " used INTEGER NOT NULL, unreadable INTEGER NOT NULL, origins BLOB NOT NULL, details BLOB NOT NULL,"     \
     " UNIQUE(digest, indexer));"                                                                             \
-    "CREATE INDEX " in ".image_set ON image(packages);"                                                      \
+    "CREATE INDEX " in ".image_set ON image(packages, distribution);"                                        \
     "CREATE TABLE " in ".image_layer(image INTEGER NOT NULL, position INTEGER NOT NULL,"                     \
     " layer INTEGER NOT NULL, PRIMARY KEY(image, position)) WITHOUT ROWID;"                                  \
     "CREATE INDEX " in ".image_layer_layer ON image_layer(layer);"                                           \
@@ -122,13 +122,30 @@ static const char *const schema_2[] = {
     NULL
 };
 
+/* notification_place: where the next change to be told is looked for; all before it has become notifications. It begins behind what is
+ * there. due 0: not to be taken (again); until: the end of the owner's lease. */
+static const char notification_tables[] =
+    "CREATE TABLE notification(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, feed INTEGER "
+    "NOT NULL,"
+    " before INTEGER NOT NULL, after INTEGER NOT NULL, generation INTEGER NOT NULL, created INTEGER NOT NULL,"
+    " notified INTEGER NOT NULL DEFAULT 0, deleted INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL "
+    "DEFAULT 0,"
+    " due INTEGER NOT NULL, owner TEXT NOT NULL DEFAULT '', until INTEGER NOT NULL DEFAULT 0,"
+    " error BLOB NOT NULL DEFAULT x'');"
+    "CREATE INDEX notification_due ON notification(due, id) WHERE due > 0;"
+    "CREATE INDEX notification_created ON notification(created);"
+    "CREATE INDEX notification_deleted ON notification(deleted) WHERE deleted > 0;"
+    "CREATE INDEX notification_kept ON notification(generation) WHERE deleted = 0;"
+    "CREATE TABLE notification_place(id INTEGER PRIMARY KEY CHECK (id = 1), generation INTEGER NOT NULL,"
+    " number INTEGER NOT NULL);"
+    "INSERT INTO notification_place SELECT 1, generation + 1, 0 FROM state;";
+
 /* Images and layers follow in sql_convert.c, for what is packed is not for SQL. */
 static const char *const schema_3[] = {
     "ALTER TABLE package RENAME TO old_package; ALTER TABLE package_set RENAME TO old_package_set;"
     "ALTER TABLE layer RENAME TO old_layer; ALTER TABLE image RENAME TO old_image;"
     "ALTER TABLE image_layer RENAME TO old_image_layer;",
-    INDEX_TABLES("main"),
-    posting_tables,
+    INDEX_TABLES("main"), posting_tables,
     "INSERT INTO package SELECT id, package_hash(kind, name, version, arch, source, source_version, module),"
     " kind, name, version, arch, source, source_version, module, version_key, source_key FROM old_package;"
     "INSERT INTO package_set SELECT id, hash, members FROM old_package_set;"
@@ -140,30 +157,38 @@ static const char *const schema_3[] = {
 
     "ALTER TABLE advisory RENAME TO old_advisory; DROP INDEX advisory_key; DROP INDEX advisory_ended;"
     "ALTER TABLE affected RENAME TO old_affected;",
-    "CREATE TABLE advisory(id INTEGER PRIMARY KEY, feed INTEGER NOT NULL, document INTEGER NOT NULL,"
-    " gen_from INTEGER NOT NULL, gen_to INTEGER, hash BLOB NOT NULL, key BLOB NOT NULL, name BLOB NOT NULL,"
-    " ranges BLOB NOT NULL, record BLOB NOT NULL);"
+    /* what a report reads stands first */
+    "CREATE TABLE advisory(id INTEGER PRIMARY KEY, gen_from INTEGER NOT NULL, gen_to INTEGER, record BLOB "
+    "NOT NULL,"
+    " feed INTEGER NOT NULL, document INTEGER NOT NULL, hash BLOB NOT NULL, key BLOB NOT NULL, name BLOB NOT "
+    "NULL,"
+    " ranges BLOB NOT NULL);"
     "CREATE UNIQUE INDEX advisory_key ON advisory(feed, key) WHERE gen_to IS NULL;"
     "CREATE INDEX advisory_ended ON advisory(gen_to) WHERE gen_to IS NOT NULL;"
     "CREATE TABLE affected(namespace INTEGER NOT NULL, name BLOB NOT NULL, kind INTEGER NOT NULL,"
     " fixed_key BLOB NOT NULL, advisory INTEGER NOT NULL, part INTEGER NOT NULL, record BLOB NOT NULL,"
     " PRIMARY KEY(namespace, name, kind, fixed_key, advisory, part)) WITHOUT ROWID;",
-    "INSERT INTO advisory SELECT id, feed, document, gen_from, gen_to, hash, key, name, ranges,"
-    " record(id, feed, name, key, title, link, description) FROM old_advisory;"
+    "INSERT INTO advisory SELECT id, gen_from, gen_to, record(id, feed, name, key, title, link, "
+    "description, x''), feed,"
+    " document, hash, key, name, ranges FROM old_advisory;"
     "INSERT INTO affected SELECT namespace, name, kind, fixed_key, advisory, part, record(advisory, "
     "fixed_key,"
     " fixed, state, severity, uncertain, introduced_key, arch, module, introduced) FROM old_affected;"
     "DROP TABLE old_advisory; DROP TABLE old_affected;"
     "ALTER TABLE feed ADD COLUMN rank INTEGER NOT NULL DEFAULT 100;",
-    NULL
+    /* which advisories say something of an id as such; state.metadata: has there ever been one? */
+    "CREATE TABLE metadata(name BLOB NOT NULL, advisory INTEGER NOT NULL, PRIMARY KEY(name, advisory))"
+    " WITHOUT ROWID;"
+    "ALTER TABLE state ADD COLUMN metadata INTEGER NOT NULL DEFAULT 0;",
+    notification_tables, NULL
 };
 
 const char *const *const sqlite_migrations[SCHEMA_NUMBER] = { schema_1, schema_2, schema_3 };
 
 /* The last column of these is a record of so many fields (sql.h). */
 const uint8_t sqlite_record_columns[QUERIES] = {
-    [Q_MATCH_SOURCE] = 10,  [Q_MATCH_BINARY] = 10,    [Q_ADVISORIES] = 7,      [Q_AFFECTED_GET] = 10,
-    [Q_ADVISORY_TEXTS] = 7, [Q_ADVISORIES_AFTER] = 7, [Q_AFFECTED_THESE] = 10,
+    [Q_MATCH_SOURCE] = 10, [Q_MATCH_BINARY] = 10,  [Q_ADVISORIES] = 8,       [Q_METADATA] = 8,
+    [Q_AFFECTED_GET] = 10, [Q_ADVISORY_TEXTS] = 8, [Q_ADVISORIES_AFTER] = 8, [Q_AFFECTED_THESE] = 10,
 };
 
 #define VISIBLE(row, g) row ".gen_from <= " g " AND (" row ".gen_to IS NULL OR " row ".gen_to > " g ")"
@@ -190,8 +215,12 @@ const uint8_t sqlite_record_columns[QUERIES] = {
     "WITH RECURSIVE tree(id) AS (SELECT id FROM named_layer WHERE name = ?1 UNION ALL"                       \
     " SELECT n.id FROM tree t CROSS JOIN named_layer n ON n.parent = t.id)"
 
+#define NOTIFICATION                                                                                         \
+    "id, name, (SELECT f.name FROM feed f WHERE f.id = notification.feed), before, after, generation, "      \
+    "created, notified, deleted, attempts, due, owner, until, error"
+
 const char *const sqlite_queries[QUERIES] = {
-    [Q_GENERATION] = "SELECT generation FROM state",
+    [Q_GENERATION] = "SELECT generation, metadata FROM state",
     [Q_PING] = "SELECT generation FROM state",
     [Q_VALUE_GET] = "SELECT value FROM keyvalue WHERE key = ?1",
     [Q_VALUE_SET] =
@@ -257,6 +286,8 @@ const char *const sqlite_queries[QUERIES] = {
     [Q_OLD_IMAGE_PACKAGES] = "SELECT package, layer FROM image_package WHERE image = ?1 ORDER BY position",
     [Q_OLD_IMAGE_NUMBER] = "UPDATE image SET id = ?2 WHERE id = ?1",
     [Q_OLD_IMAGES_DROP] = "DROP TABLE old_image",
+    [Q_OLD_HASH_NEXT] = "SELECT id FROM advisory WHERE id > ?1 AND gen_to IS NULL ORDER BY id LIMIT 1",
+    [Q_OLD_HASH_SET] = "UPDATE advisory SET hash = ?2 WHERE id = ?1",
 
     [Q_NAMESPACE] = "SELECT id, scheme, kinds FROM namespace WHERE name = ?1",
     [Q_MATCH_FEEDS] =
@@ -266,6 +297,10 @@ const char *const sqlite_queries[QUERIES] = {
     [Q_MATCH_BINARY] = MATCH("2"),
     [Q_ADVISORIES] = "SELECT a.record FROM list(?1) j CROSS JOIN advisory a ON a.id BETWEEN j.value >> 6 AND"
                      " (j.value >> 6) + (j.value & 63) WHERE " VISIBLE("a", "?2"),
+    [Q_METADATA] =
+        "SELECT j.rowid, f.rank, f.name, a.record FROM list(?1) j CROSS JOIN metadata m ON m.name = j.name"
+        " CROSS JOIN advisory a ON a.id = m.advisory CROSS JOIN feed f ON f.id = a.feed WHERE " VISIBLE("a",
+                                                                                                        "?2"),
     [Q_NEGATIVES_SOURCE] = NEGATIVES("1"),
     [Q_NEGATIVES_BINARY] = NEGATIVES("2"),
 
@@ -312,12 +347,14 @@ const char *const sqlite_queries[QUERIES] = {
     [Q_ADVISORY_LAST] = "SELECT coalesce(max(id), 0) FROM advisory",
     [Q_ADVISORY_FIND] =
         "SELECT id, document, hash FROM advisory WHERE feed = ?1 AND key = ?2 AND gen_to IS NULL",
-    [Q_ADVISORY_ADD] = "INSERT INTO advisory VALUES (?1, ?2, ?3, ?4, NULL, ?5, ?6, ?7, ?8, ?9)",
+    [Q_ADVISORY_ADD] = "INSERT INTO advisory(id, feed, document, gen_from, hash, key, name, ranges, record)"
+                       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     [Q_ADVISORY_END] = "UPDATE advisory SET gen_to = ?2 WHERE id = ?1",
     [Q_ADVISORY_RANGES] = "SELECT ranges FROM advisory WHERE id = ?1",
     [Q_ADVISORY_WALK] =
         "SELECT id, document, key FROM advisory WHERE feed = ?1 AND gen_to IS NULL AND key > ?2"
         " ORDER BY key LIMIT 2000",
+    [Q_METADATA_ADD] = "INSERT INTO metadata VALUES (?1, ?2)",
     [Q_AFFECTED_ADD] = "INSERT INTO affected VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     [Q_AFFECTED_GET] = "SELECT record FROM affected WHERE namespace = ?1 AND name = ?2 AND kind = ?3"
                        " AND fixed_key = ?4 AND advisory = ?5 AND part = ?6",
@@ -332,7 +369,7 @@ const char *const sqlite_queries[QUERIES] = {
     [Q_DOCUMENT_ADD] = "INSERT INTO document(feed, name) VALUES (?1, ?2) RETURNING id",
     [Q_DOCUMENT_SET] = "UPDATE document SET validator = ?2, advisories = ?3 WHERE id = ?1",
     [Q_DOCUMENT_DROP] = "DELETE FROM document WHERE id = ?1",
-    [Q_GENERATION_SET] = "UPDATE state SET generation = ?1",
+    [Q_GENERATION_SET] = "UPDATE state SET generation = ?1, metadata = max(metadata, ?2)",
     [Q_GENERATION_LOG] = "INSERT INTO generation VALUES (?1, ?2, ?3)",
     [Q_FEED_CHANGED] = "UPDATE feed SET generation = ?2, last_try = ?3, last_success = ?3, error = x'',"
                        " advisories = advisories + ?4, ranges = ranges + ?5 WHERE id = ?1",
@@ -396,10 +433,45 @@ const char *const sqlite_queries[QUERIES] = {
     [Q_PACKAGES_OF_NAME] =
         "SELECT id, version_key, arch, module FROM package WHERE name = ?1 AND version_key < ?2"
         " AND kind = ?3",
-    [Q_IMAGES_WITH] = "SELECT i.packages, i.id, i.digest, i.indexer FROM list(?1) j CROSS JOIN image i ON "
-                      "i.packages = j.value"
-                      " CROSS JOIN distribution d ON d.id = i.distribution WHERE d.namespace = ?2"
-                      " AND (i.packages > ?3 OR i.id > ?4) LIMIT ?5",
+    [Q_SPACE_USED] = "SELECT 1 FROM distribution WHERE namespace = ?1",
+    [Q_IMAGES_WITH] =
+        "SELECT i.packages, i.distribution, i.id, i.digest, i.indexer FROM list(?1) j CROSS JOIN (SELECT id "
+        "FROM"
+        " distribution WHERE namespace = ?2 ORDER BY id) d CROSS JOIN image i ON i.packages = j.value AND"
+        " i.distribution = d.id AND (i.packages > ?3 OR i.distribution > ?4 OR (i.distribution = ?4 AND"
+        " i.id > ?5)) LIMIT ?6",
+
+    /* a lease beyond a day is one of a clock that was set back */
+    [Q_NOTIFY_WAITING] = "SELECT s.generation >= p.generation FROM notification_place p CROSS JOIN state s",
+    [Q_NOTIFY_PLACE] = "SELECT generation, number, ?1 FROM notification_place",
+    [Q_NOTIFY_PLACE_SET] = "UPDATE notification_place SET generation = ?1, number = ?2",
+    [Q_NOTIFY_CHANGES] =
+        "SELECT generation, number, feed, coalesce(before, 0), coalesce(after, 0) FROM change WHERE"
+        " (generation, number) >= (?1, ?2) AND generation <= ?3 ORDER BY generation, number LIMIT ?4",
+    [Q_NOTIFY_ADD] = "INSERT INTO notification(name, feed, before, after, generation, created, due)"
+                     " VALUES (CAST(?1 AS TEXT), ?2, ?3, ?4, ?5, ?6, ?7)",
+    [Q_NOTIFY_TAKE] = "UPDATE notification SET owner = ?1, until = ?3 + ?2 WHERE id = (SELECT id FROM "
+                      "notification WHERE due > 0 AND due <= ?3 AND (until < ?3 OR until > ?3 + 86400)"
+                      " ORDER BY due, id LIMIT 1) RETURNING " NOTIFICATION,
+    [Q_NOTIFY_RENEW] = "UPDATE notification SET until = ?4 + ?3 WHERE name = ?1 AND owner = ?2 AND until > 0"
+                       " AND deleted = 0",
+    [Q_NOTIFY_SENT] =
+        "UPDATE notification SET notified = ?4, attempts = 0, error = x'', until = 0, due = CASE WHEN"
+        " deleted = 0 AND ?3 > 0 THEN ?4 + ?3 ELSE 0 END WHERE name = ?1 AND owner = ?2",
+    [Q_NOTIFY_FAILED] =
+        "UPDATE notification SET attempts = attempts + 1, error = ?4, until = 0, due = CASE WHEN deleted = 0"
+        " THEN ?5 + ?3 ELSE 0 END WHERE name = ?1 AND owner = ?2 AND until > 0",
+    [Q_NOTIFY_DELETE] = "UPDATE notification SET deleted = ?2, due = 0 WHERE name = ?1 AND deleted = 0",
+    [Q_NOTIFY_FIND] = "SELECT " NOTIFICATION " FROM notification WHERE name = ?1",
+    [Q_NOTIFY_LIST] = "SELECT " NOTIFICATION " FROM notification WHERE id > ?1 ORDER BY id LIMIT ?2",
+    [Q_NOTIFY_COUNTS] = "SELECT count(*), coalesce(min(created), 0), count(nullif(attempts, 0)) FROM "
+                        "notification WHERE due > 0 AND notified = 0",
+    [Q_NOTIFY_KEPT] = "SELECT min(p.generation, coalesce((SELECT min(generation) FROM notification WHERE "
+                      "deleted = 0), p.generation)) - 1 FROM notification_place p",
+    [Q_NOTIFY_TIDY] =
+        "DELETE FROM notification WHERE id IN (SELECT id FROM (SELECT id FROM notification WHERE created < ?1"
+        " ORDER BY created LIMIT 1000) a UNION ALL SELECT id FROM (SELECT id FROM notification WHERE"
+        " deleted > 0 AND deleted < ?2 ORDER BY deleted LIMIT 1000) b)",
 
     [Q_SET_STORED] = "SELECT 1 FROM package_set WHERE id = ?1",
     [Q_BLOCKS_RANGE] =
@@ -455,6 +527,7 @@ const char *const sqlite_queries[QUERIES] = {
                          " AND fixed_key = ?4 AND advisory = ?5 AND part = ?6",
     [Q_SWEEP_NEGATIVE] = "DELETE FROM negative WHERE namespace = ?1 AND name = ?2 AND kind = ?3"
                          " AND id = ?4 AND advisory = ?5 AND part = ?6",
+    [Q_SWEEP_METADATA] = "DELETE FROM metadata WHERE name = ?1 AND advisory = ?2",
     [Q_SWEEP_ADVISORY] = "DELETE FROM advisory WHERE id = ?1",
     [Q_SWEEP_ENDED] = "UPDATE advisory SET gen_to = NULL WHERE id IN"
                       " (SELECT id FROM advisory WHERE gen_to = ?1 LIMIT 1000)",

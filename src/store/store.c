@@ -175,6 +175,54 @@ int store_lease_drop(struct store *s, str name, str owner, struct err *e)
     return s->engine->lease_drop(s, name, owner, e);
 }
 
+int store_notifications_make(struct store *s, int64_t now, size_t limit, size_t *ret_count, struct err *e)
+{
+    return s->engine->notifications_make(s, now, limit, ret_count, e);
+}
+
+int store_notification_take(struct store *s, str owner, unsigned seconds, struct arena *arena,
+                            struct notification *ret, struct err *e)
+{
+    return s->engine->notification_take(s, owner, seconds, arena, ret, e);
+}
+
+int store_notification_renew(struct store *s, str name, str owner, unsigned seconds, struct err *e)
+{
+    return s->engine->notification_renew(s, name, owner, seconds, e);
+}
+
+int store_notification_sent(struct store *s, str name, str owner, int64_t again_s, struct err *e)
+{
+    return s->engine->notification_sent(s, name, owner, again_s, e);
+}
+
+int store_notification_failed(struct store *s, str name, str owner, int64_t due_s, str error, struct err *e)
+{
+    return s->engine->notification_failed(s, name, owner, due_s, error, e);
+}
+
+int store_notification_delete(struct store *s, str name, struct err *e)
+{
+    return s->engine->notification_delete(s, name, e);
+}
+
+int store_notification_find(struct store *s, str name, struct arena *arena, struct notification *ret,
+                            struct err *e)
+{
+    return s->engine->notification_find(s, name, arena, ret, e);
+}
+
+int store_notification_list(struct store *s, int64_t after, size_t limit, struct arena *arena,
+                            struct notification **ret, size_t *ret_count, struct err *e)
+{
+    return s->engine->notification_list(s, after, limit, arena, ret, ret_count, e);
+}
+
+int store_notification_count(struct store *s, struct notification_counts *ret, struct err *e)
+{
+    return s->engine->notification_count(s, ret, e);
+}
+
 int store_tidy(struct store *s, const struct tidy_options *o, struct tidy_counts *ret, struct err *e)
 {
     return s->engine->tidy(s, o, ret, e);

@@ -21,15 +21,17 @@ struct store;
 
 /* Opens, creates if missing, migrates if older. `where` is the path of a file (SQLite), or a connection string of libpq:
  * "postgresql://...", "host=... user=..." (PostgreSQL; keys that libpq does not know, as "statement_timeout=60000", are settings of
- * the session, as the Go driver of Clair took them: spec/seeds.md). With STORE_SCRATCH what this process indexes goes to
+ * the session, as the Go driver of Clair took them: spec/seeds.md; "response_timeout=SECONDS" is ours: a server that says nothing for
+ * that long, 60 otherwise or 5 more than its statement_timeout, is given up: ERR_NETWORK). With STORE_SCRATCH what this process indexes goes to
  * memory (PostgreSQL: temporary tables) and dies with it, while feeds are read from the database; it is for databases that cannot be
- * written. A missing file with STORE_SCRATCH is an empty one. With STORE_READ all is read and nothing written: the database must be there,
- * and of this schema (ERR_READONLY: it must be migrated first). */
+ * written. A missing file with STORE_SCRATCH is an empty one. With STORE_READ nothing is written, which a hot standby can do: the schema
+ * must be there and ours (else ERR_READONLY), and writes are refused; response_timeout is 10 unless the string says otherwise, for there is
+ * somebody else to ask. */
 enum store_mode { STORE_WRITE, STORE_SCRATCH, STORE_READ };
 struct store *store_open(const char *where, enum store_mode mode, struct err *e);
 void store_freep(struct store **s);
 bool store_is_server(const char *where);        /* is it a connection string? */
-int store_ping(struct store *s, struct err *e); /* a short query: can it be read now? */
+int store_ping(struct store *s, struct err *e); /* a short query: can it be read now? A server has 5 s */
 int64_t
 store_schema_before(const struct store *s); /* of which schema it was when it was opened; 0: it was made */
 
@@ -109,7 +111,9 @@ struct match {
 #define STORE_MATCH_MAX                                                                                      \
     250000u /* affected ranges that fit one image, before the best for each (package, id) is picked */
 /* Of several ranges for one (package, id): those of the best ranked feeds count, and none when a feed of that rank or a better one says
- * "not affected"; of what is left the highest fix wins (unfixed is highest). Findings of one advisory share its texts. ERR_LIMIT: more than STORE_MATCH_MAX. */
+ * "not affected"; of what is left the highest fix wins (unfixed is highest). Findings of one advisory share its texts. ERR_LIMIT: more than STORE_MATCH_MAX.
+ * Severity (docs/severity.md): that of the range; where it is Unknown, what the same feed says of the id as such; else that of the best ranked
+ * feed that has one, of equal ranks the first by name. severity_source tells which. */
 int store_match(struct store *s, const struct image_index *image, struct arena *arena, struct match *ret,
                 struct err *e); /* image: from the store or not */
 
@@ -133,7 +137,7 @@ struct affected_image {
     str namespace; /* in which the advisory speaks of it */
 };
 struct affected_cursor { /* zeroes: from the beginning. It stays good while images and feeds come and go */
-    int64_t namespace, set, image;
+    int64_t namespace, set, distribution, image;
 };
 /* The images with a package that a range of the advisory contains and no "not affected" of a feed that counts as much denies (of better
  * feeds that say something else nothing is known here), after *cursor, which moves on: in an order that stays, each once. `advisory` may be one
@@ -177,7 +181,8 @@ int store_feed_tried(struct store *s, str feed, int64_t now, str error, struct e
  * store_update_document(), and then puts that document's advisories. Documents not named keep what they had.
  * Only differences are written: an advisory whose content hash is unchanged touches no row; those of a named document that
  * were not put again are withdrawn. Each advisory that is new (not in a feed's first load), withdrawn, or of another meaning (id,
- * ranges, severities; not texts) is one row of the change log.
+ * ranges, severities, what CVSS scores mean, KEV; not texts, links and EPSS) is one row of the change log. Metadata beyond the limits of
+ * model/metadata.h is left out.
  */
 struct store_update;
 #define STORE_RANK 100u /* of a feed of which nothing is said: the lower, the more its word counts */
@@ -198,7 +203,68 @@ int store_update_commit(struct store_update *u, int64_t now, struct update_count
                         struct err *e);           /* frees u in any case */
 void store_update_freep(struct store_update **u); /* abandons it; for CLEANUP(); NULL is fine */
 
-/* ---- leases: one holder at a time, by the database's clock where it has one ---- */
+/* ---- watch: told of each new generation, whoever made it ---- */
+
+struct store_watch; /* has a handle of its own; one thread */
+struct store_watch *store_watch_open(const char *where, struct err *e);
+/* 1: the generation is another than at the last call, or, at the first, than at the open. 0: time is up. PostgreSQL tells at once, SQLite
+ * is looked at each 250 ms, a standby each second. After -1 it may be called again; a connection that broke is made anew. */
+int store_watch_wait(struct store_watch *w, int timeout_ms, int64_t *ret_generation, struct err *e);
+void store_watch_freep(struct store_watch **w); /* NULL is fine */
+/*
+ * ---- notifications: a queue that several servers share ----
+ *
+ * Each row of the change log becomes one notification, in order. It waits until it is due, is taken by one taker at a time, for as long as the
+ * lease lasts, and is told until telling succeeds; then it stays until the client deletes it. A taker that is killed loses nothing: at the
+ * end of its lease another one takes what it had, so that a client may be told twice, never not at all. A database that is made or migrated
+ * has none: what was loaded before is no news.
+ */
+struct notification {
+    int64_t id; /* grows with age */
+    str name;   /* a random UUID, in small letters */
+    str feed;
+    int64_t before, after; /* advisories, for store_advisory_get() and store_affected(); 0: there is none */
+    int64_t generation;    /* that made the change */
+    int64_t created, notified, deleted; /* times; 0: not */
+    int64_t attempts;                   /* that failed since it was told last */
+    int64_t due;                        /* when it may be taken; 0: not (again) */
+    str owner;                          /* who took it last */
+    int64_t until;                      /* the end of its lease, by the database's clock; 0: none */
+    str error;                          /* of the last attempt; empty when it succeeded */
+};
+
+/* Turns at most `limit` changes that have no notification yet into such, the oldest first, in one transaction: a kill loses none, and of
+ * several callers each change is one's. 1 there may be more, 0 there are none, -1. */
+int store_notifications_make(struct store *s, int64_t now, size_t limit, size_t *ret_count, struct err *e);
+
+#define STORE_NOTIFICATION_LEASE 86400u /* seconds at most: ERR_USAGE */
+/* 1: the one that is due the longest is `owner`'s for `seconds`. 0: none is due. -1. */
+int store_notification_take(struct store *s, str owner, unsigned seconds, struct arena *arena,
+                            struct notification *ret, struct err *e);
+/* 1: it is `owner`'s for `seconds` from now on. 0: it is another's, or done with, or was deleted meanwhile: do not tell it. -1. */
+int store_notification_renew(struct store *s, str name, str owner, unsigned seconds, struct err *e);
+/* The client was told: 1, 0 it is not `owner`'s (another one tells it again), -1. It is due again `again_s` seconds later unless it is deleted by
+ * then; 0: never. */
+int store_notification_sent(struct store *s, str name, str owner, int64_t again_s, struct err *e);
+/* It was not, because of `error`: due again in `due_s` seconds. 1, 0 it is not `owner`'s, -1. */
+int store_notification_failed(struct store *s, str name, str owner, int64_t due_s, str error, struct err *e);
+/* The client has read it: it is never taken again, and can be read for an hour. 1, 0 unknown or deleted before, -1. */
+int store_notification_delete(struct store *s, str name, struct err *e);
+/* Deleted ones, too: 1, 0 unknown, -1. */
+int store_notification_find(struct store *s, str name, struct arena *arena, struct notification *ret,
+                            struct err *e);
+/* Deleted ones, too, by number, from the one after `after` on (0: all). */
+int store_notification_list(struct store *s, int64_t after, size_t limit, struct arena *arena,
+                            struct notification **ret, size_t *ret_count, struct err *e);
+
+struct notification_counts {
+    int64_t waiting; /* never told, not deleted */
+    int64_t oldest;  /* when the oldest of them was created; 0: none waits */
+    int64_t failed;  /* of them: at least one attempt failed */
+};
+int store_notification_count(struct store *s, struct notification_counts *ret, struct err *e);
+
+/* ---- leases: one holder at a time, by a server's clock, or for a file by the time since the machine started ---- */
 
 #define STORE_OWNER 160
 void store_owner(char ret[STORE_OWNER]); /* a new one: this boot, this process, this call */
@@ -211,21 +277,25 @@ int store_lease_drop(struct store *s, str name, str owner, struct err *e); /* no
 /* ---- tidying: what makes the database follow what is alive in it ---- */
 
 /*
- * New package sets join the index of store_affected(), advisories and changes of old generations go, and so do images, layers, package sets
- * and packages that nothing refers to. In steps, each a short transaction under the lease 'tidy', so that it may be ended, or killed, at
- * any time. Kept are of old generations those of the last 30 days, as long as they hold less than a quarter of what is current, or 10,000
- * advisories; images without a name in REST v1 that were used in the last `unused_s` seconds; what was stored within a day.
+ * New package sets join the index of store_affected(), changes become notifications, advisories and changes of old generations go, and so do
+ * notifications 30 days after they were created or an hour after they were deleted, and images, layers, package sets and packages that
+ * nothing refers to. In steps, each a short transaction under the lease 'tidy', so that it may be ended, or killed, at any time. Kept are of
+ * old generations those of the last 30 days, as long as they hold less than a quarter of what is current, or 10,000 advisories, and in any
+ * case the one of the oldest notification that is not deleted and all after it; images without a name in REST v1 that were used in the last
+ * `unused_s` seconds; what was stored within a day.
  */
 struct tidy_options {
     int64_t ms; /* about; 0: until nothing is left to do */
     bool
         whole; /* what waits is done at once, though more of it together would be cheaper; and packages are looked at */
-    int64_t unused_s; /* 0: 30 days */
-    int64_t now;      /* seconds since 1970 */
+    int64_t unused_s;          /* 0: 30 days */
+    int64_t now;               /* seconds since 1970 */
+    bool (*enough)(void *ctx); /* asked between steps: is it time to end? NULL: no */
+    void *ctx;
 };
 struct tidy_counts {
-    int64_t steps;                                               /* of merging */
-    int64_t advisories, changes, images, layers, sets, packages; /* deleted */
+    int64_t steps;                                                              /* of merging */
+    int64_t advisories, changes, images, layers, sets, packages, notifications; /* deleted */
 };
 int store_tidy(struct store *s, const struct tidy_options *o, struct tidy_counts *ret,
                struct err *e); /* 1 there is more to do, 0 there is not, -1; ERR_BUSY: another one is at it */

@@ -71,6 +71,17 @@ def test_schema_is_strict(db, small_image):
             validate(report | {"findings": [{k: v for k, v in report["findings"][0].items() if k != key}]})
 
 
+def test_metadata_follows_the_schema():
+    """What no feed of today brings: the report that test_report.c compares with."""
+    report = json.loads((helpers.ROOT / "tests/unit/golden/report.json").read_text())
+    validate(report)
+    first = report["findings"][0]
+    assert first["cvss"] and first["epss"] and first["kev"] and not {"cvss", "epss", "kev"} & set(report["findings"][-1])
+    for key, value in {"cvss": [], "epss": {}, "kev": None}.items():
+        with pytest.raises(jsonschema.ValidationError):
+            validate(report | {"findings": [first | {key: value}]})
+
+
 def test_content(db, small_image):
     report = scan(db, small_image).json()
     tars = [mi.tar(layer) for layer in mi.debian_layers()]

@@ -76,8 +76,9 @@ def request(port, method, target, body=b"", headers=(), timeout=120):
 class Server:
     """`database`: a path, or a connection string."""
 
-    def __init__(self, folder, database, cwd=None, more="", api="", env=None):
+    def __init__(self, folder, database, cwd=None, more="", api="", env=None, replica=None):
         self.folder, self.database, self.cwd, self.env = Path(folder), str(database), cwd, env or {}
+        self.replica = f"      readsource: {replica}\n" if replica else ""
         self.api, self.more = api, more  # YAML: more of the section `api`, and more sections
         self.port, self.health_port = free_ports(2)
         self.process = None
@@ -87,7 +88,7 @@ class Server:
         kind = "pgsql" if "=" in self.database or "://" in self.database else "sqlite"
         updater = "" if "updater:" in self.more else "  updater:\n    interval: 0\n"
         path = self.folder / "config.yaml"
-        path.write_text(f"clair:\n  database:\n    type: {kind}\n    options:\n      source: {self.database}\n"
+        path.write_text(f"clair:\n  database:\n    type: {kind}\n    options:\n      source: {self.database}\n{self.replica}"
                         f"  api:\n    addr: 127.0.0.1:{self.port}\n    healthaddr: 127.0.0.1:{self.health_port}\n"
                         + self.api + updater + self.more)
         return path

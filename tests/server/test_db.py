@@ -1,6 +1,7 @@
 """`eclair db` on both stores: what it says, what it mends, and what must come through it unchanged."""
 import json
 import threading
+import time
 
 import expected
 import helpers
@@ -55,7 +56,7 @@ def test_status(full, mirror):
     good(db("vacuum", full))
     s = status(full)
     assert (s["waiting_sets"], s["segments"]) == (0, 1)
-    end = "now() + interval '90 s'" if "://" in str(full) else "strftime('%s', 'now') + 90"
+    end = "now() + interval '90 s'" if "://" in str(full) else f"{int(time.clock_gettime(time.CLOCK_BOOTTIME))} + 90"
     execute(full, f"INSERT INTO lease(name, owner, expires, seconds) VALUES ('updater', 'host 1', {end}, 100)")
     execute(full, f"INSERT INTO lease(name, owner, expires, seconds) VALUES ('over', 'host 1', {end.replace('+', '-')}, 100)")
     lease, = status(full)["leases"]
@@ -199,7 +200,7 @@ def test_files_are_not_lost(full, tmp_path):
     helpers.assert_refused(db("import", file, file), "the database itself", code=2)
     helpers.assert_refused(db("export", file, file, "--force"), "the database itself", code=2)
     (tmp_path / "empty").write_bytes(b"")
-    helpers.assert_refused(db("import", full, tmp_path / "empty"), "not an éclair database")
+    helpers.assert_refused(db("import", full, tmp_path / "empty"), "must be made or migrated")
     helpers.assert_refused(db("import", full, tmp_path / "absent"), "absent")
     helpers.assert_refused(db("export", full, tmp_path / "no/folder"), "no/folder")
     helpers.assert_refused(db("export", full), "FILE", code=2)

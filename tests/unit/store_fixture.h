@@ -87,9 +87,12 @@ int whole(struct place *p, int64_t image);
 /* ---- the groups of test_store ---- */
 
 int store_match_tests(void);
+int store_metadata_tests(void);
 int store_update_tests(void);
 int store_named_tests(void);
 int store_lease_tests(void);
 int store_reverse_tests(void);
+int store_watch_tests(void);
+int store_notify_tests(void);
 int store_check_tests(void);
 int store_copy_tests(void);

@@ -561,6 +561,34 @@ static void test_namespaces(void **state)
 
 /* ---- model ---- */
 
+static void test_metadata(void **state)
+{
+    static const struct {
+        const char *version;
+        uint16_t base;
+        enum severity want;
+    } ratings[] = {
+        { "2.0", 0, SEVERITY_LOW },       { "2.0", 39, SEVERITY_LOW },    { "2.0", 40, SEVERITY_MEDIUM },
+        { "2.0", 70, SEVERITY_HIGH },     { "2.0", 100, SEVERITY_HIGH },  { "3.0", 0, SEVERITY_NEGLIGIBLE },
+        { "3.1", 1, SEVERITY_LOW },       { "3.1", 69, SEVERITY_MEDIUM }, { "3.1", 89, SEVERITY_HIGH },
+        { "4.0", 90, SEVERITY_CRITICAL },
+    };
+    static const char *const bad_dates[] = { "",           "2021-12-1",  "2021-12-100",
+                                             "2021/12/10", "20211-2-10", "202a-12-10" };
+    for (size_t i = 0; i < sizeof ratings / sizeof *ratings; i++)
+        assert_int_equal(cvss_severity(str_from(ratings[i].version), ratings[i].base), ratings[i].want);
+    for (int i = 0; i < CVSS_VERSIONS; i++)
+        assert_int_equal(cvss_version(cvss_version_name(i)), i);
+    assert_int_equal(cvss_version(STR("3")), -1);
+    assert_true(date_valid(STR("2021-12-10")));
+    for (size_t i = 0; i < sizeof bad_dates / sizeof *bad_dates; i++)
+        assert_false(date_valid(str_from(bad_dates[i])));
+    struct metadata m = { 0 };
+    assert_true(metadata_empty(&m));
+    m.has_epss = true; /* of 0 */
+    assert_false(metadata_empty(&m));
+}
+
 static void test_model(void **state)
 {
     enum severity s = SEVERITY_LOW;
@@ -886,6 +914,7 @@ int main(void)
         cmocka_unit_test(test_distro),
         cmocka_unit_test(test_namespaces),
         cmocka_unit_test(test_model),
+        cmocka_unit_test(test_metadata),
         cmocka_unit_test(test_release_fixtures),
         cmocka_unit_test(test_database_fixtures),
         cmocka_unit_test(test_against_dpkg_query),

@@ -393,6 +393,10 @@ static void write_sample(struct json_writer *w)
     json_w_key(w, "a");
     json_w_array(w);
     json_w_int(w, INT64_MIN);
+    json_w_decimal(w, 98, 1);
+    json_w_decimal(w, 100, 1);
+    json_w_decimal(w, 430, 6);
+    json_w_decimal(w, 0, 2);
     json_w_bool(w, true);
     json_w_bool(w, false);
     json_w_null(w);
@@ -419,9 +423,10 @@ static void test_writer(void **state)
     "\"\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\\u001f\x7f \xc3\xa9\xf0\x9f\x98\x80 " BAD " " BAD "( " BAD BAD BAD    \
     " " BAD BAD "\""
     static const char *const want[] = {
-        "{\"a\":[-9223372036854775808,true,false,null],\"e\\\"\":{},\"s\":" ODD
+        "{\"a\":[-9223372036854775808,9.8,10.0,0.000430,0.00,true,false,null],\"e\\\"\":{},\"s\":" ODD
         ",\"n\":null,\"m\":\"x\",\"empty\":\"\"}",
-        "{\n  \"a\": [\n    -9223372036854775808,\n    true,\n    false,\n    null\n  ],\n  \"e\\\"\": {},\n "
+        "{\n  \"a\": [\n    -9223372036854775808,\n    9.8,\n    10.0,\n    0.000430,\n    0.00,\n    "
+        "true,\n    false,\n    null\n  ],\n  \"e\\\"\": {},\n "
         " \"s\": " ODD ",\n  \"n\": null,\n  \"m\": \"x\",\n  \"empty\": \"\"\n}",
     };
     for (int indent = 0; indent < 2; indent++) {

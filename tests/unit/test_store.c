@@ -194,13 +194,87 @@ static void test_scratch(void **state)
     assert_true(before == contents(p));
 }
 
+/* Everything can be read, and nothing written, nor made or migrated. */
+static void test_read(void **state)
+{
+    struct place *p = *state;
+    struct match m;
+    struct layer_index *layer;
+    struct update_counts n;
+    struct named_layer named = { .name = STR("n"), .digest = layer_empty.digest, .engine = 3, .indexer = 1 },
+                       *got;
+    str value;
+    int64_t id, until;
+    load(p, "f C1 S openssl - 4 - -");
+    id = put_image(p, SSL, STR("debian:12"));
+    ok(p, store_value_set(p->store, STR("k"), STR("v"), &p->e));
+    ok(p, store_named_put(p->store, &named, &p->e));
+    uint64_t before = contents(p);
+    struct store *writer = p->store;
+    p->store = open_at(p, STORE_READ);
+    same(findings(p, id, &m), STR("0 C1 4 f;"));
+    assert_int_equal(store_value_get(p->store, STR("k"), p->arena, &value, &p->e), 1);
+    assert_int_equal(store_named_find(p->store, STR("n"), p->arena, &got, &p->e), 1);
+    fails(p, store_value_set(p->store, STR("k"), STR("w"), &p->e), ERR_READONLY);
+    fails(p, store_layer_put(p->store, &layer_one, 1, &p->e), ERR_READONLY);
+    fails(p, store_named_delete(p->store, STR("n"), &p->e), ERR_READONLY);
+    fails(p, store_named_put(p->store, &named, &p->e), ERR_READONLY);
+    fails(p, store_feed_tried(p->store, STR("f"), 1, STR(""), &p->e), ERR_READONLY);
+    fails(p, store_lease_take(p->store, STR("l"), STR("o"), 5, &until, &p->e), ERR_READONLY);
+    fails(p, store_lease_drop(p->store, STR("l"), STR("o"), &p->e), ERR_READONLY);
+    assert_null(store_update_begin(p->store, STR("f"), STORE_RANK, &p->e));
+    assert_int_equal(p->e.kind, ERR_READONLY);
+    assert_true(before == contents(p));
+
+    struct store *reader = p->store; /* it sees what is written meanwhile, but for a view */
+    p->store = writer;
+    ok(p, store_view_begin(reader, &p->e));
+    assert_int_equal(store_layer_find(reader, layer_one.digest, 1, p->arena, &layer, &p->e), 0);
+    ok(p, store_layer_put(writer, &layer_one, 1, &p->e));
+    assert_int_equal(store_layer_find(reader, layer_one.digest, 1, p->arena, &layer, &p->e), 0);
+    store_view_end(reader);
+    assert_int_equal(store_layer_find(reader, layer_one.digest, 1, p->arena, &layer, &p->e), 1);
+    struct store_update *u = begin(p, "g");
+    ok(p, put_round(p, u, 1, 5));
+    ok(p, store_update_commit(u, 1, &n, &p->e));
+    store_freep(&reader);
+}
+
+static void test_read_refused(void **state)
+{
+    struct place *p = *state;
+    for (int i = 0; i < 2; i++) { /* nothing is there, and nothing is made */
+        p->e = (struct err){ 0 };
+        assert_null(store_open(p->where, STORE_READ, &p->e));
+        assert_int_equal(p->e.kind, ERR_READONLY);
+    }
+    p->store = open_at(p, STORE_WRITE);
+    store_freep(&p->store);
+    p->store = open_at(p, STORE_READ);
+    store_freep(&p->store);
+    execute(p, on_server() ? "UPDATE eclair.meta SET schema = 1" : "PRAGMA user_version = 1");
+    uint64_t before = contents(p);
+    p->e = (struct err){ 0 };
+    assert_null(store_open(p->where, STORE_READ, &p->e));
+    assert_int_equal(p->e.kind, ERR_READONLY);
+    assert_true(before == contents(p));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_layer), CASE(test_image),  CASE(test_image_get), CASE(test_ping),
-        CASE(test_where), CASE(test_values), CASE(test_scratch),
+        CASE(test_layer),
+        CASE(test_image),
+        CASE(test_image_get),
+        CASE(test_ping),
+        CASE(test_where),
+        CASE(test_values),
+        CASE(test_scratch),
+        CASE(test_read),
+        cmocka_unit_test_setup_teardown(test_read_refused, fresh_place, tidy),
     };
     int failed = cmocka_run_group_tests_name("store", tests, NULL, NULL);
-    return failed + store_match_tests() + store_update_tests() + store_named_tests() + store_lease_tests() +
-           store_reverse_tests() + store_check_tests() + store_copy_tests();
+    return failed + store_match_tests() + store_metadata_tests() + store_update_tests() +
+           store_named_tests() + store_lease_tests() + store_reverse_tests() + store_watch_tests() +
+           store_notify_tests() + store_check_tests() + store_copy_tests();
 }

@@ -120,7 +120,7 @@ static const struct {
     { "INSERT INTO pending VALUES (4, 1)", "would be swept" },
     { "UPDATE state SET generation = 2", "a generation that is not pending" },
     { "UPDATE change SET feed = 99", "of no feed" },
-    { "INSERT INTO lease VALUES ('update', 'x', %s, 300)", "lease update ends in" },
+    { "INSERT INTO lease VALUES ('update', 'x', %s, 999999)", "lease update is for" },
 };
 
 static void damage(struct place *p, const char *sql)

@@ -14,7 +14,7 @@
 #define QUICK_MS                                                                                             \
     8000 /* far less than any timeout that would be wrong here, far more than a slow machine needs */
 
-/* stop, start, kill */
+/* stop, start, kill, pause, continue */
 static void server(const char *what)
 {
     char command[512];
@@ -76,6 +76,12 @@ static const char *const good[] = {
     "host=$H port=$P dbname=$D user=eclair application_name='it\\'s a \\\\ name' datestyle='ISO, DMY'",
     "host=$H port=$P dbname=$D user=eclair options='-c work_mem=8MB' lock_timeout=5000",
     "host=$H port=$P dbname=$D user=eclair binary_parameters=yes",
+    "host=$H port=$P dbname=$D user=eclair response_timeout=20",
+    "host=$H,$H port=1,$P dbname=$D user=eclair target_session_attrs=read-write",
+    "host=$H,$H port=$P dbname=$D user=eclair",
+    "postgresql://eclair@$H:1,$H:$P/$D?target_session_attrs=read-write",
+    "postgres://eclair@/$D?host=$H,$H&port=$P,1&target_session_attrs=primary",
+    "postgresql://eclair@$H:$P/$D?response_timeout=20&lock_timeout=5000",
 };
 
 static void test_good(void **state)
@@ -93,6 +99,22 @@ static void test_good(void **state)
     assert_int_equal(number(p, "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"
                                " AND relkind = 'r'"),
                      0);
+}
+
+/* What libpq is given; NULL: nothing. The last of a keyword counts. */
+static void word_is(const char *where, const char *keyword, const char *want)
+{
+    struct postgres p = { 0 };
+    struct err e = { 0 };
+    const char *got = NULL;
+    assert_int_equal(postgres_parse(where, &p, &e), 0);
+    for (size_t k = 0; p.keywords[k]; k++)
+        got = strcmp(p.keywords[k], keyword) ? got : p.values[k];
+    if (!got != !want || (got && strcmp(got, want)))
+        fail_msg("%s: %s", where, got ? got : "none");
+    for (size_t k = 0; p.keywords[k]; k++)
+        free(p.keywords[k]), free(p.values[k]);
+    free(p.keywords), free(p.values);
 }
 
 /* As Clair's driver: TLS unless told otherwise, but not on this machine. */
@@ -114,22 +136,19 @@ static void test_tls_by_default(void **state)
         { "host=/run/postgresql", NULL },
         { "dbname=x", NULL },
     };
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-        struct postgres p = { 0 };
-        struct err e = { 0 };
-        const char *got = NULL;
-        assert_int_equal(postgres_parse(table[i].where, &p, &e), 0);
-        for (size_t k = 0; p.keywords[k]; k++) {
-            got = strcmp(p.keywords[k], "sslmode") ? got : p.values[k];
-            if (p.values[k + 1] == NULL && p.keywords[k + 1] == NULL)
-                break;
-        }
-        if (!got != !table[i].sslmode || (got && strcmp(got, table[i].sslmode)))
-            fail_msg("%s: %s", table[i].where, got ? got : "none");
-        for (size_t k = 0; p.keywords[k]; k++)
-            free(p.keywords[k]), free(p.values[k]);
-        free(p.keywords), free(p.values);
-    }
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        word_is(table[i].where, "sslmode", table[i].sslmode);
+}
+
+/* None waits for ever. */
+static void test_connect_timeout(void **state)
+{
+    (void)state;
+    word_is("host=a", "connect_timeout", "5");
+    word_is("host=a connect_timeout=7", "connect_timeout", "7");
+    word_is("host=a connect_timeout=0", "connect_timeout", "60");
+    word_is("postgresql://u@a/x?connect_timeout=-1", "connect_timeout", "60");
+    word_is("host=a connect_timeout=soon", "connect_timeout", "soon");
 }
 
 /* With a lock in its way a write waits as long as the string said, and no longer. */
@@ -167,6 +186,8 @@ static void test_settings(void **state)
         number(p, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'two words&more'"), 1);
     name_it(p, "host=$H port=$P dbname=$D user=eclair default_transaction_read_only=on");
     refused(p, STORE_WRITE, ERR_READONLY, "");
+    CLEANUP(store_freep) struct store *reader = open_at(p, STORE_READ);
+    assert_int_equal(((struct postgres *)reader)->response_ms, 10000);
 }
 
 static void test_bad(void **state)
@@ -186,7 +207,10 @@ static void test_bad(void **state)
         "host=$H port=$P dbname=$D user=eclair password=hunter2 statement_timeout=soon",
         "host=$H port=$P dbname=$D user=eclair password=hunter2 connect_timeout=soon",
         "host=$H dbname=$D user=eclair password=hunter2 port=99999",
-        "host=$H port=$P dbname=$D user=eclair password=hunter2 a-b=1"
+        "host=$H port=$P dbname=$D user=eclair password=hunter2 a-b=1",
+        "host=$H port=$P dbname=$D user=eclair password=hunter2 response_timeout=soon",
+        "host=$H port=$P dbname=$D user=eclair password=hunter2 response_timeout=0",
+        "postgresql://eclair:hunter2@$H:$P/$D?response_timeout=-1",
     };
     struct place *p = *state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -194,6 +218,36 @@ static void test_bad(void **state)
         refused(p, STORE_WRITE, ERR_USAGE, "");
         assert_true(strlen(p->e.text) > 10);
     }
+}
+
+/* Errors tell each of them, and which of them would not do. */
+static void test_hosts(void **state)
+{
+    struct place *p = *state;
+    const char *host, *port;
+    address_of(p, &host, &port);
+    name_it(p, "host=$H,$H port=1,2 dbname=$D user=eclair password=hunter2 target_session_attrs=read-write");
+    refused(p, STORE_WRITE, ERR_NETWORK,
+            "127.0.0.1:1: connect: connection refused; 127.0.0.1:2: connect: connection refused");
+    name_it(p, "postgresql://eclair:hunter2@$H:1,$H:$P/$D?target_session_attrs=read-write"
+               "&default_transaction_read_only=on");
+    const char *standby = arena_cstr(
+        p->arena, arena_printf(p->arena, "refused; 127.0.0.1:%s: connect: session is read-only", port));
+    refused(p, STORE_WRITE, ERR_NETWORK, standby);
+    name_it(p, "postgresql://eclair:hunter2@$H:1,$H:$P/$D?default_transaction_read_only=on");
+    refused(p, STORE_WRITE, ERR_READONLY,
+            arena_cstr(p->arena, arena_printf(p->arena, "postgresql://127.0.0.1:1,127.0.0.1:%s/%s: not", port,
+                                              p->database)));
+    name_it(p, "host=$H,$H port=$P dbname=$D user=eclair password=hunter2 default_transaction_read_only=on");
+    refused(
+        p, STORE_WRITE, ERR_READONLY,
+        arena_cstr(p->arena, arena_printf(p->arena, "postgresql://127.0.0.1:%s,127.0.0.1:%s/", port, port)));
+    name_it(p, "host=$H,$H port=1,$P dbname=nowhere user=eclair password=hunter2");
+    refused(p, STORE_WRITE, ERR_NOT_FOUND, "\"nowhere\"");
+    name_it(p, "hostaddr=$H,$H port=,1 dbname=$D user=eclair password=hunter2");
+    p->e = (struct err){ 0 };
+    CLEANUP(store_freep) struct store *s = store_open(p->where, STORE_WRITE, &p->e);
+    assert_true(s || (p->e.kind == ERR_NETWORK && strstr(p->e.text, "127.0.0.1:5432: connect: ")));
 }
 
 /* ---- who is let in ---- */
@@ -453,6 +507,249 @@ static void test_stopped(void **state)
     }
 }
 
+static void all_read_only(struct place *p, const char *on)
+{
+    execute(p, arena_cstr(p->arena,
+                          arena_printf(p->arena, "ALTER SYSTEM SET default_transaction_read_only = %s", on)));
+    execute(p, "SELECT pg_reload_conf()");
+}
+
+/* As behind a name that has come to mean a standby: the connection stands, and refuses what writes. A new one does not. */
+static void test_read_only(void **state)
+{
+    struct place *p = *state;
+    struct layer_index *layer;
+    str value;
+    execute(p, arena_cstr(p->arena, arena_printf(p->arena,
+                                                 "ALTER DATABASE %s SET "
+                                                 "default_transaction_read_only = off",
+                                                 p->database)));
+    all_read_only(p, "on");
+    usleep(200000); /* the backend of p->store is told by a signal */
+    ok(p, store_layer_put(p->store, &layer_one, 1, &p->e));
+    assert_int_equal(store_layer_find(p->store, layer_one.digest, 1, p->arena, &layer, &p->e), 1);
+    store_freep(&p->store);
+
+    all_read_only(p, "off");
+    execute(p, arena_cstr(p->arena, arena_printf(p->arena, "ALTER DATABASE %s RESET ALL", p->database)));
+    usleep(200000);
+    p->store = open_at(p, STORE_WRITE);
+    all_read_only(p, "on"); /* nowhere else to go */
+    usleep(200000);
+    fails(p, store_value_set(p->store, STR("k"), STR("v"), &p->e), ERR_READONLY);
+    fails(p, store_layer_put(p->store, &layer_one, 2, &p->e), ERR_READONLY);
+    assert_int_equal(store_value_get(p->store, STR("k"), p->arena, &value, &p->e), 0);
+    all_read_only(p, "off");
+    usleep(200000);
+    ok(p, store_value_set(p->store, STR("k"), STR("v"), &p->e));
+}
+
+static int read_write_and_tidy(void **state)
+{
+    ((struct place *)*state)->e = (struct err){ 0 };
+    all_read_only(*state, "off");
+    return tidy(state);
+}
+
+/* ---- watching ---- */
+
+static void load_later(struct place *p, bool cut, const char *text)
+{
+    if (fork())
+        return;
+    usleep(500000);
+    if (cut)
+        cut_connections(p);
+    p->store = store_open(p->where, STORE_WRITE, &p->e);
+    load(p, text);
+    _exit(0);
+}
+
+/* The connection breaks while it waits, and the server goes away for a while. */
+static void test_watch_lost(void **state)
+{
+    struct place *p = *state;
+    int status;
+    int64_t generation = 0, start = clock_ms();
+    store_freep(&p->store);
+    load_later(p, true, "f C1 S openssl - 4 - -");
+    CLEANUP(store_watch_freep) struct store_watch *w = store_watch_open(p->where, &p->e);
+    assert_non_null(w);
+    assert_int_equal(store_watch_wait(w, 20000, &generation, &p->e), 1);
+    assert_int_equal(generation, 1);
+    server("stop");
+    fails(p, store_watch_wait(w, 20000, &generation, &p->e), ERR_NETWORK);
+    fails(p, store_watch_wait(w, 20000, &generation, &p->e), ERR_NETWORK);
+    server("start");
+    ok(p, store_watch_wait(w, 0, &generation, &p->e));
+    load_later(p, false, "g C1 S openssl - 4 - -"); /* it listens again */
+    if (store_watch_wait(w, 20000, &generation, &p->e) != 1 || generation != 2)
+        fail_msg("generation %lld: %s", (long long)generation, p->e.text);
+    assert_true(clock_ms() - start < 2 * QUICK_MS);
+    for (int i = 0; i < 2; i++)
+        assert_true(wait(&status) > 0 && status == 0);
+}
+
+/* ---- the server says nothing ---- */
+
+static void test_response(void **state)
+{
+    static const struct {
+        const char *words;
+        int64_t ms;
+    } table[] = {
+        { "", 60000 },
+        { "statement_timeout=200", 5200 },
+        { "statement_timeout=7s", 12000 },
+        { "statement_timeout=60000", 60000 },
+        { "options='-c statement_timeout=10s'", 15000 },
+        { "response_timeout=7", 7000 },
+        { "response_timeout=3600 statement_timeout=200", 3600000 },
+    };
+    struct place *p = *state;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        name_it(p, arena_cstr(p->arena, arena_printf(p->arena, "host=$H port=$P dbname=$D user=eclair %s",
+                                                     table[i].words)));
+        CLEANUP(store_freep) struct store *s = open_at(p, STORE_WRITE);
+        assert_int_equal(((struct postgres *)s)->response_ms, table[i].ms);
+    }
+}
+
+/* One second is what the string says. Whoever must clean up then tries a new connection, for two. */
+#define silent(p, call, most_ms)                                                                             \
+    do {                                                                                                     \
+        server("pause");                                                                                     \
+        int64_t start_ = clock_ms();                                                                         \
+        fails(p, call, ERR_NETWORK);                                                                         \
+        int64_t took_ = clock_ms() - start_;                                                                 \
+        if (!strstr((p)->e.text, "no answer for 1 s") || took_ < 900 || took_ > (most_ms))                   \
+            fail_msg("%s: %lld ms: %s", #call, (long long)took_, (p)->e.text);                               \
+        server("continue");                                                                                  \
+        int64_t same_ = whole(p, image);                                                                     \
+        assert_int_equal(same_, 1);                                                                          \
+    } while (0)
+
+static int endless(struct place *p, struct store_update *u)
+{
+    int r = 0;
+    for (int k = 0; r == 0 && k < 1000000; k++) {
+        char key[32];
+        snprintf(key, sizeof key, "L%07d", k);
+        r = put(p, u, key, "", "t");
+    }
+    return r;
+}
+
+/* Its processes are stopped: the connections stand, and what is sent is taken, up to a point. */
+static void test_silent(void **state)
+{
+    struct place *p = *state;
+    struct update_counts n;
+    struct match m;
+    struct layer_index *layer;
+    str value;
+    store_freep(&p->store);
+    name_it(p, "host=$H port=$P dbname=$D user=eclair response_timeout=1 connect_timeout=2");
+    p->store = open_at(p, STORE_WRITE);
+    int64_t image = put_image(p, "x 1 x 1 - -", STR("debian:12"));
+    struct store_update *u = begin(p, "f");
+    ok(p, put_round(p, u, 1, MANY));
+    commit(p, u, 1);
+    silent(p, store_ping(p->store, &p->e), 2500);
+    silent(p, store_value_get(p->store, STR("k"), p->arena, &value, &p->e), 2500);
+    silent(p, store_value_set(p->store, STR("k"), STR("v"), &p->e), 2500);
+    silent(p, store_layer_put(p->store, &layer_one, 1, &p->e), 2500);
+    silent(p, store_layer_find(p->store, layer_one.digest, 1, p->arena, &layer, &p->e), 2500);
+    silent(p, match_stored(p, p->store, image, &m, &p->e), 2500);
+    u = begin(p, "f");
+    ok(p, put_round(p, u, 2, MANY));
+    silent(p, store_update_commit(u, 1, &n, &p->e), 5000);
+    u = begin(p, "f");
+    ok(p, put_round(p, u, 2, 100));
+    silent(p, endless(p, u), 2500);
+    store_update_freep(&u);
+
+    server("pause"); /* again and again, and for who is new */
+    int64_t start = clock_ms();
+    fails(p, store_ping(p->store, &p->e), ERR_NETWORK);
+    fails(p, store_ping(p->store, &p->e), ERR_NETWORK);
+    refused(p, STORE_WRITE, ERR_NETWORK, "timeout expired");
+    assert_true(clock_ms() - start < QUICK_MS);
+    server("continue");
+    assert_int_equal(whole(p, image), 1);
+    ok(p, store_value_set(p->store, STR("k"), STR("v"), &p->e));
+
+    store_freep(&p->store); /* a ping is short, whatever else may take */
+    name_it(p, "host=$H port=$P dbname=$D user=eclair");
+    p->store = open_at(p, STORE_WRITE);
+    server("pause");
+    start = clock_ms();
+    fails(p, store_ping(p->store, &p->e), ERR_NETWORK);
+    assert_true(strstr(p->e.text, "no answer for 5 s") && clock_ms() - start < QUICK_MS);
+}
+
+static int go_on_and_tidy(void **state)
+{
+    server("continue"); /* even if the test failed in between */
+    return tidy(state);
+}
+
+/* Whose answer nobody waits for any more does not wait for a lock for ever, nor then writes. */
+static void test_given_up(void **state)
+{
+    struct place *p = *state;
+    char url[256];
+    const char *waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                          " AND wait_event_type = 'Lock'";
+    store_freep(&p->store);
+    place_url(p, "eclair", url);
+    PGconn *c = PQconnectdb(url);
+    PGresult *r = PQexec(c, "BEGIN; LOCK TABLE eclair.keyvalue IN ACCESS EXCLUSIVE MODE");
+    assert_int_equal(PQresultStatus(r), PGRES_COMMAND_OK);
+    name_it(p, "host=$H port=$P dbname=$D user=eclair response_timeout=1");
+    p->store = open_at(p, STORE_WRITE);
+    fails(p, store_value_set(p->store, STR("k"), STR("v"), &p->e), ERR_NETWORK);
+    assert_int_equal(number(p, waiting), 1);
+    int64_t start = clock_ms();
+    while (number(p, waiting) && clock_ms() - start < QUICK_MS)
+        usleep(50000);
+    assert_int_equal(number(p, waiting), 0);
+    PQclear(r);
+    PQfinish(c);
+    assert_int_equal(number(p, "SELECT count(*) FROM eclair.keyvalue"), 0);
+    ok(p, store_value_set(p->store, STR("k"), STR("v"), &p->e));
+}
+
+/* Somebody else migrates: whose turn it is not waits, however long. */
+static void test_patient(void **state)
+{
+    struct place *p = *state;
+    char url[256], c;
+    int locked[2], status;
+    assert_int_equal(pipe(locked), 0);
+    pid_t child = fork();
+    if (!child) {
+        place_url(p, "eclair", url);
+        PGconn *conn = PQconnectdb(url);
+        PGresult *r = PQexec(conn, "SELECT pg_advisory_lock(1162037362)");
+        bool good_one = PQresultStatus(r) == PGRES_TUPLES_OK && write(locked[1], "x", 1) == 1;
+        usleep(2500000);
+        PQclear(r);
+        PQfinish(conn);
+        _exit(!good_one);
+    }
+    close(locked[1]);
+    assert_int_equal(read(locked[0], &c, 1), 1);
+    close(locked[0]);
+    int64_t start = clock_ms();
+    name_it(p, "host=$H port=$P dbname=$D user=eclair response_timeout=1");
+    p->store = open_at(p, STORE_WRITE);
+    assert_true(clock_ms() - start > 1500);
+    waitpid(child, &status, 0);
+    assert_int_equal(status, 0);
+    ok(p, store_value_set(p->store, STR("k"), STR("v"), &p->e));
+}
+
 /* ---- how much is read ---- */
 
 /* Rows that were fetched from our tables, by whoever has gone. */
@@ -600,14 +897,29 @@ static void test_newer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_good),           cmocka_unit_test(test_tls_by_default),
-        CASE(test_settings),       EMPTY(test_bad),
-        EMPTY(test_unreachable),   CASE(test_denied),
-        CASE(test_reader),         CASE(test_reconnects),
-        CASE(test_update_cut),     CASE(test_stopped),
-        EMPTY(test_clair),         EMPTY(test_made_together),
-        EMPTY(test_made_together), CASE(test_newer),
+        CASE(test_good),
+        cmocka_unit_test(test_tls_by_default),
+        CASE(test_settings),
+        EMPTY(test_bad),
+        EMPTY(test_unreachable),
+        CASE(test_hosts),
+        CASE(test_denied),
+        CASE(test_reader),
+        CASE(test_reconnects),
+        CASE(test_update_cut),
+        CASE(test_stopped),
+        CASE(test_watch_lost),
+        cmocka_unit_test_setup_teardown(test_read_only, fresh, read_write_and_tidy),
+        EMPTY(test_clair),
+        EMPTY(test_made_together),
+        EMPTY(test_made_together),
+        CASE(test_newer),
         CASE(test_reads),
+        CASE(test_response),
+        cmocka_unit_test_setup_teardown(test_silent, fresh, go_on_and_tidy),
+        CASE(test_given_up),
+        EMPTY(test_patient),
+        cmocka_unit_test(test_connect_timeout),
     };
     if (!on_server()) {
         fprintf(stderr, "run me as: tests/pg.py run %s\n", program_invocation_short_name);

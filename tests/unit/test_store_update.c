@@ -2,6 +2,7 @@
 #include "store_fixture.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 
 #include <signal.h>
 #include <sys/wait.h>
@@ -272,18 +273,19 @@ static void test_feeds(void **state)
 static void set_lease(struct place *p, int seconds)
 {
     char sql[128];
-    snprintf(sql, sizeof sql,
-             on_server() ? "UPDATE eclair.lease SET expires = clock_timestamp() + %d * interval '1 second'"
-                         : "UPDATE lease SET expires = strftime('%%s', 'now') + %d",
-             seconds);
+    if (on_server())
+        snprintf(sql, sizeof sql,
+                 "UPDATE eclair.lease SET expires = clock_timestamp() + %d * interval '1 second'", seconds);
+    else
+        snprintf(sql, sizeof sql, "UPDATE lease SET expires = %lld", (long long)clock_up() + seconds);
     execute(p, sql);
 }
 
 static int64_t lease_left(struct place *p)
 {
-    return number(p, on_server()
-                         ? "SELECT ceil(extract(epoch FROM expires - clock_timestamp())) FROM eclair.lease"
-                         : "SELECT expires - strftime('%s', 'now') FROM lease");
+    return on_server()
+               ? number(p, "SELECT ceil(extract(epoch FROM expires - clock_timestamp())) FROM eclair.lease")
+               : number(p, "SELECT expires FROM lease") - clock_up();
 }
 
 /* A lease of somebody who cannot be asked holds until it expires; who lost it writes nothing any more. */
@@ -303,7 +305,7 @@ static void test_lease(void **state)
     execute(p, steal);
     fails(p, store_update_commit(u, 1, &n, &p->e), ERR_BUSY);
     state_is(p, 0, 0, 0);
-    set_lease(p, 1000000); /* by a clock that was wrong */
+    set_lease(p, 1000000); /* of before the machine started anew */
     u = begin(p, "f");
     for (int i = 0; i < 2; i++) { /* a document that begins renews it, however long its bytes took to come */
         set_lease(p, 1);

@@ -370,22 +370,72 @@ static struct affected_range sample_ranges[] = {
       .module = { "a:b", 3 },
       .state = FIX_AFFECTED },
 };
+static struct cvss_score sample_scores[] = {
+    { .version = { "3.1", 3 }, .vector = { "CVSS:3.1/AV:N", 13 }, .base = 98, .source = { "nvd", 3 } },
+    { .version = { "2.0", 3 }, .base = 0 },
+};
+static str sample_links[] = { { "https://x", 9 }, { "y", 1 } };
+static str sample_aliases[] = { { "GHSA-1", 6 } };
 static const struct advisory sample = {
     .key = { "openssl/CVE-1", 13 },
     .id = { "CVE-1", 5 },
     .title = { "t", 1 },
     .description = { "d\n", 2 },
     .link = { "l", 1 },
+    .meta = { .has_severity = true,
+              .severity = SEVERITY_HIGH,
+              .scores = sample_scores,
+              .score_count = 2,
+              .links = sample_links,
+              .link_count = 2,
+              .aliases = sample_aliases,
+              .alias_count = 1,
+              .has_epss = true,
+              .epss = 430,
+              .epss_percentile = 1000000,
+              .kev = { { "2021-12-10", 10 }, { "2021-12-24", 10 } } },
     .ranges = sample_ranges,
     .range_count = 2,
 };
 
 static void same_str(str a, str b) { assert_true(str_eq(a, b)); }
 
+static void same_metadata(const struct metadata *a, const struct metadata *b)
+{
+    assert_true(a->has_severity == b->has_severity && a->severity == b->severity);
+    assert_int_equal(a->score_count, b->score_count);
+    for (size_t i = 0; i < a->score_count; i++) {
+        same_str(a->scores[i].version, b->scores[i].version);
+        same_str(a->scores[i].vector, b->scores[i].vector);
+        same_str(a->scores[i].source, b->scores[i].source);
+        assert_int_equal(a->scores[i].base, b->scores[i].base);
+    }
+    assert_int_equal(a->link_count, b->link_count);
+    for (size_t i = 0; i < a->link_count; i++)
+        same_str(a->links[i], b->links[i]);
+    assert_int_equal(a->alias_count, b->alias_count);
+    for (size_t i = 0; i < a->alias_count; i++)
+        same_str(a->aliases[i], b->aliases[i]);
+    assert_true(a->has_epss == b->has_epss && a->epss == b->epss && a->epss_percentile == b->epss_percentile);
+    same_str(a->kev.added, b->kev.added), same_str(a->kev.due, b->kev.due);
+}
+
+static void sane_metadata(const struct metadata *m)
+{
+    assert_true((unsigned)m->severity < SEVERITIES && m->has_severity == (m->severity != SEVERITY_UNKNOWN));
+    for (size_t i = 0; i < m->score_count; i++)
+        assert_true(cvss_version(m->scores[i].version) >= 0 && m->scores[i].base <= 100);
+    for (size_t i = 0; i < m->link_count; i++)
+        assert_true(m->links[i].len > 0);
+    assert_true(m->epss <= 1000000 && m->epss_percentile <= 1000000);
+    assert_true(!m->kev.added.len || date_valid(m->kev.added));
+    assert_true(!m->kev.due.len || (m->kev.added.len && date_valid(m->kev.due)));
+}
+
 static void test_travel(void **state)
 {
     (void)state;
-    struct affected_range *got = calloc(ADVISORY_RANGES, sizeof *got);
+    struct advisory_room *got = calloc(1, sizeof *got);
     CLEANUP(buf_done) struct buf body = { 0 }, longer = { 0 };
     struct advisory a;
     struct err e = { 0 };
@@ -395,6 +445,7 @@ static void test_travel(void **state)
     assert_int_equal(advisory_unpack(buf_view(&body), got, &a, &e), 0);
     same_str(a.key, sample.key), same_str(a.id, sample.id), same_str(a.title, sample.title);
     same_str(a.description, sample.description), same_str(a.link, sample.link);
+    same_metadata(&a.meta, &sample.meta);
     assert_int_equal(a.range_count, 2);
     for (size_t i = 0; i < 2; i++) {
         const struct affected_range *x = &a.ranges[i], *y = &sample_ranges[i];
@@ -418,7 +469,10 @@ static void test_travel(void **state)
     for (size_t i = 0; i < body.len * 256; i++) { /* any byte replaced: refused, or inside the limits */
         char old = body.ptr[i / 256];
         body.ptr[i / 256] = (char)(i % 256);
-        if (advisory_unpack(buf_view(&body), got, &a, &e) == 0)
+        bool taken = advisory_unpack(buf_view(&body), got, &a, &e) == 0;
+        if (taken)
+            sane_metadata(&a.meta);
+        if (taken)
             for (size_t k = 0; k < a.range_count; k++)
                 assert_true(a.ranges[k].severity < SEVERITIES && a.ranges[k].kind >= AFFECTS_SOURCE &&
                             a.ranges[k].kind <= AFFECTS_BINARY && a.ranges[k].state >= FIX_AFFECTED &&
@@ -433,6 +487,7 @@ static void test_travel_limits(void **state)
     (void)state;
     CLEANUP(freep) char *text = calloc(1, 2 << 20);
     struct affected_range *many = calloc(ADVISORY_RANGES + 1, sizeof *many);
+    struct advisory_room *room = calloc(1, sizeof *room);
     CLEANUP(buf_done) struct buf body = { .max = 2 << 20 };
     struct err e = { 0 };
     uint64_t skipped = 0;
@@ -443,9 +498,16 @@ static void test_travel_limits(void **state)
     two[0].fixed_version = str_of(text, 513); /* one of two is left out */
     assert_int_equal(advisory_pack(&a, &body, &skipped, &e), 1);
     assert_int_equal(skipped, 1);
-    assert_int_equal(advisory_unpack(buf_view(&body), many, &got, &e), 0);
+    assert_int_equal(advisory_unpack(buf_view(&body), room, &got, &e), 0);
     assert_int_equal(got.range_count, 1);
-    two[1].package = str_of(text, 513); /* and then the other */
+    two[1].package = str_of(text, 513); /* and then the other: what is left speaks of the id alone */
+    assert_int_equal(advisory_pack(&a, &body, &skipped, &e), 1);
+    assert_int_equal(skipped, 3);
+    assert_int_equal(advisory_unpack(buf_view(&body), room, &got, &e), 0);
+    assert_int_equal(got.range_count, 0);
+    same_metadata(&got.meta, &sample.meta);
+    a.meta = (struct metadata){ 0 };
+    skipped = 1;
     assert_int_equal(advisory_pack(&a, &body, &skipped, &e), 0);
     assert_int_equal(skipped, 3);
 
@@ -468,6 +530,56 @@ static void test_travel_limits(void **state)
     assert_int_equal(advisory_pack(&a, &body, &skipped, &e), -1);
     assert_int_equal(e.kind, ERR_LIMIT);
     free(many);
+    free(room);
+}
+
+/* What is too long, too much or nonsense is left out and counted; the rest travels. */
+static void test_metadata_limits(void **state)
+{
+    (void)state;
+    static char text[2049];
+    memset(text, 'x', sizeof text);
+    struct advisory_room *room = calloc(1, sizeof *room);
+    CLEANUP(buf_done) struct buf body = { 0 };
+    struct err e = { 0 };
+    uint64_t skipped = 0;
+    struct advisory a = sample, got;
+    a.ranges = NULL, a.range_count = 0;
+
+    struct cvss_score scores[70] = { [1] = { .version = { "3.2", 3 }, .base = 10 },
+                                     [2] = { .version = { "3.1", 3 }, .base = 101 },
+                                     [3] = { .version = { "3.1", 3 }, .vector = { text, 2049 } },
+                                     [4] = { .version = { "3.1", 3 }, .source = { text, 2049 } } };
+    str links[67] = { [1] = { text, 2049 } };
+    for (size_t i = 0; i < 70; i++)
+        if (i < 1 || i > 4)
+            scores[i] =
+                (struct cvss_score){ .version = { "4.0", 3 }, .vector = { text, 2048 }, .base = (uint16_t)i };
+    for (size_t i = 2; i < 67; i++)
+        links[i] = str_of(text, 2048 - i);
+    a.meta = (struct metadata){ .has_severity = true, /* Unknown: none */
+                                .scores = scores,
+                                .score_count = 70,
+                                .links = links,
+                                .link_count = 67,
+                                .has_epss = true,
+                                .epss = 1000001,
+                                .kev = { { "2021-12-10", 10 }, { "soon", 4 } } };
+    assert_int_equal(advisory_pack(&a, &body, &skipped, &e), 1);
+    assert_int_equal(skipped, (70 - 64) + (67 - 64) + 1 + 1);
+    assert_int_equal(advisory_unpack(buf_view(&body), room, &got, &e), 0);
+    assert_false(got.meta.has_severity || got.meta.has_epss);
+    assert_int_equal(got.meta.score_count, 64);
+    assert_int_equal(got.meta.scores[1].base, 5);
+    assert_int_equal(got.meta.link_count, 64);
+    assert_int_equal(got.meta.links[0].len, 2046);
+    same_str(got.meta.kev.added, a.meta.kev.added), same_str(got.meta.kev.due, STR(""));
+
+    a.meta = (struct metadata){ .kev = { { "2021", 4 }, { 0 } } }; /* and when nothing is left */
+    skipped = 0;
+    assert_int_equal(advisory_pack(&a, &body, &skipped, &e), 0);
+    assert_int_equal(skipped, 1);
+    free(room);
 }
 
 int main(void)
@@ -484,6 +596,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_skipped, fresh, gone),
         cmocka_unit_test(test_travel),
         cmocka_unit_test(test_travel_limits),
+        cmocka_unit_test(test_metadata_limits),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
