@@ -138,6 +138,7 @@ enum query {
     Q_NOTIFY_WAITING,
     Q_NOTIFY_PLACE,
     Q_NOTIFY_PLACE_SET,
+    Q_NOTIFY_SKIP,
     Q_NOTIFY_CHANGES,
     Q_NOTIFY_ADD,
     Q_NOTIFY_TAKE,
@@ -312,6 +313,8 @@ int64_t sql_field_int(str field);
 
 /* ---- the parts of the logic ---- */
 
+#define NOTIFY_WANTED STR("notify/wanted") /* key-value: see store_notifications_want() */
+
 /* What schema `schema` wants of the data of before and SQL cannot say; inside the transaction of the migration. */
 int sql_convert(struct sql *s, int schema, struct err *e);
 
@@ -346,11 +349,12 @@ int sql_lease_take(struct sql *s, str name, str owner, unsigned seconds, int64_t
     .value_set = sql_value_set, .named_find = sql_named_find, .named_put = sql_named_put,                    \
     .named_delete = sql_named_delete, .named_chain = sql_named_chain, .lease_take = sql_lease,               \
     .lease_drop = sql_lease_drop, .view_begin = sql_view_begin, .view_end = sql_view_end, .tidy = sql_tidy,  \
-    .image_keep = sql_image_keep, .notifications_make = sql_notifications_make,                              \
-    .notification_take = sql_notification_take, .notification_renew = sql_notification_renew,                \
-    .notification_sent = sql_notification_sent, .notification_failed = sql_notification_failed,              \
-    .notification_delete = sql_notification_delete, .notification_find = sql_notification_find,              \
-    .notification_list = sql_notification_list, .notification_count = sql_notification_count
+    .image_keep = sql_image_keep, .notifications_want = sql_notifications_want,                              \
+    .notifications_make = sql_notifications_make, .notification_take = sql_notification_take,                \
+    .notification_renew = sql_notification_renew, .notification_sent = sql_notification_sent,                \
+    .notification_failed = sql_notification_failed, .notification_delete = sql_notification_delete,          \
+    .notification_find = sql_notification_find, .notification_list = sql_notification_list,                  \
+    .notification_count = sql_notification_count
 
 int sql_layer_find(struct store *s, str digest, unsigned indexer, struct arena *arena,
                    struct layer_index **ret, struct err *e);
@@ -383,6 +387,7 @@ int sql_update_put(struct store_update *u, const struct advisory *a, struct err 
 int sql_update_drop(struct store_update *u, str document, struct err *e);
 int sql_update_commit(struct store_update *u, int64_t now, struct update_counts *ret, struct err *e);
 void sql_update_free(struct store_update *u);
+int sql_notifications_want(struct store *s, int64_t now, struct err *e);
 int sql_notifications_make(struct store *s, int64_t now, size_t limit, size_t *ret_count, struct err *e);
 int sql_notification_take(struct store *s, str owner, unsigned seconds, struct arena *arena,
                           struct notification *ret, struct err *e);
