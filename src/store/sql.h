@@ -223,6 +223,10 @@ struct sql_stmt { /* first in a driver's own */
 /* An advisory that is there under keys[i]. */
 typedef int sql_advisory_found(void *ctx, size_t i, int64_t id, int64_t document, str hash, struct err *e);
 
+/* What a transaction is for. INDEX writes layers or images, COLLECT deletes what none of them needs: it sees all that others want to keep, for
+ * it runs alone among them. */
+enum sql_mode { SQL_READ, SQL_WRITE, SQL_INDEX, SQL_COLLECT };
+
 struct sql_driver {
     struct sql_stmt *(*bind)(struct sql *s, enum query q, const char *types, va_list ap, struct err *e);
     int (*row)(struct sql_stmt *st, struct err *e);
@@ -231,12 +235,9 @@ struct sql_driver {
     str (*bytes)(struct sql_stmt *st, int column);
     bool (*null)(struct sql_stmt *st, int column);
     int64_t (*changes)(struct sql *s); /* rows of the last statement */
-    int (*begin)(struct sql *s, bool write, struct err *e);
+    int (*begin)(struct sql *s, enum sql_mode mode, struct err *e);
     int (*commit)(struct sql *s, struct err *e);
     void (*rollback)(struct sql *s);
-    int (*lock)(struct sql *s, bool exclusive,
-                struct err *e); /* of layers and images, until the end of the transaction; NULL:
-                                                                  there is one writer anyway */
     int (*bulk)(struct sql *s, enum bulk b, const char *types, va_list ap, struct err *e);
     int (*bulk_end)(struct sql *s, struct err *e);
     /* ids[i] of packages[i], found or added; packages are sorted by package_cmp() and differ */
@@ -286,9 +287,7 @@ int sql_bulk_end(struct sql *s, struct err *e);
  *   ...
  *   return sql_commit(&t, e); */
 struct sql *sql_begin(struct sql *s, bool write, struct err *e);
-/* One that writes layers or images, or deletes what none of them needs (collect): a deletion sees all that others want to keep. */
-struct sql *sql_begin_index(struct sql *s, struct err *e);
-struct sql *sql_begin_collect(struct sql *s, struct err *e);
+struct sql *sql_begin_as(struct sql *s, enum sql_mode mode, struct err *e);
 int sql_commit(struct sql **t, struct err *e);
 void sql_endp(struct sql **t);
 

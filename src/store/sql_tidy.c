@@ -246,7 +246,7 @@ static int collect_window(struct tidying *t, struct err *e)
     size_t count;
     if (tick(t, e) < 0)
         return -1;
-    CLEANUP(sql_endp) struct sql *s = sql_begin_collect(t->s, e);
+    CLEANUP(sql_endp) struct sql *s = sql_begin_as(t->s, SQL_COLLECT, e);
     if (!s || list_window(t, k, ids, &count, e) < 0 ||
         (k->is_package && count && leave_used(t, ids, &count, e) < 0))
         return -1;
