@@ -59,6 +59,7 @@ struct store_engine {
     /* Until the generation may be another than when it was last asked for: 1; 0: time is up; -1. */
     int (*doze)(struct store *s, int timeout_ms, struct err *e);
     int (*generation)(struct store *s, int64_t *ret, struct err *e);
+    int (*notifications_want)(struct store *s, int64_t now, struct err *e);
     int (*notifications_make)(struct store *s, int64_t now, size_t limit, size_t *ret_count, struct err *e);
     int (*notification_take)(struct store *s, str owner, unsigned seconds, struct arena *arena,
                              struct notification *ret, struct err *e);

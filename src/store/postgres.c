@@ -293,20 +293,31 @@ static int64_t driver_changes(struct sql *s) { return ((struct postgres *)s)->ch
 
 /* ---- transactions ---- */
 
-static int begin(struct postgres *p, bool write, struct err *e)
+static void driver_rollback(struct sql *s);
+
+/* The locks are those of nobody else: any number of our own. */
+static int begin(struct postgres *p, enum sql_mode mode, struct err *e)
 {
-    return execute(p, write ? "BEGIN" : "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", e);
+    static const char *const texts[] = {
+        [SQL_READ] = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+        [SQL_WRITE] = "BEGIN",
+        [SQL_INDEX] = "BEGIN; SELECT pg_advisory_xact_lock_shared(1162037363)",
+        [SQL_COLLECT] = "BEGIN; SELECT pg_advisory_xact_lock(1162037363)",
+    };
+    return execute(p, texts[mode], e);
 }
 
-static int driver_begin(struct sql *s, bool write, struct err *e)
+static int driver_begin(struct sql *s, enum sql_mode mode, struct err *e)
 {
     struct postgres *p = (struct postgres *)s;
     bool fresh = PQstatus(p->conn) != CONNECTION_OK;
     if (fresh && postgres_connect(p, e) < 0)
         return -1;
-    int r = begin(p, write, e);
+    int r = begin(p, mode, e);
     if (r < 0 && !fresh && is_lost(p))
-        r = postgres_connect(p, e) < 0 ? -1 : begin(p, write, e);
+        r = postgres_connect(p, e) < 0 ? -1 : begin(p, mode, e);
+    if (r < 0)
+        driver_rollback(s); /* begun, but the lock was not to be had */
     return r;
 }
 
@@ -326,14 +337,6 @@ static void driver_rollback(struct sql *s)
         buf_clear(&p->bulks[i]);
     if (PQstatus(p->conn) == CONNECTION_OK && PQtransactionStatus(p->conn) != PQTRANS_IDLE)
         PQclear(postgres_query(p, "ROLLBACK"));
-}
-
-static int driver_lock(struct sql *s, bool exclusive, struct err *e)
-{
-    return execute((struct postgres *)s,
-                   exclusive ? "SELECT pg_advisory_xact_lock(1162037363)"
-                             : "SELECT pg_advisory_xact_lock_shared(1162037363)",
-                   e);
 }
 
 /* ---- many at once ---- */
@@ -581,7 +584,6 @@ const struct sql_driver postgres_driver = {
     .begin = driver_begin,
     .commit = driver_commit,
     .rollback = driver_rollback,
-    .lock = driver_lock,
     .bulk = driver_bulk,
     .bulk_end = driver_bulk_end,
     .package_ids = driver_package_ids,

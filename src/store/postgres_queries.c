@@ -572,6 +572,9 @@ const char *const postgres_queries[QUERIES] = {
                          "state s",
     [Q_NOTIFY_PLACE] = "SELECT generation, number, " CLOCK " FROM notification_place FOR UPDATE",
     [Q_NOTIFY_PLACE_SET] = "UPDATE notification_place SET generation = $1, number = $2",
+    [Q_NOTIFY_SKIP] =
+        "UPDATE notification_place SET generation = (SELECT generation + 1 FROM state), number = 0"
+        " WHERE generation <= (SELECT generation FROM state)",
     [Q_NOTIFY_CHANGES] =
         "SELECT generation, number, feed, before, after FROM change WHERE (generation, number) >= ($1, $2)"
         " AND generation <= $3 ORDER BY generation, number LIMIT $4",

@@ -137,30 +137,23 @@ int64_t sql_field_int(str field)
 
 /* ---- transactions ---- */
 
-struct sql *sql_begin(struct sql *s, bool write, struct err *e)
+struct sql *sql_begin_as(struct sql *s, enum sql_mode mode, struct err *e)
 {
     if (s->viewing)
-        return !write ? s : (err_set(e, ERR_INTERNAL, "%s: a write in a view", s->where), NULL);
+        return mode == SQL_READ ? s : (err_set(e, ERR_INTERNAL, "%s: a write in a view", s->where), NULL);
     s->again = false;
-    if (write && s->readonly)
+    if (mode != SQL_READ && s->readonly)
         return sql_writable(s, e), NULL;
-    if (s->driver->begin(s, write, e) < 0)
+    if (s->driver->begin(s, mode, e) < 0)
         return NULL;
     s->inside = true;
     return s;
 }
 
-static struct sql *begin_locked(struct sql *s, bool exclusive, struct err *e)
+struct sql *sql_begin(struct sql *s, bool write, struct err *e)
 {
-    CLEANUP(sql_endp) struct sql *t = sql_begin(s, true, e);
-    if (!t || (s->driver->lock && s->driver->lock(s, exclusive, e) < 0))
-        return NULL;
-    t = NULL;
-    return s;
+    return sql_begin_as(s, write ? SQL_WRITE : SQL_READ, e);
 }
-
-struct sql *sql_begin_index(struct sql *s, struct err *e) { return begin_locked(s, false, e); }
-struct sql *sql_begin_collect(struct sql *s, struct err *e) { return begin_locked(s, true, e); }
 
 int sql_commit(struct sql **t, struct err *e)
 {

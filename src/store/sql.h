@@ -138,6 +138,7 @@ enum query {
     Q_NOTIFY_WAITING,
     Q_NOTIFY_PLACE,
     Q_NOTIFY_PLACE_SET,
+    Q_NOTIFY_SKIP,
     Q_NOTIFY_CHANGES,
     Q_NOTIFY_ADD,
     Q_NOTIFY_TAKE,
@@ -250,6 +251,10 @@ struct sql_stmt { /* first in a driver's own */
 /* An advisory that is there under keys[i]. */
 typedef int sql_advisory_found(void *ctx, size_t i, int64_t id, int64_t document, str hash, struct err *e);
 
+/* What a transaction is for. INDEX writes layers or images, COLLECT deletes what none of them needs: it sees all that others want to keep, for
+ * it runs alone among them. */
+enum sql_mode { SQL_READ, SQL_WRITE, SQL_INDEX, SQL_COLLECT };
+
 struct sql_driver {
     struct sql_stmt *(*bind)(struct sql *s, enum query q, const char *types, va_list ap, struct err *e);
     int (*row)(struct sql_stmt *st, struct err *e);
@@ -258,12 +263,9 @@ struct sql_driver {
     str (*bytes)(struct sql_stmt *st, int column);
     bool (*null)(struct sql_stmt *st, int column);
     int64_t (*changes)(struct sql *s); /* rows of the last statement */
-    int (*begin)(struct sql *s, bool write, struct err *e);
+    int (*begin)(struct sql *s, enum sql_mode mode, struct err *e);
     int (*commit)(struct sql *s, struct err *e);
     void (*rollback)(struct sql *s);
-    int (*lock)(struct sql *s, bool exclusive,
-                struct err *e); /* of layers and images, until the end of the transaction; NULL:
-                                                                  there is one writer anyway */
     int (*bulk)(struct sql *s, enum bulk b, const char *types, va_list ap, struct err *e);
     int (*bulk_end)(struct sql *s, struct err *e);
     /* ids[i] of packages[i], found or added; packages are sorted by package_cmp() and differ */
@@ -323,9 +325,7 @@ int sql_bulk_end(struct sql *s, struct err *e);
  *   ...
  *   return sql_commit(&t, e); */
 struct sql *sql_begin(struct sql *s, bool write, struct err *e);
-/* One that writes layers or images, or deletes what none of them needs (collect): a deletion sees all that others want to keep. */
-struct sql *sql_begin_index(struct sql *s, struct err *e);
-struct sql *sql_begin_collect(struct sql *s, struct err *e);
+struct sql *sql_begin_as(struct sql *s, enum sql_mode mode, struct err *e);
 int sql_commit(struct sql **t, struct err *e);
 void sql_endp(struct sql **t);
 
@@ -349,6 +349,8 @@ int sql_record_take(struct sql *s, str *rest, str *fields, unsigned count, struc
 int64_t sql_field_int(str field);
 
 /* ---- the parts of the logic ---- */
+
+#define NOTIFY_WANTED STR("notify/wanted") /* key-value: see store_notifications_want() */
 
 /* What schema `schema` wants of the data of before and SQL cannot say; inside the transaction of the migration. */
 int sql_convert(struct sql *s, int schema, struct err *e);
@@ -384,15 +386,15 @@ int sql_lease_take(struct sql *s, str name, str owner, unsigned seconds, int64_t
     .value_set = sql_value_set, .named_find = sql_named_find, .named_put = sql_named_put,                    \
     .named_delete = sql_named_delete, .named_chain = sql_named_chain, .lease_take = sql_lease,               \
     .lease_drop = sql_lease_drop, .view_begin = sql_view_begin, .view_end = sql_view_end, .tidy = sql_tidy,  \
-    .image_keep = sql_image_keep, .notifications_make = sql_notifications_make,                              \
-    .notification_take = sql_notification_take, .notification_renew = sql_notification_renew,                \
-    .notification_sent = sql_notification_sent, .notification_failed = sql_notification_failed,              \
-    .notification_delete = sql_notification_delete, .notification_find = sql_notification_find,              \
-    .notification_list = sql_notification_list, .notification_count = sql_notification_count,                \
-    .size = sql_size, .compact = sql_compact, .check = sql_check, .backup = sql_backup,                      \
-    .condition = sql_condition, .layers_after = sql_layers_after, .images_after = sql_images_after,          \
-    .named_after = sql_named_after, .documents = sql_documents, .advisories_after = sql_advisories_after,    \
-    .values_after = sql_values_after
+    .image_keep = sql_image_keep, .notifications_want = sql_notifications_want,                              \
+    .notifications_make = sql_notifications_make, .notification_take = sql_notification_take,                \
+    .notification_renew = sql_notification_renew, .notification_sent = sql_notification_sent,                \
+    .notification_failed = sql_notification_failed, .notification_delete = sql_notification_delete,          \
+    .notification_find = sql_notification_find, .notification_list = sql_notification_list,                  \
+    .notification_count = sql_notification_count, .size = sql_size, .compact = sql_compact,                  \
+    .check = sql_check, .backup = sql_backup, .condition = sql_condition, .layers_after = sql_layers_after,  \
+    .images_after = sql_images_after, .named_after = sql_named_after, .documents = sql_documents,            \
+    .advisories_after = sql_advisories_after, .values_after = sql_values_after
 
 int sql_layer_find(struct store *s, str digest, unsigned indexer, struct arena *arena,
                    struct layer_index **ret, struct err *e);
@@ -425,6 +427,7 @@ int sql_update_put(struct store_update *u, const struct advisory *a, struct err 
 int sql_update_drop(struct store_update *u, str document, struct err *e);
 int sql_update_commit(struct store_update *u, int64_t now, struct update_counts *ret, struct err *e);
 void sql_update_free(struct store_update *u);
+int sql_notifications_want(struct store *s, int64_t now, struct err *e);
 int sql_notifications_make(struct store *s, int64_t now, size_t limit, size_t *ret_count, struct err *e);
 int sql_notification_take(struct store *s, str owner, unsigned seconds, struct arena *arena,
                           struct notification *ret, struct err *e);

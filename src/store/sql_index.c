@@ -214,7 +214,7 @@ static int layer_put(struct sql *s, const struct layer_index *layer, unsigned in
 {
     int64_t id;
     char room[DIGEST_ROOM];
-    CLEANUP(sql_endp) struct sql *t = sql_begin_index(s, e);
+    CLEANUP(sql_endp) struct sql *t = sql_begin_as(s, SQL_INDEX, e);
     int known = t ? layer_id(s, layer->digest, indexer, &id, e) : -1;
     if (known < 0 || (!known && layer_add(s, layer, indexer, e) < 0))
         return -1;
@@ -336,7 +336,7 @@ static int image_put(struct sql *s, const struct image_index *image, unsigned in
                      struct err *e)
 {
     int64_t id = 0, set;
-    CLEANUP(sql_endp) struct sql *t = sql_begin_index(s, e);
+    CLEANUP(sql_endp) struct sql *t = sql_begin_as(s, SQL_INDEX, e);
     if (!t || put_image_set(s, image, &set, e) < 0 || sql_image_row(s, image, indexer, set, &id, e) < 0 ||
         image_layer_rows(s, image, indexer, id, e) < 0 || sql_commit(&t, e) < 0)
         return -1;
@@ -445,7 +445,7 @@ int sql_image_keep(struct store *store, int64_t id, struct err *e)
     struct sql *s = (struct sql *)store;
     if (s->scratch)
         return 0;
-    CLEANUP(sql_endp) struct sql *t = sql_begin_index(s, e);
+    CLEANUP(sql_endp) struct sql *t = sql_begin_as(s, SQL_INDEX, e);
     if (!t || sql_run(s, e, Q_IMAGE_KEEP, "ii", id, (int64_t)time(NULL)) < 0)
         return -1;
     return sql_commit(&t, e);

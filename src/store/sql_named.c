@@ -122,7 +122,7 @@ static int put_row(struct sql *s, const struct named_layer *l, int64_t *id, stru
 static int named_put(struct sql *s, const struct named_layer *l, struct err *e)
 {
     int64_t id = 0;
-    CLEANUP(sql_endp) struct sql *t = sql_begin_index(s, e);
+    CLEANUP(sql_endp) struct sql *t = sql_begin_as(s, SQL_INDEX, e);
     int written = t ? put_row(s, l, &id, e) : -1;
     if (written <= 0)
         return written;

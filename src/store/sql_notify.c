@@ -96,6 +96,13 @@ static int make(struct sql *s, int64_t now, size_t limit, size_t *count, struct 
     return at.generation <= generation;
 }
 
+int sql_notifications_want(struct store *store, int64_t now, struct err *e)
+{
+    char text[24];
+    int n = snprintf(text, sizeof text, "%lld", (long long)now);
+    return sql_value_set(store, NOTIFY_WANTED, str_of(text, (size_t)n), e);
+}
+
 int sql_notifications_make(struct store *store, int64_t now, size_t limit, size_t *ret_count, struct err *e)
 {
     struct sql *s = (struct sql *)store;

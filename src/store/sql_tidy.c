@@ -51,10 +51,35 @@ static bool is_late(const struct tidying *t)
 
 /* ---- notifications ---- */
 
-/* Also where no server ever asks for them: what has not become one yet must stay, and would for good. */
+/* Was there somebody within the last 30 days who tells them? */
+static int are_wanted(struct tidying *t, bool *ret, struct err *e)
+{
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    str text;
+    uint64_t when = 0;
+    int found = arena ? sql_value_get(&t->s->store, NOTIFY_WANTED, arena, &text, e) : sql_oom(t->s, e);
+    *ret = found > 0 && str_to_u64(text, &when) && when <= INT64_MAX &&
+           (int64_t)when > t->options->now - HISTORY_S;
+    return found < 0 ? -1 : 0;
+}
+
+static int skip_notifications(struct tidying *t, struct err *e)
+{
+    if (tick(t, e) < 0)
+        return -1;
+    CLEANUP(sql_endp) struct sql *s = sql_begin(t->s, true, e);
+    return !s || sql_run(s, e, Q_NOTIFY_SKIP, "") < 0 ? -1 : sql_commit(&s, e);
+}
+
+/* What has not become one yet must stay: where nobody would be told, it never would go. */
 static int make_notifications(struct tidying *t, struct err *e)
 {
     size_t made;
+    bool wanted;
+    if (are_wanted(t, &wanted, e) < 0)
+        return -1;
+    if (!wanted)
+        return is_late(t) ? 1 : skip_notifications(t, e);
     for (int more = 1; more;) {
         if (is_late(t))
             return 1;
@@ -221,7 +246,7 @@ static int collect_window(struct tidying *t, struct err *e)
     size_t count;
     if (tick(t, e) < 0)
         return -1;
-    CLEANUP(sql_endp) struct sql *s = sql_begin_collect(t->s, e);
+    CLEANUP(sql_endp) struct sql *s = sql_begin_as(t->s, SQL_COLLECT, e);
     if (!s || list_window(t, k, ids, &count, e) < 0 ||
         (k->is_package && count && leave_used(t, ids, &count, e) < 0))
         return -1;

@@ -193,9 +193,9 @@ static int64_t driver_changes(struct sql *s) { return sqlite3_changes64(((struct
 
 /* ---- transactions ---- */
 
-static int driver_begin(struct sql *s, bool write, struct err *e)
+static int driver_begin(struct sql *s, enum sql_mode mode, struct err *e)
 {
-    return sqlite_execute((struct sqlite *)s, write ? "BEGIN IMMEDIATE" : "BEGIN", e);
+    return sqlite_execute((struct sqlite *)s, mode == SQL_READ ? "BEGIN" : "BEGIN IMMEDIATE", e);
 }
 
 static int driver_commit(struct sql *s, struct err *e)

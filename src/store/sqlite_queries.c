@@ -445,6 +445,9 @@ const char *const sqlite_queries[QUERIES] = {
     [Q_NOTIFY_WAITING] = "SELECT s.generation >= p.generation FROM notification_place p CROSS JOIN state s",
     [Q_NOTIFY_PLACE] = "SELECT generation, number, ?1 FROM notification_place",
     [Q_NOTIFY_PLACE_SET] = "UPDATE notification_place SET generation = ?1, number = ?2",
+    [Q_NOTIFY_SKIP] =
+        "UPDATE notification_place SET generation = (SELECT generation + 1 FROM state), number = 0"
+        " WHERE generation <= (SELECT generation FROM state)",
     [Q_NOTIFY_CHANGES] =
         "SELECT generation, number, feed, coalesce(before, 0), coalesce(after, 0) FROM change WHERE"
         " (generation, number) >= (?1, ?2) AND generation <= ?3 ORDER BY generation, number LIMIT ?4",

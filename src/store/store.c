@@ -175,6 +175,11 @@ int store_lease_drop(struct store *s, str name, str owner, struct err *e)
     return s->engine->lease_drop(s, name, owner, e);
 }
 
+int store_notifications_want(struct store *s, int64_t now, struct err *e)
+{
+    return s->engine->notifications_want(s, now, e);
+}
+
 int store_notifications_make(struct store *s, int64_t now, size_t limit, size_t *ret_count, struct err *e)
 {
     return s->engine->notifications_make(s, now, limit, ret_count, e);

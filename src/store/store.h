@@ -217,7 +217,7 @@ void store_watch_freep(struct store_watch **w); /* NULL is fine */
  * Each row of the change log becomes one notification, in order. It waits until it is due, is taken by one taker at a time, for as long as the
  * lease lasts, and is told until telling succeeds; then it stays until the client deletes it. A taker that is killed loses nothing: at the
  * end of its lease another one takes what it had, so that a client may be told twice, never not at all. A database that is made or migrated
- * has none: what was loaded before is no news.
+ * has none: what was loaded before is no news. They hold the generations that they name, so that their texts can be told: for 30 days.
  */
 struct notification {
     int64_t id; /* grows with age */
@@ -232,6 +232,10 @@ struct notification {
     int64_t until;                      /* the end of its lease, by the database's clock; 0: none */
     str error;                          /* of the last attempt; empty when it succeeded */
 };
+
+/* Somebody tells notifications: to be said at the start and each day. Where nobody has for 30 days store_tidy() makes none and lets changes
+ * go; what it has let go no notification is made of later. */
+int store_notifications_want(struct store *s, int64_t now, struct err *e);
 
 /* Turns at most `limit` changes that have no notification yet into such, the oldest first, in one transaction: a kill loses none, and of
  * several callers each change is one's. 1 there may be more, 0 there are none, -1. */

@@ -401,7 +401,7 @@ static void write_sample(struct json_writer *w)
     json_w_bool(w, false);
     json_w_null(w);
     json_w_array_end(w);
-    json_w_key(w, "e\"");
+    json_w_key_str(w, STR("e\""));
     json_w_object(w);
     json_w_object_end(w);
     json_w_key(w, "s");

@@ -327,6 +327,7 @@ static struct tidy_counts tidy_at(struct place *p, int64_t now)
 {
     const struct tidy_options o = { .now = now };
     struct tidy_counts n;
+    ok(p, store_notifications_want(p->store, now, &p->e));
     assert_int_equal(store_tidy(p->store, &o, &n, &p->e), 0);
     return n;
 }
@@ -373,12 +374,31 @@ static bool enough(void *ctx)
     return --*left < 0;
 }
 
+/* Where nobody tells them none are made, and changes go. */
+static void test_unwanted(void **state)
+{
+    struct place *p = *state;
+    struct tidy_counts n;
+    const struct tidy_options o = { .now = 40 * 86400 };
+    load_words(p, "A=1 B=1", "t", 1);
+    load_words(p, "A=2 B=2", "t", 2);
+    ok(p, store_notifications_want(p->store, 9 * 86400, &p->e)); /* long ago */
+    assert_int_equal(store_tidy(p->store, &o, &n, &p->e), 0);
+    counts_are(p, 0, 0, 0);
+    assert_int_equal(n.changes, 2);
+    ok(p, store_notifications_want(p->store, 40 * 86400, &p->e));
+    load_words(p, "A=3 B=2", "t", 3);
+    assert_int_equal(store_tidy(p->store, &o, &n, &p->e), 0);
+    counts_are(p, 1, 40 * 86400, 0);
+}
+
 /* It ends when it is told to, between any two steps; then it goes on where it was. */
 static void test_enough(void **state)
 {
     struct place *p = *state;
     struct tidy_counts n;
     int steps = 0, r = 1;
+    ok(p, store_notifications_want(p->store, 9, &p->e));
     load_words(p, "A=1 B=1", "t", 1);
     load_words(p, "A=2 B=2", "t", 2);
     put_image(p, "x 1 x 1 - -", STR("debian:12"));
@@ -560,8 +580,8 @@ int store_notify_tests(void)
         CASE(test_made),   cmocka_unit_test_setup_teardown(test_migrated, fresh_place, tidy),
         CASE(test_names),  CASE(test_take),
         CASE(test_expiry), CASE(test_delete),
-        CASE(test_prune),  CASE(test_enough),
-        CASE(test_killed),
+        CASE(test_prune),  CASE(test_unwanted),
+        CASE(test_enough), CASE(test_killed),
     };
     return cmocka_run_group_tests_name("store: notify", tests, NULL, NULL);
 }
