@@ -712,6 +712,9 @@ const char *const postgres_queries[QUERIES] = {
         "SELECT id, name, advisories, feed FROM document WHERE validator IS NOT NULL ORDER BY id",
     [Q_CHECK_NAMESPACES] = "SELECT c.feed, c.namespace, c.ranges, (CASE WHEN EXISTS (SELECT 1 FROM namespace "
                            "n WHERE n.id = c.namespace) THEN 1 ELSE 0 END)::bigint FROM feed_namespace c",
+    [Q_CHECK_METADATA] =
+        "SELECT m.advisory, m.advisory FROM metadata m WHERE NOT EXISTS (SELECT 1 FROM advisory a"
+        " WHERE a.id = m.advisory AND a.name = m.name) LIMIT $1",
     [Q_CHECK_CHANGES] = "SELECT c.generation, c.number FROM change c WHERE c.generation > $1"
                         " OR NOT EXISTS (SELECT 1 FROM feed f WHERE f.id = c.feed) LIMIT $2",
     [Q_LEASES] = "SELECT name, owner, ceil(extract(epoch FROM expires - clock_timestamp()))::bigint, seconds "

@@ -194,6 +194,12 @@ static int check_named(struct checking *c, struct err *e)
 
 /* ---- small tables ---- */
 
+static int check_metadata(struct checking *c, struct err *e)
+{
+    return no_rows(c, Q_CHECK_METADATA, "advisory", "metadata of", "but not of that name, or is not stored",
+                   e);
+}
+
 static int check_changes(struct checking *c, struct err *e)
 {
     int64_t generation;
@@ -230,8 +236,8 @@ static int check_engine(struct checking *c, struct err *e)
 int sql_check(struct store *store, bool full, store_problem *report, void *ctx, struct err *e)
 {
     static int (*const parts[])(struct checking * c, struct err * e) = {
-        check_engine, check_postings,   check_layers,  check_images,
-        check_named,  check_advisories, check_changes, check_leases,
+        check_engine,     check_postings, check_layers,  check_images, check_named,
+        check_advisories, check_metadata, check_changes, check_leases,
     };
     struct checking c = { .s = (struct sql *)store, .full = full, .report = report, .ctx = ctx };
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {

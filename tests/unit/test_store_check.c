@@ -120,6 +120,7 @@ static const struct {
     { "INSERT INTO pending VALUES (4, 1)", "would be swept" },
     { "UPDATE state SET generation = 2", "a generation that is not pending" },
     { "UPDATE change SET feed = 99", "of no feed" },
+    { "INSERT INTO metadata VALUES ('x', 99)", "advisory 99 has metadata" },
     { "INSERT INTO lease VALUES ('update', 'x', %s, 999999)", "lease update is for" },
 };
 

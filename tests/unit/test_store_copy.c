@@ -26,7 +26,21 @@ static void put_feeds(struct place *p)
     ok(p, store_update_document(u, STR("one"), STR("v" RAW), &p->e));
     ok(p, store_update_put(u, &a, &p->e));
     ok(p, store_update_document(u, STR("two"), STR(""), &p->e));
-    a = (struct advisory){ .key = STR("bare"), .id = STR("bare") };
+    struct cvss_score score = { STR("3.1"), STR("CVSS:3.1/AV:N"), 75, STR("s") };
+    str link = STR("https://example.test/a"), alias = STR("GHSA-1");
+    a = (struct advisory){ .key = STR("bare"),
+                           .id = STR("bare"),
+                           .meta = { .has_severity = true,
+                                     .severity = SEVERITY_HIGH,
+                                     .scores = &score,
+                                     .score_count = 1,
+                                     .links = &link,
+                                     .link_count = 1,
+                                     .aliases = &alias,
+                                     .alias_count = 1,
+                                     .has_epss = true,
+                                     .epss = 7,
+                                     .kev = { STR("2021-12-10"), STR("2021-12-24") } } };
     ok(p, store_update_put(u, &a, &p->e));
     ok(p, store_update_document(u, STR("none"), STR("v"), &p->e));
     ok(p, store_update_commit(u, 500, &n, &p->e));
@@ -188,6 +202,12 @@ static void test_copy(void **state)
         same(feeds_text(p, to), feeds_text(p, p->store));
         same_contents(p, to);
         ok(p, store_check(to, true, on_problem, NULL, &p->e));
+        struct stored_advisory got;
+        int64_t id;
+        assert_int_equal(store_advisory_find(to, STR("f"), STR("bare"), &id, &p->e), 1);
+        assert_int_equal(store_advisory_get(to, id, p->arena, &got, &p->e), 1);
+        assert_true(got.advisory.meta.score_count == 1 && got.advisory.meta.epss == 7);
+        same(got.advisory.meta.kev.due, STR("2021-12-24"));
     }
     assert_int_equal(store_value_get(to, STR("tidy/place"), p->arena, &value, &p->e), 0);
     ok(p, store_count(p->store, &before, &p->e));
