@@ -17,7 +17,8 @@ struct api *api_new(const struct api_options *o, struct err *e)
     a->stores = stores_new(o->database, STORE_WRITE, e);
     if (o->replica)
         a->replica = stores_new(o->replica, STORE_READ, e);
-    if (a->stores && a->flights && !a->replica == !o->replica)
+    a->reports = reports_new(o->database, e);
+    if (a->stores && a->flights && a->reports && !a->replica == !o->replica)
         return a;
     err_set(e, ERR_OOM, "api");
     api_freep(&a);
@@ -29,6 +30,7 @@ void api_freep(struct api **a)
     if (!*a)
         return;
     flights_freep(&(*a)->flights);
+    reports_freep(&(*a)->reports);
     stores_freep(&(*a)->stores);
     stores_freep(&(*a)->replica);
     free(*a);

@@ -1,6 +1,7 @@
 /* internal.h - what the files of api/ share. */
 #pragma once
 #include "api/api.h"
+#include "api/reports.h"
 #include "api/stores.h"
 
 #include <pthread.h>
@@ -14,6 +15,7 @@ struct api {
     struct api_options options;
     struct stores *stores;
     struct stores *replica; /* NULL: there is none */
+    struct reports *reports;
     struct flights *flights;
     atomic_int_fast64_t health_until_ms; /* the last answer holds until then */
     atomic_bool healthy;

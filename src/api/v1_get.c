@@ -25,6 +25,9 @@ struct reading {
     struct named_link *chain;
     size_t chain_count;
     bool vulnerabilities;
+    int64_t generation;
+    str key;     /* of the answer in api.reports; empty: it is not kept */
+    bool cached; /* the answer is in the response already */
     struct feature *features;
     size_t feature_count, feature_cap;
 };
@@ -219,6 +222,20 @@ static void write_layer(const struct reading *r, struct buf *out)
     buf_char(out, '\n');
 }
 
+/* A named layer keeps its number, and its ancestors with their names, for as long as it is there; what it has follows from the chain. */
+static int find_answer(struct reading *r, struct err *e)
+{
+    const struct named_layer *l = r->layer;
+    if (store_generation(r->store, &r->generation, e) < 0)
+        return -1;
+    r->key = arena_printf(r->arena, "%lld %u %d " STR_FMT, (long long)l->id, l->engine, r->vulnerabilities,
+                          STR_ARG(l->chain));
+    if (!r->key.len)
+        return oom(e);
+    r->cached = reports_get(r->call->api->reports, r->key, r->generation, &r->call->response->body);
+    return 0;
+}
+
 static int read_layer(struct reading *r, struct err *e)
 {
     str query = r->call->request->query;
@@ -227,7 +244,7 @@ static int read_layer(struct reading *r, struct err *e)
         return -1;
     int found = store_named_find(r->store, r->call->parameters[0], r->arena, &r->layer, e);
     if (found > 0 && (r->vulnerabilities || query_has(query, STR("features"))))
-        found = read_features(r, e) < 0 ? -1 : 1;
+        found = find_answer(r, e) < 0 || (!r->cached && read_features(r, e) < 0) ? -1 : 1;
     store_view_end(r->store);
     return found;
 }
@@ -278,7 +295,11 @@ void v1_get_layer(struct call *c)
     } else if (!found) {
         v1_error(c, 404, STR("the resource cannot be found"));
     } else {
-        write_layer(&r, &c->response->body);
+        struct buf *body = &c->response->body;
+        if (!r.cached)
+            write_layer(&r, body);
+        if (!r.cached && r.key.len && !body->failed)
+            reports_put(c->api->reports, r.key, r.generation, buf_view(body));
         v1_headers(c, 200);
     }
 }

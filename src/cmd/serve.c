@@ -198,15 +198,12 @@ static void log_event(void *ctx, const struct updater_event *event)
 
 static int start_updater(struct serving *s, struct err *e)
 {
-    if (!s->config.updater || (s->sources && !s->source_count)) {
-        log_info("updater service is disabled.");
-        return 0;
-    }
+    bool enabled = s->config.updater && !(s->sources && !s->source_count);
     const struct updater_options o = {
         .database = s->database,
         .cage = s->cage,
         .mirror = s->config.mirror.len ? arena_cstr(s->arena, s->config.mirror) : NULL,
-        .interval_s = s->config.updater_interval_s,
+        .interval_s = enabled ? s->config.updater_interval_s : 0,
         .sources = s->sources,
         .source_count = s->source_count,
         .told = log_event,
@@ -214,7 +211,7 @@ static int start_updater(struct serving *s, struct err *e)
     s->updater = updater_start(&o, e);
     if (!s->updater)
         return -1;
-    log_info("updater service started");
+    log_info(enabled ? "updater service started" : "updater service is disabled.");
     return 0;
 }
 

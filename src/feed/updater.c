@@ -138,7 +138,7 @@ static int plan(struct updater *u, int64_t *when, bool *cycle, struct err *e)
         return -1;
     if (last > now()) /* a clock that was wrong must not put off updates for years */
         last = 0;
-    *when = last + u->options.interval_s;
+    *when = u->options.interval_s ? last + u->options.interval_s : INT64_MAX;
     *cycle = *when <= now();
     for (size_t i = 0; !*cycle && feeds[i] && i < SOURCES_MAX; i++)
         if (u->sources[i].again && u->sources[i].again < *when)

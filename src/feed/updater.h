@@ -31,8 +31,8 @@ struct updater_options {
     const char *database; /* for store_open() */
     struct cage *cage;    /* with feed_task */
     const char *mirror;   /* NULL: the sources' own places */
-    int64_t interval_s;
-    const str *sources; /* names; NULL: all */
+    int64_t interval_s;   /* 0: never, the database is tidied up only */
+    const str *sources;   /* names; NULL: all */
     size_t source_count;
     int64_t tidy_s;                                             /* 0: ten minutes */
     void (*told)(void *ctx, const struct updater_event *event); /* on the updater's thread */

@@ -512,7 +512,11 @@ static int find_jobs(struct indexing *x, const struct image_manifest *m, struct 
 static int index_manifest(struct indexing *x, const struct image_manifest *m, struct arena *arena,
                           struct image_index **ret, int64_t *ret_id, struct err *e)
 {
+    struct err unkept = { 0 };
     int found = store_image_find(x->store, m->key, indexer_version(), arena, ret, ret_id, e);
+    if (found > 0)
+        store_image_keep(x->store, *ret_id,
+                         &unkept); /* a report is worth more than the note that it was made */
     if (found)
         return found < 0 ? -1 : 0;
     *ret = arena_alloc(arena, 1, sizeof **ret);

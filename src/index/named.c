@@ -156,6 +156,8 @@ static int put_view(struct naming *n, str namespace, str digest, bool *done, int
     /* what a chain has follows from it, and others show it: it is never replaced */
     struct image_index *known;
     int found = store_image_find(n->store, digest, indexer_version(), n->arena, &known, ret, e);
+    if (found > 0) /* nobody may need it now: it is not to go before it has its name */
+        found = store_image_keep(n->store, *ret, e);
     return found ? (found < 0 ? -1 : 0) : store_image_put(n->store, &view, indexer_version(), ret, e);
 }
 

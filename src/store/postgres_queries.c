@@ -153,8 +153,7 @@ static const char *const schema_3[] = {
     "ALTER SEQUENCE package_set_id_seq RENAME TO old_package_set_id_seq;"
     "ALTER SEQUENCE layer_id_seq RENAME TO old_layer_id_seq; ALTER SEQUENCE image_id_seq RENAME TO "
     "old_image_id_seq;",
-    INDEX_TABLES("CREATE TABLE"),
-    posting_tables,
+    INDEX_TABLES("CREATE TABLE"), posting_tables,
     "INSERT INTO package(id, hash, kind, name, version, arch, source, source_version, module, version_key, "
     "source_key)"
     " SELECT id, substr(sha256(" SIZED("kind") " || " SIZED("name") " || " SIZED("version") " || " SIZED(
@@ -246,6 +245,10 @@ static const char *const schema_3[] = {
                   "ALTER TABLE affected DROP COLUMN introduced_key, DROP COLUMN arch, DROP COLUMN module;"
                   "ALTER TABLE feed ADD COLUMN rank bigint NOT NULL DEFAULT 100;",
     notification_tables,
+    /* Harbor reads it (spec/integrations.md); somebody else's of that name stays, and who may not make one goes without */
+    "DO $$BEGIN IF to_regclass('public.keyvalue') IS NULL THEN EXECUTE 'CREATE VIEW public.keyvalue AS "
+    "SELECT key,"
+    " value FROM eclair.keyvalue'; END IF; EXCEPTION WHEN OTHERS THEN NULL; END$$;",
     "UPDATE advisory SET record = record || '\\x00000000';"
     "CREATE TABLE metadata(name bytea NOT NULL, advisory bigint NOT NULL, PRIMARY KEY(name, advisory));"
     "ALTER TABLE state ADD COLUMN metadata bigint NOT NULL DEFAULT 0;",
@@ -608,7 +611,7 @@ const char *const postgres_queries[QUERIES] = {
         "SELECT package, first, body FROM posting_block WHERE segment = $1 AND package < $3 AND package >="
         " coalesce((SELECT max(package) FROM posting_block WHERE segment = $1 AND package < $2), $2)"
         " ORDER BY package, first",
-    [Q_IMAGE_KEEP] = "UPDATE image SET used = $2 WHERE id = $1 AND used < $2 - 600",
+    [Q_IMAGE_KEEP] = "UPDATE image SET used = $2 WHERE id = $1",
     [Q_LAYER_KEEP] = "UPDATE layer SET used = $2 WHERE id = $1 AND used < $2 - 600",
 
     /* what nobody needs any more, in windows of numbers: $1 to $2 */

@@ -443,10 +443,11 @@ int sql_image_get(struct store *store, int64_t id, struct arena *arena, struct i
 int sql_image_keep(struct store *store, int64_t id, struct err *e)
 {
     struct sql *s = (struct sql *)store;
-    if (s->scratch)
-        return 0;
+    if (s->scratch || s->readonly)
+        return 1;
     CLEANUP(sql_endp) struct sql *t = sql_begin_as(s, SQL_INDEX, e);
     if (!t || sql_run(s, e, Q_IMAGE_KEEP, "ii", id, (int64_t)time(NULL)) < 0)
         return -1;
-    return sql_commit(&t, e);
+    int kept = sql_changes(s) > 0;
+    return sql_commit(&t, e) < 0 ? -1 : kept;
 }

@@ -32,6 +32,7 @@ int sql_named_find(struct store *store, str name, struct arena *arena, struct na
     struct named_layer *n = arena_alloc(arena, 1, sizeof *n);
     if (!n)
         return sql_oom(s, e);
+    n->id = sql_int(st, 0);
     n->name = arena_dup(arena, name);
     n->parent = arena_dup(arena, sql_str(st, 1));
     n->digest = digest_unpack(sql_str(st, 2), arena);

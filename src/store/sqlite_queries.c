@@ -152,6 +152,14 @@ static const char *const schema_3[] = {
     "INSERT INTO posting_queue SELECT id FROM package_set;"
     "INSERT INTO image_layer SELECT image, position, layer FROM old_image_layer;"
     "DROP TABLE old_package; DROP TABLE old_package_set; DROP TABLE old_image_layer; DROP TABLE posting;"
+    "ALTER TABLE named_layer RENAME TO old_named_layer; DROP INDEX named_parent;"
+    /* its number is used as that of no other layer ever */
+    "CREATE TABLE named_layer(id INTEGER PRIMARY KEY AUTOINCREMENT, name BLOB NOT NULL UNIQUE, parent "
+    "INTEGER,"
+    " layer INTEGER NOT NULL, chain BLOB NOT NULL, namespace BLOB NOT NULL, engine INTEGER NOT NULL);"
+    "CREATE INDEX named_parent ON named_layer(parent) WHERE parent IS NOT NULL;"
+    "INSERT INTO named_layer SELECT id, name, parent, layer, chain, namespace, engine FROM old_named_layer;"
+    "DROP TABLE old_named_layer;"
     "CREATE INDEX named_layer_layer ON named_layer(layer); CREATE INDEX named_view_image ON "
     "named_view(image);",
 
@@ -481,7 +489,7 @@ const char *const sqlite_queries[QUERIES] = {
         "SELECT package, first, body FROM posting_block WHERE segment = ?1 AND package < ?3 AND package >="
         " coalesce((SELECT max(package) FROM posting_block WHERE segment = ?1 AND package < ?2), ?2)"
         " ORDER BY package, first",
-    [Q_IMAGE_KEEP] = "UPDATE image SET used = ?2 WHERE id = ?1 AND used < ?2 - 600",
+    [Q_IMAGE_KEEP] = "UPDATE image SET used = ?2 WHERE id = ?1",
     [Q_LAYER_KEEP] = "UPDATE layer SET used = ?2 WHERE id = ?1 AND used < ?2 - 600",
 
     /* what nobody needs any more, in windows of numbers: ?1 to ?2 */

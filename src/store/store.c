@@ -110,6 +110,11 @@ int store_affected(struct store *s, int64_t advisory, struct affected_cursor *cu
     return s->engine->affected(s, advisory, cursor, limit, arena, ret, ret_count, e);
 }
 
+int store_generation(struct store *s, int64_t *ret, struct err *e)
+{
+    return s->engine->generation(s, ret, e);
+}
+
 int store_feeds(struct store *s, struct arena *arena, struct feed_status **ret, size_t *ret_count,
                 struct err *e)
 {

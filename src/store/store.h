@@ -62,6 +62,7 @@ int store_image_get(struct store *s, int64_t id, struct arena *arena, struct ima
 /* ---- named layers: those of REST v1, a tree by parents (spec/api-v1.md 4, design.md 9 "Digests") ---- */
 
 struct named_layer {
+    int64_t id; /* given by store_named_find(): never that of another layer */
     str name;
     str parent;       /* a name; empty: none */
     str parent_chain; /* given to store_named_put(): the chain of the parent from which this one was made */
@@ -205,6 +206,8 @@ void store_update_freep(struct store_update **u); /* abandons it; for CLEANUP();
 
 /* ---- watch: told of each new generation, whoever made it ---- */
 
+int store_generation(struct store *s, int64_t *ret, struct err *e); /* that readers see */
+
 struct store_watch; /* has a handle of its own; one thread */
 struct store_watch *store_watch_open(const char *where, struct err *e);
 /* 1: the generation is another than at the last call, or, at the first, than at the open. 0: time is up. PostgreSQL tells at once, SQLite
@@ -303,7 +306,7 @@ struct tidy_counts {
 };
 int store_tidy(struct store *s, const struct tidy_options *o, struct tidy_counts *ret,
                struct err *e); /* 1 there is more to do, 0 there is not, -1; ERR_BUSY: another one is at it */
-/* The image will be needed: it is not taken for unused. Nothing when it is not there or the store cannot be written. */
+/* The image will be needed: it is not taken for unused. 1, 0 it is not there, -1; 1 when the store cannot be written. */
 int store_image_keep(struct store *s, int64_t id, struct err *e);
 
 /* ---- key-values that other programs read ---- */

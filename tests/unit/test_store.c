@@ -174,6 +174,9 @@ static void test_values(void **state)
     assert_int_equal(store_value_get(p->store, STR("updater/last"), p->arena, &v, &p->e), 1);
     same(v, STR(""));
     ok(p, store_value_set(p->store, STR("updater/last"), STR("22"), &p->e));
+    if (on_server()) /* as Harbor reads it */
+        assert_int_equal(number(p, "SELECT value::bigint FROM public.keyvalue WHERE key = 'updater/last'"),
+                         22);
     assert_int_equal(store_value_get(p->store, STR("updater/last"), p->arena, &v, &p->e), 1);
     same(v, STR("22"));
 }
