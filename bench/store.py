@@ -3,6 +3,7 @@
 is left after a hundred updates.
 
     bench/store.py                  0.1 and 1 million layers of 200 packages out of a pool of 200,000, each layer an image
+    bench/store.py reports loading  only these parts; there is also: registry
     ECLAIR_BENCH_SIZES=0.1,1,10 bench/store.py
 
 SQLite is filled layer by layer through the store; PostgreSQL gets the same rows by COPY, and then both take more layers one by one, which is
@@ -142,7 +143,8 @@ def main():
     tables = []
     try:
         for part in (reports, loading, registry):
-            tables.append(part(servers))
+            if not sys.argv[1:] or part.__name__ in sys.argv[1:]:
+                tables.append(part(servers))
             print()
     finally:
         servers.remove()
