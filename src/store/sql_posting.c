@@ -434,9 +434,13 @@ struct look {
     size_t count;
     int64_t after;
     struct numbers found;
-    int64_t bound;   /* all sets up to here have been found */
-    int64_t *blocks; /* that came for each package behind the first */
-    int64_t *last;   /* set that was seen of each */
+    int64_t bound;                /* all sets up to here have been found */
+    int64_t *blocks;              /* that came for each package behind the first */
+    int64_t *last;                /* set that was seen of each */
+    struct posting_reader reader; /* of the block at hand, which is `body_len` long */
+    size_t body_len;
+    struct posting ahead; /* if more > 0: what was read and belongs to a package that is to come */
+    int more;
 };
 
 static void look_done(struct look *k)
@@ -446,19 +450,37 @@ static void look_done(struct look *k)
     free(k->last);
 }
 
-/* The sets of packages[i] in a block. */
+/* Packages that stand together have one block, which then comes for each of them: reading goes on where the last one ended. */
+static int open_block(struct look *k, struct posting first, str body, struct err *e)
+{
+    const struct posting_reader *r = &k->reader;
+    if (k->body_len == body.len && r->first.package == first.package && r->first.set == first.set) {
+        k->reader.u.rest = str_skip(body, body.len - r->u.rest.len);
+        return 0;
+    }
+    posting_open(&k->reader, first, body);
+    k->body_len = body.len;
+    k->more = posting_next(&k->reader, &k->ahead, e);
+    return k->more < 0 ? -1 : 0;
+}
+
+/* The sets of packages[i] in a block; packages come in order. */
 static int take_block(struct look *k, size_t i, struct posting first, str body, struct err *e)
 {
-    struct posting_reader r;
-    struct posting p;
-    posting_open(&r, first, body);
-    int found = posting_seek(&r, k->packages[i], e);
-    while (found > 0 && (found = posting_next(&r, &p, e)) > 0 && p.package == k->packages[i]) {
-        k->last[i] = p.set;
-        if (p.set > k->after && add_number(k->s, &k->found, p.set, e) < 0)
-            return -1;
+    int64_t package = k->packages[i];
+    if (open_block(k, first, body, e) < 0)
+        return -1;
+    if (k->more && k->ahead.package < package) {
+        k->more = posting_seek(&k->reader, package, e);
+        k->more = k->more > 0 ? posting_next(&k->reader, &k->ahead, e) : k->more;
     }
-    return found < 0 ? -1 : 0;
+    while (k->more > 0 && k->ahead.package == package) {
+        k->last[i] = k->ahead.set;
+        if (k->ahead.set > k->after && add_number(k->s, &k->found, k->ahead.set, e) < 0)
+            return -1;
+        k->more = posting_next(&k->reader, &k->ahead, e);
+    }
+    return k->more < 0 ? -1 : 0;
 }
 
 static int take_blocks(struct look *k, enum query q, int64_t segment, int64_t limit, struct err *e)
@@ -466,6 +488,7 @@ static int take_blocks(struct look *k, enum query q, int64_t segment, int64_t li
     CLEANUP(sql_resetp)
     struct sql_stmt *st = sql_bind(k->s, e, q, "iIii", segment, k->packages, k->count, k->after, limit);
     int r = -1;
+    k->body_len = 0;
     while (st && (r = sql_row(k->s, st, e)) > 0) {
         size_t i = (size_t)sql_int(st, 0);
         if (i >= k->count)
@@ -511,15 +534,59 @@ static int look_into_queue(struct look *k, struct err *e)
     return r;
 }
 
-static size_t sort_up_to(struct numbers *n, int64_t bound)
+static size_t sort_unique(struct numbers *n)
 {
     size_t kept = 0;
     if (n->count)
         qsort(n->list, n->count, sizeof *n->list, by_number);
-    for (size_t i = 0; i < n->count && n->list[i] <= bound; i++)
+    for (size_t i = 0; i < n->count; i++)
         if (!kept || n->list[kept - 1] != n->list[i])
             n->list[kept++] = n->list[i];
     return kept;
+}
+
+/* The number that would be list[nth] if the list was sorted (Hoare's selection); what is smaller comes before it. */
+static int64_t select_number(int64_t *list, size_t count, size_t nth)
+{
+    for (size_t low = 0, high = count - 1; low < high;) {
+        int64_t pivot = list[low + (high - low) / 2];
+        size_t i = low, k = high;
+        for (;; i++, k--) {
+            while (list[i] < pivot)
+                i++;
+            while (list[k] > pivot)
+                k--;
+            if (i >= k)
+                break;
+            int64_t swap = list[i];
+            list[i] = list[k], list[k] = swap;
+        }
+        if (nth <= k)
+            high = k;
+        else
+            low = k + 1;
+    }
+    return list[nth];
+}
+
+/* A page needs a few of the thousands that one look finds: the others are looked for again, cheaper than sorted. */
+static void bound_to(struct look *k, size_t want)
+{
+    if (k->found.count <= 2 * want + 64)
+        return;
+    int64_t bound = select_number(k->found.list, k->found.count, want);
+    if (bound < k->bound)
+        k->bound = bound;
+}
+
+static size_t sort_up_to(struct numbers *n, int64_t bound)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n->count; i++)
+        if (n->list[i] <= bound)
+            n->list[kept++] = n->list[i];
+    n->count = kept;
+    return sort_unique(n);
 }
 
 static size_t count_up_to(const struct numbers *n, int64_t bound)
@@ -583,6 +650,7 @@ int sql_sets_with(struct sql *s, const int64_t *packages, size_t count, int64_t 
             free(all.list);
             return -1;
         }
+        bound_to(&k, want - all.count);
         size_t n = sort_up_to(&k.found, k.bound);
         for (size_t i = 0; i < n; i++)
             if (add_number(s, &all, k.found.list[i], e) < 0) {

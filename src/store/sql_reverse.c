@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#define SETS_AT_ONCE 1000 /* whose images one statement gives: a page may need the first few of many sets */
+#define SETS_AT_LEAST 256 /* whose images one statement gives; a page may need the first few of many sets */
 
 /* What an advisory affects in one namespace. */
 struct affected_space {
@@ -214,7 +214,8 @@ static int fill(struct reverse *v, const struct affected_space *n, struct affect
             return -1;
         int r = 0;
         for (size_t i = 0, some; i < count && r == 0 && page->count < page->limit; i += some) {
-            some = count - i < SETS_AT_ONCE ? count - i : SETS_AT_ONCE;
+            size_t most = page->limit > SETS_AT_LEAST ? page->limit : SETS_AT_LEAST;
+            some = count - i < most ? count - i : most;
             r = add_images(v, n, sets + i, some, at, page, e);
         }
         free(sets);
