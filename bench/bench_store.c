@@ -16,7 +16,6 @@
 #include "index/index.h"
 #include "match/match.h"
 #include "report/report.h"
-#include "version/version.h"
 
 #include <libpq-fe.h>
 #include <malloc.h>
@@ -300,81 +299,66 @@ struct bare {
     sqlite3 *db;
     sqlite3_stmt *st;
     PGconn *conn;
-    str *names, *keys; /* of the pairs */
-    size_t count;
-    char *name_array, *key_array;
 };
 
-/* What store_match() asks for, without a text, through the same library: the least that a report can cost. */
-static int bare_open(struct bare *b, const char *where, const struct image_index *image, struct arena *a,
-                     struct err *e)
+#define BARE                                                                                                 \
+    "SELECT r.advisory FROM chosen c CROSS JOIN package p ON p.id = c.id CROSS JOIN affected r ON "          \
+    "r.namespace = "                                                                                         \
+    "(SELECT id FROM namespace WHERE name = x'64656269616e3a3132') AND r.name = p.source AND r.kind = 1 AND" \
+    " r.fixed_key > p.source_key"
+#define BARE_SERVER                                                                                          \
+    "SELECT r.advisory FROM (SELECT id FROM chosen ORDER BY place) c CROSS JOIN LATERAL (SELECT source, "    \
+    "source_key"                                                                                             \
+    " FROM package WHERE id = c.id OFFSET 0) p CROSS JOIN LATERAL (SELECT advisory FROM affected WHERE "     \
+    "namespace = "                                                                                           \
+    "(SELECT id FROM namespace WHERE name = 'debian:12') AND name = p.source AND kind = 1 AND fixed_key > "  \
+    "p.source_key"                                                                                           \
+    " OFFSET 0) r"
+
+/* The least that a report can cost: the image's package rows, and of each the range of keys above its version, through the same library;
+ * no text, no test. */
+static int bare_open(struct bare *b, const char *where, const struct image_index *image, struct err *e)
 {
-    b->names = arena_array(a, str, image->package_count + 1);
-    b->keys = arena_array(a, str, image->package_count + 1);
-    const struct version_scheme *scheme = version_scheme_by_name(STR("dpkg"));
-    for (size_t i = 0; i < image->package_count; i++) {
-        const struct package *p = &image->packages[i].package;
-        struct version_key key;
-        bool seen = false;
-        for (size_t k = 0; k < b->count && !seen; k++)
-            seen = str_eq(b->names[k], p->source);
-        if (seen || !scheme->key(p->source_version, &key))
-            continue;
-        b->names[b->count] = p->source;
-        b->keys[b->count++] = arena_dup(a, version_key_view(&key));
-    }
-    if (store_is_server(where)) {
+    bool server = store_is_server(where);
+    const char *begin =
+        server ? "SET search_path TO eclair; SET enable_seqscan TO off; SET enable_hashjoin TO off;"
+                 "SET enable_mergejoin TO off; SET enable_bitmapscan TO off; SET jit TO off;"
+                 "SET plan_cache_mode TO force_generic_plan;"
+                 "CREATE TEMP TABLE chosen(place bigint PRIMARY KEY, id bigint)"
+               : "PRAGMA mmap_size = 1073741824; PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY;"
+                 "CREATE TEMP TABLE chosen(place INTEGER PRIMARY KEY, id INTEGER)";
+    if (server) {
         b->conn = PQconnectdb(where);
-        PQclear(
-            PQexec(b->conn,
-                   "SET search_path TO eclair; SET enable_seqscan TO off; SET enable_hashjoin TO off; SET "
-                   "enable_mergejoin TO off;"
-                   "SET enable_bitmapscan TO off; SET jit TO off; SET plan_cache_mode TO force_generic_plan;"
-                   "CREATE TEMP TABLE pair(place bigint PRIMARY KEY, name bytea, key bytea)"));
-        for (size_t i = 0; i < b->count; i++) {
-            char place[24];
-            snprintf(place, sizeof place, "%zu", i);
-            const char *values[] = { place, b->names[i].ptr, b->keys[i].ptr };
-            const int lengths[] = { 0, (int)b->names[i].len, (int)b->keys[i].len }, formats[] = { 0, 1, 1 };
-            const Oid types[] = { 20, 17, 17 };
-            PQclear(PQexecParams(b->conn, "INSERT INTO pair VALUES ($1, $2, $3)", 3, types, values, lengths,
-                                 formats, 0));
-        }
-        PGresult *r = PQprepare(
-            b->conn, "bare",
-            "SELECT r.advisory FROM (SELECT name, key FROM pair ORDER BY place) p CROSS JOIN LATERAL (SELECT "
-            "advisory FROM affected WHERE"
-            " namespace = (SELECT id FROM namespace WHERE name = 'debian:12') AND name = p.name AND kind = 1"
-            " AND fixed_key > p.key OFFSET 0) r",
-            0, NULL);
-        bool good = PQresultStatus(r) == PGRES_COMMAND_OK;
-        if (!good)
-            err_set(e, ERR_FORMAT, "%s", PQerrorMessage(b->conn));
-        PQclear(r);
-        return good ? 0 : -1;
+        PQclear(PQexec(b->conn, begin));
+    } else {
+        sqlite3_open_v2(where, &b->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+        sqlite3_exec(b->db, begin, NULL, NULL, NULL);
     }
-    sqlite3_open_v2(where, &b->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-    sqlite3_exec(b->db,
-                 "PRAGMA mmap_size = 1073741824; PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY;"
-                 "CREATE TEMP TABLE pair(place INTEGER PRIMARY KEY, name BLOB, key BLOB)",
-                 NULL, NULL, NULL);
-    sqlite3_prepare_v2(b->db, "INSERT INTO pair VALUES (?1, ?2, ?3)", -1, &b->st, NULL);
-    for (size_t i = 0; i < b->count; i++) {
-        sqlite3_bind_int64(b->st, 1, (sqlite3_int64)i);
-        sqlite3_bind_blob(b->st, 2, b->names[i].ptr, (int)b->names[i].len, SQLITE_STATIC);
-        sqlite3_bind_blob(b->st, 3, b->keys[i].ptr, (int)b->keys[i].len, SQLITE_STATIC);
-        sqlite3_step(b->st);
-        sqlite3_reset(b->st);
+    for (size_t i = 0; i < image->package_count; i++) { /* the texts are our own: no quotes in them */
+        const struct package *p = &image->packages[i].package;
+        char sql[512];
+        const char *text = server
+                               ? "INSERT INTO chosen SELECT %zu, id FROM package WHERE name = '" STR_FMT
+                                 "' AND version = '" STR_FMT "'"
+                               : "INSERT INTO chosen SELECT %zu, id FROM package WHERE name = CAST('" STR_FMT
+                                 "' AS BLOB) AND version = CAST('" STR_FMT "' AS BLOB)";
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+        snprintf(sql, sizeof sql, text, i, STR_ARG(p->name), STR_ARG(p->version));
+#pragma GCC diagnostic pop
+        if (server)
+            PQclear(PQexec(b->conn, sql));
+        else
+            sqlite3_exec(b->db, sql, NULL, NULL, NULL);
     }
-    sqlite3_finalize(b->st);
-    return sqlite3_prepare_v2(
-               b->db,
-               "SELECT r.advisory FROM pair p CROSS JOIN affected r ON r.namespace = (SELECT id FROM "
-               "namespace WHERE"
-               " name = x'64656269616e3a3132') AND r.name = p.name AND r.kind = 1 AND r.fixed_key > p.key",
-               -1, &b->st, NULL) == SQLITE_OK
-               ? 0
-               : err_set(e, ERR_FORMAT, "%s", sqlite3_errmsg(b->db));
+    if (!server)
+        return sqlite3_prepare_v2(b->db, BARE, -1, &b->st, NULL) == SQLITE_OK
+                   ? 0
+                   : err_set(e, ERR_FORMAT, "%s", sqlite3_errmsg(b->db));
+    PGresult *r = PQprepare(b->conn, "bare", BARE_SERVER, 0, NULL);
+    bool good = PQresultStatus(r) == PGRES_COMMAND_OK;
+    PQclear(r);
+    return good ? 0 : err_set(e, ERR_FORMAT, "%s", PQerrorMessage(b->conn));
 }
 
 static size_t bare_run(struct bare *b)
@@ -431,7 +415,7 @@ static int reports(struct store *s, const char *where, char **args, struct err *
     if (found <= 0)
         return found < 0 ? -1 : err_set(e, ERR_NOT_FOUND, "%s: not stored", args[0]);
     by_clock = store_is_server(where);
-    if (bare_open(&bare, where, image, a, e) < 0)
+    if (bare_open(&bare, where, image, e) < 0)
         return -1;
     for (int i = 0; i < n; i++) {
         double start = spent_ms();

@@ -254,8 +254,18 @@ static void finding(struct json_writer *w, const struct image_index *i, const st
     json_w_object_end(w);
 }
 
+/* Room for the whole report at once, as a rule: growing copies. */
+static size_t guess_size(const struct report *r)
+{
+    size_t n = 4096 + r->image->package_count * 400 + r->image->removed_count * 300;
+    for (size_t i = 0; i < r->match.finding_count; i++)
+        n += 700 + r->match.findings[i].description.len + r->match.findings[i].link.len;
+    return n;
+}
+
 static void write_json(const struct report *r, struct buf *out)
 {
+    buf_reserve(out, guess_size(r));
     struct json_writer w = { .out = out, .indent = 2 };
     json_w_object(&w);
     number(&w, "schema_version", SCHEMA_VERSION);
