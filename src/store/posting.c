@@ -131,20 +131,20 @@ void set_pack(struct buf *ret, const int64_t *ids, size_t count)
         pack_u64(ret, (uint64_t)(ids[i] - last));
 }
 
-static int by_number(const void *pa, const void *pb)
+int number_order(const void *pa, const void *pb)
 {
     const int64_t *a = pa, *b = pb;
     return (*a > *b) - (*a < *b);
 }
 
-static size_t sort_unique(int64_t *ids, size_t count)
+size_t numbers_sort(int64_t *list, size_t count)
 {
     size_t kept = 0;
     if (count)
-        qsort(ids, count, sizeof *ids, by_number);
+        qsort(list, count, sizeof *list, number_order);
     for (size_t i = 0; i < count; i++)
-        if (!kept || ids[kept - 1] != ids[i])
-            ids[kept++] = ids[i];
+        if (!kept || list[kept - 1] != list[i])
+            list[kept++] = list[i];
     return kept;
 }
 
@@ -170,7 +170,7 @@ int64_t *set_unpack(str members, size_t *ret_count, struct err *e)
         err_set(e, ERR_FORMAT, "damaged package set");
         return NULL;
     }
-    *ret_count = old ? sort_unique(ids, n) : n;
+    *ret_count = old ? numbers_sort(ids, n) : n;
     return ids;
 }
 

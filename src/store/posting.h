@@ -45,6 +45,10 @@ int posting_next(struct posting_reader *r, struct posting *ret, struct err *e); 
 /* Goes on with the first list of `package` or of a later one: 1 and r stands before its first pair, 0, -1. */
 int posting_seek(struct posting_reader *r, int64_t package, struct err *e);
 
+/* Sorts, and leaves each once: returns how many. */
+size_t numbers_sort(int64_t *list, size_t count);
+int number_order(const void *a, const void *b); /* of two int64_t, for qsort() and bsearch() */
+
 /* ---- sets: the numbers of packages, ascending, as distances ---- */
 
 void set_pack(struct buf *ret, const int64_t *ids, size_t count);

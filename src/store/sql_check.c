@@ -38,21 +38,12 @@ static int tell_damage(struct checking *c, const char *what, int64_t id, struct 
 
 /* ---- layers ---- */
 
-static int by_number(const void *pa, const void *pb)
-{
-    const int64_t *a = pa, *b = pb;
-    return (*a > *b) - (*a < *b);
-}
-
+/* 0 stands for no set. */
 static size_t sort_sets(int64_t *sets, size_t count)
 {
-    size_t n = 0;
-    if (count)
-        qsort(sets, count, sizeof *sets, by_number);
-    for (size_t i = 0; i < count; i++)
-        if (sets[i] && (!n || sets[n - 1] != sets[i]))
-            sets[n++] = sets[i];
-    return n;
+    size_t n = numbers_sort(sets, count), none = n && !sets[0];
+    memmove(sets, sets + none, (n - none) * sizeof *sets);
+    return n - none;
 }
 
 /* Those of its entries, each once, are those of layer_set. */

@@ -63,12 +63,6 @@ static struct package package_of(struct sql_stmt *st, struct arena *arena)
     };
 }
 
-static int by_number(const void *pa, const void *pb)
-{
-    const int64_t *a = pa, *b = pb;
-    return (*a > *b) - (*a < *b);
-}
-
 int sql_set_put(struct sql *s, int64_t *ids, size_t count, int64_t *ret, struct err *e)
 {
     uint8_t sum[32];
@@ -76,11 +70,7 @@ int sql_set_put(struct sql *s, int64_t *ids, size_t count, int64_t *ret, struct 
     *ret = 0;
     if (!count)
         return 0;
-    qsort(ids, count, sizeof *ids, by_number);
-    size_t n = 0;
-    for (size_t i = 0; i < count; i++)
-        if (!n || ids[n - 1] != ids[i])
-            ids[n++] = ids[i];
+    size_t n = numbers_sort(ids, count);
     set_pack(&members, ids, n);
     if (members.failed)
         return sql_oom(s, e);

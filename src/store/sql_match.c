@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/strmap.h"
+#include "store/posting.h"
 #include "store/rows.h"
 
 #include <stdlib.h>
@@ -210,12 +211,6 @@ static int read_hits(struct matching *m, enum affected_kind kind, struct err *e)
 
 /* ---- texts ---- */
 
-static int by_number(const void *pa, const void *pb)
-{
-    const int64_t *a = pa, *b = pb;
-    return (*a > *b) - (*a < *b);
-}
-
 /* Into m->ids. */
 static int list_advisories(struct matching *m, struct err *e)
 {
@@ -225,10 +220,7 @@ static int list_advisories(struct matching *m, struct err *e)
         return oom(m->s, e);
     for (size_t i = 0; i < m->hit_count; i++)
         m->ids[i] = m->hits[i].advisory;
-    qsort(m->ids, m->hit_count, sizeof *m->ids, by_number);
-    for (size_t i = 0; i < m->hit_count; i++)
-        if (!m->text_count || m->ids[m->text_count - 1] != m->ids[i])
-            m->ids[m->text_count++] = m->ids[i];
+    m->text_count = numbers_sort(m->ids, m->hit_count);
     return 0;
 }
 
@@ -246,7 +238,7 @@ static size_t list_runs(const int64_t *ids, size_t count, int64_t *ret)
 
 static struct texts *texts_of(const struct matching *m, int64_t advisory)
 {
-    const int64_t *at = bsearch(&advisory, m->ids, m->text_count, sizeof *m->ids, by_number);
+    const int64_t *at = bsearch(&advisory, m->ids, m->text_count, sizeof *m->ids, number_order);
     return at ? &m->texts[at - m->ids] : NULL;
 }
 

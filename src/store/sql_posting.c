@@ -514,12 +514,6 @@ static int look_into(struct look *k, const struct segment *g, int64_t limit, str
     return 0;
 }
 
-static int by_number(const void *pa, const void *pb)
-{
-    const int64_t *a = pa, *b = pb;
-    return (*a > *b) - (*a < *b);
-}
-
 /* Sets that no segment speaks of yet. */
 static int look_into_queue(struct look *k, struct err *e)
 {
@@ -532,17 +526,6 @@ static int look_into_queue(struct look *k, struct err *e)
             return -1;
     }
     return r;
-}
-
-static size_t sort_unique(struct numbers *n)
-{
-    size_t kept = 0;
-    if (n->count)
-        qsort(n->list, n->count, sizeof *n->list, by_number);
-    for (size_t i = 0; i < n->count; i++)
-        if (!kept || n->list[kept - 1] != n->list[i])
-            n->list[kept++] = n->list[i];
-    return kept;
 }
 
 /* The number that would be list[nth] if the list was sorted (Hoare's selection); what is smaller comes before it. */
@@ -586,7 +569,7 @@ static size_t sort_up_to(struct numbers *n, int64_t bound)
         if (n->list[i] <= bound)
             n->list[kept++] = n->list[i];
     n->count = kept;
-    return sort_unique(n);
+    return numbers_sort(n->list, n->count);
 }
 
 static size_t count_up_to(const struct numbers *n, int64_t bound)

@@ -138,12 +138,6 @@ static int add_range(void *ctx, const struct range_ref *r, struct err *e)
     return add_packages(v, n, r, &b, e);
 }
 
-static int by_number(const void *pa, const void *pb)
-{
-    const int64_t *a = pa, *b = pb;
-    return (*a > *b) - (*a < *b);
-}
-
 /* 1, 0 unknown, -1. */
 static int read_advisory(struct reverse *v, struct err *e)
 {
@@ -158,13 +152,7 @@ static int read_advisory(struct reverse *v, struct err *e)
     if (range_refs(sql_str(st, 1), add_range, v, e) < 0)
         return -1;
     for (struct affected_space *n = v->spaces; n; n = n->next) {
-        size_t kept = 0;
-        if (n->count)
-            qsort(n->packages, n->count, sizeof *n->packages, by_number);
-        for (size_t i = 0; i < n->count; i++)
-            if (!kept || n->packages[kept - 1] != n->packages[i])
-                n->packages[kept++] = n->packages[i];
-        n->count = kept;
+        n->count = numbers_sort(n->packages, n->count);
     }
     return 1;
 }
