@@ -153,6 +153,7 @@ enum query {
     Q_NOTIFY_TIDY,
     Q_SET_STORED,
     Q_BLOCKS_RANGE,
+    Q_IMAGE_USED,
     Q_IMAGE_KEEP,
     Q_LAYER_KEEP,
     Q_TIDY_IMAGES,

@@ -430,13 +430,19 @@ int sql_image_get(struct store *store, int64_t id, struct arena *arena, struct i
     return r > 0 ? image_of(s, st, arena, ret, &id, e) : r;
 }
 
+#define KEEP_S 600 /* what was noted a moment ago need not be noted again: it is kept for an hour at least */
+
 int sql_image_keep(struct store *store, int64_t id, struct err *e)
 {
     struct sql *s = (struct sql *)store;
+    int64_t now = (int64_t)time(NULL), used = 0;
     if (s->scratch || s->readonly)
         return 1;
+    int found = sql_number(s, e, &used, Q_IMAGE_USED, "i", id);
+    if (found <= 0 || (used > now - KEEP_S && used <= now))
+        return found;
     CLEANUP(sql_endp) struct sql *t = sql_begin_as(s, SQL_INDEX, e);
-    if (!t || sql_run(s, e, Q_IMAGE_KEEP, "ii", id, (int64_t)time(NULL)) < 0)
+    if (!t || sql_run(s, e, Q_IMAGE_KEEP, "ii", id, now) < 0)
         return -1;
     int kept = sql_changes(s) > 0;
     return sql_commit(&t, e) < 0 ? -1 : kept;

@@ -489,6 +489,7 @@ const char *const sqlite_queries[QUERIES] = {
         "SELECT package, first, body FROM posting_block WHERE segment = ?1 AND package < ?3 AND package >="
         " coalesce((SELECT max(package) FROM posting_block WHERE segment = ?1 AND package < ?2), ?2)"
         " ORDER BY package, first",
+    [Q_IMAGE_USED] = "SELECT used FROM image WHERE id = ?1",
     [Q_IMAGE_KEEP] = "UPDATE image SET used = ?2 WHERE id = ?1",
     [Q_LAYER_KEEP] = "UPDATE layer SET used = ?2 WHERE id = ?1 AND used < ?2 - 600",
 

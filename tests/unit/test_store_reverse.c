@@ -220,6 +220,25 @@ static void test_collect(void **state)
                      0);
 }
 
+/* An image that is asked for is not taken for unused. */
+static void test_keep(void **state)
+{
+    struct place *p = *state;
+    struct tidy_counts n;
+    int64_t image = put_image(p, "x 1 x 1 - -", STR("debian:12"));
+    const char *old = on_server() ? "UPDATE eclair.image SET used = 5" : "UPDATE image SET used = 5";
+    assert_int_equal(store_image_keep(p->store, image + 1, &p->e), 0);
+    assert_int_equal(store_image_keep(p->store, image, &p->e), 1);
+    execute(p, old);
+    assert_int_equal(store_image_keep(p->store, image, &p->e), 1);
+    tidy_up(p, true, &n);
+    assert_int_equal(n.images, 0);
+    execute(p, old);
+    tidy_up(p, true, &n);
+    assert_int_equal(n.images, 1);
+    assert_int_equal(store_image_keep(p->store, image, &p->e), 0);
+}
+
 /* All are of this round. */
 static void all_of(struct place *p, int64_t image, int round)
 {
@@ -271,6 +290,7 @@ static void test_prune(void **state)
 
 int store_reverse_tests(void)
 {
-    const struct CMUnitTest tests[] = { CASE(test_reverse), CASE(test_collect), CASE(test_prune) };
+    const struct CMUnitTest tests[] = { CASE(test_reverse), CASE(test_collect), CASE(test_keep),
+                                        CASE(test_prune) };
     return cmocka_run_group_tests_name("store: reverse", tests, NULL, NULL);
 }
