@@ -96,7 +96,8 @@ static int run(const void *opts, char **args, int count, struct err *e)
             tell(feeds[i], &result);
         }
     }
-    tidy(store);
+    if (!code) /* what kept a source from being written would only be told twice */
+        tidy(store);
     return code;
 }
 
