@@ -418,9 +418,13 @@ const char *const sqlite_queries[QUERIES] = {
         " FROM posting_block WHERE segment = ?1 ORDER BY package, first LIMIT 2000)",
     [Q_SETS_ALIVE] = "SELECT id FROM package_set WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3",
 
+    /* the second part: what an update that is not committed has replaced */
     [Q_ADVISORY_VISIBLE] =
-        "SELECT a.id FROM feed f CROSS JOIN advisory a ON a.feed = f.id AND a.key = ?2 WHERE f.name = ?1"
-        " AND a.gen_to IS NULL",
+        "SELECT a.id FROM feed f CROSS JOIN advisory a ON a.feed = f.id AND a.key = ?2 WHERE f.name = ?1 AND "
+        "a.gen_to IS NULL"
+        " AND a.gen_from <= (SELECT generation FROM state) UNION ALL SELECT a.id FROM feed f CROSS JOIN "
+        "advisory a ON"
+        " a.gen_to = (SELECT generation + 1 FROM state) AND a.feed = f.id AND a.key = ?2 WHERE f.name = ?1",
     [Q_ADVISORY_BY_ID] =
         "SELECT a.name, a.ranges, f.rank FROM advisory a CROSS JOIN feed f ON f.id = a.feed WHERE a.id = ?1",
     [Q_ADVISORY_TEXTS] = "SELECT f.name, a.ranges, coalesce(d.name, x''), a.record FROM advisory a CROSS "

@@ -42,7 +42,7 @@ void store_view_end(struct store *s);
 
 /* ---- layers and images ---- */
 
-/* 1 and *ret (in arena), 0 unknown, -1. */
+/* 1 and *ret (in arena), 0 unknown, -1. The packages of an entry come sorted by package_cmp(), each once. */
 int store_layer_find(struct store *s, str digest, unsigned indexer, struct arena *arena,
                      struct layer_index **ret, struct err *e);
 int store_layer_put(struct store *s, const struct layer_index *layer, unsigned indexer,

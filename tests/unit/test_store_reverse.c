@@ -220,6 +220,28 @@ static void test_collect(void **state)
                      0);
 }
 
+/* What an update stages is neither found nor followed before it is committed. */
+static void test_staged(void **state)
+{
+    struct place *p = *state;
+    int64_t image = put_image(p, "x 1 x 1 - -", STR("debian:12")), before, during, after, ids[4];
+    struct store_update *u = begin(p, "f");
+    ok(p, put_round(p, u, 1, MANY));
+    commit(p, u, 1);
+    assert_int_equal(store_advisory_find(p->store, STR("f"), STR("K00001"), &before, &p->e), 1);
+    u = begin(p, "f");
+    ok(p, put_round(p, u, 2, MANY)); /* most of it is written */
+    assert_int_equal(store_advisory_find(p->store, STR("f"), STR("K00001"), &during, &p->e), 1);
+    assert_int_equal(during, before);
+    assert_int_equal(hit(p, during, 10, ids), 1);
+    assert_int_equal(ids[0], image);
+    commit(p, u, 2);
+    assert_int_equal(store_advisory_find(p->store, STR("f"), STR("K00001"), &after, &p->e), 1);
+    assert_true(after > before);
+    assert_int_equal(store_advisory_find(p->store, STR("f"), STR("K"), &after, &p->e), 0);
+    assert_int_equal(store_advisory_find(p->store, STR("g"), STR("K00001"), &after, &p->e), 0);
+}
+
 /* An image that is asked for is not taken for unused. */
 static void test_keep(void **state)
 {
@@ -291,6 +313,6 @@ static void test_prune(void **state)
 int store_reverse_tests(void)
 {
     const struct CMUnitTest tests[] = { CASE(test_reverse), CASE(test_collect), CASE(test_keep),
-                                        CASE(test_prune) };
+                                        CASE(test_staged), CASE(test_prune) };
     return cmocka_run_group_tests_name("store: reverse", tests, NULL, NULL);
 }
