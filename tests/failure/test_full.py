@@ -123,7 +123,7 @@ def breakable(tmp_path):
 
 
 def test_sqlite(disk, serve, feed, layers_folder):
-    small = disk("24m")
+    small = disk("64m")  # history is kept, and a write-ahead log takes 16 MiB
     run(small.folder / "eclair.db", small, serve, feed, layers_folder, (b"full", b"No space"), True)
 
 
