@@ -591,5 +591,5 @@ const struct sql_driver postgres_driver = {
 };
 
 const struct store_engine store_postgres = {
-    .open = postgres_open, .close = postgres_close, .doze = postgres_doze, .ping = postgres_ping, SQL_ENGINE
+    .open = postgres_open, .close = postgres_close, .doze = postgres_doze, .ping = postgres_ping
 };

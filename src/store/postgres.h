@@ -1,7 +1,7 @@
 /*
  * postgres.h - the PostgreSQL driver inside: one connection, its prepared statements, its schema `eclair`.
  *
- * Parameters and results are binary. Settings of the session keep the plans of sql_match.c what they are on SQLite: the loops in the
+ * Parameters and results are binary. Settings of the session keep the plans of store_match.c what they are on SQLite: the loops in the
  * order in which they are written, each an index range, prepared once (postgres_open.c says which).
  *
  * Silence    A server whose machine or process hangs keeps its connections open. So nothing here blocks in libpq (postgres_talk.c): with

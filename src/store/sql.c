@@ -178,14 +178,14 @@ void sql_endp(struct sql **t)
     (*t)->inside = false;
 }
 
-int sql_view_begin(struct store *store, struct err *e)
+int store_view_begin(struct store *store, struct err *e)
 {
     struct sql *s = (struct sql *)store;
     s->viewing = sql_begin(s, false, e) != NULL;
     return s->viewing ? 0 : -1;
 }
 
-void sql_view_end(struct store *store)
+void store_view_end(struct store *store)
 {
     struct sql *t = (struct sql *)store;
     t->viewing = false;
@@ -220,7 +220,7 @@ int sql_generation(struct sql *s, int64_t *ret, struct err *e)
     return sql_state(s, ret, &ignored, e);
 }
 
-int sql_read_generation(struct store *store, int64_t *ret, struct err *e)
+int store_generation(struct store *store, int64_t *ret, struct err *e)
 {
     return sql_generation((struct sql *)store, ret, e);
 }
@@ -231,7 +231,7 @@ int sql_ping(struct store *store, struct err *e)
     return sql_number((struct sql *)store, e, &ignored, Q_PING, "") < 0 ? -1 : 0;
 }
 
-int sql_value_get(struct store *store, str key, struct arena *arena, str *ret, struct err *e)
+int store_value_get(struct store *store, str key, struct arena *arena, str *ret, struct err *e)
 {
     struct sql *s = (struct sql *)store;
     CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_VALUE_GET, "t", key);
@@ -242,7 +242,7 @@ int sql_value_get(struct store *store, str key, struct arena *arena, str *ret, s
     return arena_failed(arena) ? sql_oom(s, e) : 1;
 }
 
-int sql_value_set(struct store *store, str key, str value, struct err *e)
+int store_value_set(struct store *store, str key, str value, struct err *e)
 {
     struct sql *s = (struct sql *)store;
     if (sql_writable(s, e) < 0)
@@ -253,8 +253,8 @@ int sql_value_set(struct store *store, str key, str value, struct err *e)
     return sql_commit(&t, e);
 }
 
-int sql_feeds(struct store *store, struct arena *arena, struct feed_status **ret, size_t *ret_count,
-              struct err *e)
+int store_feeds(struct store *store, struct arena *arena, struct feed_status **ret, size_t *ret_count,
+                struct err *e)
 {
     struct sql *s = (struct sql *)store;
     CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_FEEDS, "");
@@ -284,7 +284,7 @@ int sql_feeds(struct store *store, struct arena *arena, struct feed_status **ret
     return 0;
 }
 
-int sql_count(struct store *store, struct store_counts *ret, struct err *e)
+int store_count(struct store *store, struct store_counts *ret, struct err *e)
 {
     struct sql *s = (struct sql *)store;
     CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_COUNT, "");
@@ -304,8 +304,8 @@ int sql_count(struct store *store, struct store_counts *ret, struct err *e)
     return 0;
 }
 
-int sql_document(struct store *store, str feed, str name, struct arena *arena, str *ret_validator,
-                 struct err *e)
+int store_document(struct store *store, str feed, str name, struct arena *arena, str *ret_validator,
+                   struct err *e)
 {
     struct sql *s = (struct sql *)store;
     CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_DOCUMENT_VALIDATOR, "tb", feed, name);
@@ -316,7 +316,7 @@ int sql_document(struct store *store, str feed, str name, struct arena *arena, s
     return arena_failed(arena) ? sql_oom(s, e) : 1;
 }
 
-int sql_feed_tried(struct store *store, str feed, int64_t now, str error, struct err *e)
+int store_feed_tried(struct store *store, str feed, int64_t now, str error, struct err *e)
 {
     struct sql *s = (struct sql *)store;
     if (sql_writable(s, e) < 0)
@@ -360,7 +360,8 @@ int sql_lease_take(struct sql *s, str name, str owner, unsigned seconds, int64_t
     return taken;
 }
 
-int sql_lease(struct store *store, str name, str owner, unsigned seconds, int64_t *ret_until, struct err *e)
+int store_lease_take(struct store *store, str name, str owner, unsigned seconds, int64_t *ret_until,
+                     struct err *e)
 {
     struct sql *s = (struct sql *)store;
     int64_t until;
@@ -374,7 +375,7 @@ int sql_lease(struct store *store, str name, str owner, unsigned seconds, int64_
     return held;
 }
 
-int sql_lease_drop(struct store *store, str name, str owner, struct err *e)
+int store_lease_drop(struct store *store, str name, str owner, struct err *e)
 {
     struct sql *s = (struct sql *)store;
     CLEANUP(sql_endp) struct sql *t = sql_begin(s, true, e);

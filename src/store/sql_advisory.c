@@ -4,7 +4,7 @@
 #include "base/cleanup.h"
 #include "store/metadata.h"
 
-int sql_advisory_find(struct store *store, str feed, str key, int64_t *ret_id, struct err *e)
+int store_advisory_find(struct store *store, str feed, str key, int64_t *ret_id, struct err *e)
 {
     return sql_number((struct sql *)store, e, ret_id, Q_ADVISORY_VISIBLE, "tb", feed, key);
 }
@@ -76,8 +76,8 @@ static int read_range(void *ctx, const struct range_ref *ref, struct err *e)
     return (ref->negative ? read_negative : read_affected)(r, ref, to, e);
 }
 
-int sql_advisory_get(struct store *store, int64_t id, struct arena *arena, struct stored_advisory *ret,
-                     struct err *e)
+int store_advisory_get(struct store *store, int64_t id, struct arena *arena, struct stored_advisory *ret,
+                       struct err *e)
 {
     struct stored_advisory a = { 0 };
     struct reading r = { .s = (struct sql *)store, .arena = arena, .id = id, .advisory = &a.advisory };

@@ -5,20 +5,20 @@
 #include "base/clock.h"
 #include "store/rows.h"
 
-int sql_size(struct store *store, int64_t *ret, struct err *e)
+int store_size(struct store *store, int64_t *ret, struct err *e)
 {
     struct sql *s = (struct sql *)store;
     return s->care->size(s, ret, e);
 }
 
-int sql_compact(struct store *store, struct err *e)
+int store_compact(struct store *store, struct err *e)
 {
     struct sql *s = (struct sql *)store;
     return sql_writable(s, e) < 0 ? -1 : s->care->compact(s, e);
 }
 
 /* In one view: a backup that others' writing begins again might never end. */
-int sql_backup(struct store *store, const char *path, struct err *e)
+int store_backup(struct store *store, const char *path, struct err *e)
 {
     struct sql *s = (struct sql *)store;
     int64_t generation;
@@ -48,7 +48,7 @@ static int read_leases(struct sql *s, struct arena *arena, struct store_conditio
     return r < 0 ? -1 : arena_failed(arena) ? sql_oom(s, e) : 0;
 }
 
-int sql_condition(struct store *store, struct arena *arena, struct store_condition *ret, struct err *e)
+int store_condition(struct store *store, struct arena *arena, struct store_condition *ret, struct err *e)
 {
     struct sql *s = (struct sql *)store;
     struct store_condition n = { 0 };

@@ -1,4 +1,4 @@
-/* sql_check.c - see store_check(): what refers to what. */
+/* store_check.c - see store_check(): what refers to what. */
 #include "store/sql_check.h"
 
 #include "base/cleanup.h"
@@ -224,7 +224,7 @@ static int check_engine(struct checking *c, struct err *e)
     return c->s->care->check ? c->s->care->check(c->s, c->report, c->ctx, e) : 0;
 }
 
-int sql_check(struct store *store, bool full, store_problem *report, void *ctx, struct err *e)
+int store_check(struct store *store, bool full, store_problem *report, void *ctx, struct err *e)
 {
     static int (*const parts[])(struct checking * c, struct err * e) = {
         check_engine,     check_postings, check_layers,  check_images, check_named,

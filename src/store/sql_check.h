@@ -1,5 +1,5 @@
 /*
- * sql_check.h - store_check() inside: parts, each in one read view, and sums that tell many rows from others without keeping them.
+ * store_check.h - store_check() inside: parts, each in one read view, and sums that tell many rows from others without keeping them.
  */
 #pragma once
 #include "store/sql.h"

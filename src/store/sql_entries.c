@@ -193,8 +193,8 @@ static int read_ranges(struct page *p, struct err *e)
     return 0;
 }
 
-int sql_advisories_after(struct store *store, str feed, int64_t after, size_t limit, struct arena *arena,
-                         struct stored_entry **ret, size_t *ret_count, struct err *e)
+int store_advisories_after(struct store *store, str feed, int64_t after, size_t limit, struct arena *arena,
+                           struct stored_entry **ret, size_t *ret_count, struct err *e)
 {
     struct sql *s = (struct sql *)store;
     CLEANUP(arena_freep) struct arena *work = arena_new(0);

@@ -216,7 +216,7 @@ static int layer_put(struct sql *s, const struct layer_index *layer, unsigned in
     return sql_commit(&t, e);
 }
 
-int sql_layer_put(struct store *store, const struct layer_index *layer, unsigned indexer, struct err *e)
+int store_layer_put(struct store *store, const struct layer_index *layer, unsigned indexer, struct err *e)
 {
     struct sql *s = (struct sql *)store;
     unsigned tries = 0;
@@ -227,8 +227,8 @@ int sql_layer_put(struct store *store, const struct layer_index *layer, unsigned
     return r;
 }
 
-int sql_layer_find(struct store *store, str digest, unsigned indexer, struct arena *arena,
-                   struct layer_index **ret, struct err *e)
+int store_layer_find(struct store *store, str digest, unsigned indexer, struct arena *arena,
+                     struct layer_index **ret, struct err *e)
 {
     struct sql *s = (struct sql *)store;
     CLEANUP(sql_endp) struct sql *t = sql_begin(s, false, e);
@@ -334,8 +334,8 @@ static int image_put(struct sql *s, const struct image_index *image, unsigned in
     return 0;
 }
 
-int sql_image_put(struct store *store, const struct image_index *image, unsigned indexer, int64_t *ret_id,
-                  struct err *e)
+int store_image_put(struct store *store, const struct image_index *image, unsigned indexer, int64_t *ret_id,
+                    struct err *e)
 {
     struct sql *s = (struct sql *)store;
     unsigned tries = 0;
@@ -404,8 +404,8 @@ static int image_of(struct sql *s, struct sql_stmt *st, struct arena *arena, str
     return 1;
 }
 
-int sql_image_find(struct store *store, str digest, unsigned indexer, struct arena *arena,
-                   struct image_index **ret, int64_t *ret_id, struct err *e)
+int store_image_find(struct store *store, str digest, unsigned indexer, struct arena *arena,
+                     struct image_index **ret, int64_t *ret_id, struct err *e)
 {
     struct sql *s = (struct sql *)store;
     CLEANUP(sql_endp) struct sql *t = sql_begin(s, false, e);
@@ -418,8 +418,8 @@ int sql_image_find(struct store *store, str digest, unsigned indexer, struct are
     return r > 0 ? image_of(s, st, arena, ret, ret_id, e) : r;
 }
 
-int sql_image_get(struct store *store, int64_t id, struct arena *arena, struct image_index **ret,
-                  struct err *e)
+int store_image_get(struct store *store, int64_t id, struct arena *arena, struct image_index **ret,
+                    struct err *e)
 {
     struct sql *s = (struct sql *)store;
     CLEANUP(sql_endp) struct sql *t = sql_begin(s, false, e);
@@ -432,7 +432,7 @@ int sql_image_get(struct store *store, int64_t id, struct arena *arena, struct i
 
 #define KEEP_S 600 /* what was noted a moment ago need not be noted again: it is kept for an hour at least */
 
-int sql_image_keep(struct store *store, int64_t id, struct err *e)
+int store_image_keep(struct store *store, int64_t id, struct err *e)
 {
     struct sql *s = (struct sql *)store;
     int64_t now = (int64_t)time(NULL), used = 0;

@@ -442,8 +442,8 @@ static int read_candidates(struct matching *m, struct match *ret, struct err *e)
 
 static void matching_done(struct matching *m) { strmap_done(&m->negatives); }
 
-int sql_match(struct store *store, const struct image_index *image, struct arena *arena, struct match *ret,
-              struct err *e)
+int store_match(struct store *store, const struct image_index *image, struct arena *arena, struct match *ret,
+                struct err *e)
 {
     CLEANUP(matching_done) struct matching m = { .s = (struct sql *)store, .arena = arena, .image = image };
     struct match match = { 0 };

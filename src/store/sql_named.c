@@ -20,8 +20,8 @@ static int read_views(struct sql *s, int64_t id, struct arena *arena, struct nam
     return r;
 }
 
-int sql_named_find(struct store *store, str name, struct arena *arena, struct named_layer **ret,
-                   struct err *e)
+int store_named_find(struct store *store, str name, struct arena *arena, struct named_layer **ret,
+                     struct err *e)
 {
     struct sql *s = (struct sql *)store;
     CLEANUP(sql_endp) struct sql *t = sql_begin(s, false, e);
@@ -130,7 +130,7 @@ static int named_put(struct sql *s, const struct named_layer *l, struct err *e)
     return put_views(s, l, id, e) < 0 || sql_commit(&t, e) < 0 ? -1 : 1;
 }
 
-int sql_named_put(struct store *store, const struct named_layer *layer, struct err *e)
+int store_named_put(struct store *store, const struct named_layer *layer, struct err *e)
 {
     struct sql *s = (struct sql *)store;
     unsigned tries = 0;
@@ -153,7 +153,7 @@ static int named_delete(struct sql *s, str name, bool *gone, struct err *e)
     return sql_commit(&t, e) < 0 ? -1 : deleted;
 }
 
-int sql_named_delete(struct store *store, str name, struct err *e)
+int store_named_delete(struct store *store, str name, struct err *e)
 {
     struct sql *s = (struct sql *)store;
     unsigned tries = 0;
@@ -165,8 +165,8 @@ int sql_named_delete(struct store *store, str name, struct err *e)
     return r;
 }
 
-int sql_named_chain(struct store *store, str name, struct arena *arena, struct named_link **ret,
-                    size_t *ret_count, struct err *e)
+int store_named_chain(struct store *store, str name, struct arena *arena, struct named_link **ret,
+                      size_t *ret_count, struct err *e)
 {
     struct sql *s = (struct sql *)store;
     struct named_link *list = NULL;

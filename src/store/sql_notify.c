@@ -96,14 +96,14 @@ static int make(struct sql *s, int64_t now, size_t limit, size_t *count, struct 
     return at.generation <= generation;
 }
 
-int sql_notifications_want(struct store *store, int64_t now, struct err *e)
+int store_notifications_want(struct store *store, int64_t now, struct err *e)
 {
     char text[24];
     int n = snprintf(text, sizeof text, "%lld", (long long)now);
-    return sql_value_set(store, NOTIFY_WANTED, str_of(text, (size_t)n), e);
+    return store_value_set(store, NOTIFY_WANTED, str_of(text, (size_t)n), e);
 }
 
-int sql_notifications_make(struct store *store, int64_t now, size_t limit, size_t *ret_count, struct err *e)
+int store_notifications_make(struct store *store, int64_t now, size_t limit, size_t *ret_count, struct err *e)
 {
     struct sql *s = (struct sql *)store;
     int64_t waiting = 0;
@@ -143,8 +143,8 @@ static struct notification read_row(struct sql_stmt *st, struct arena *arena)
     };
 }
 
-int sql_notification_find(struct store *store, str name, struct arena *arena, struct notification *ret,
-                          struct err *e)
+int store_notification_find(struct store *store, str name, struct arena *arena, struct notification *ret,
+                            struct err *e)
 {
     struct sql *s = (struct sql *)store;
     if (!is_name(name))
@@ -157,8 +157,8 @@ int sql_notification_find(struct store *store, str name, struct arena *arena, st
     return arena_failed(arena) ? sql_oom(s, e) : 1;
 }
 
-int sql_notification_list(struct store *store, int64_t after, size_t limit, struct arena *arena,
-                          struct notification **ret, size_t *ret_count, struct err *e)
+int store_notification_list(struct store *store, int64_t after, size_t limit, struct arena *arena,
+                            struct notification **ret, size_t *ret_count, struct err *e)
 {
     struct sql *s = (struct sql *)store;
     struct notification *list = NULL;
@@ -182,7 +182,7 @@ int sql_notification_list(struct store *store, int64_t after, size_t limit, stru
     return 0;
 }
 
-int sql_notification_count(struct store *store, struct notification_counts *ret, struct err *e)
+int store_notification_count(struct store *store, struct notification_counts *ret, struct err *e)
 {
     struct sql *s = (struct sql *)store;
     CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_NOTIFY_COUNTS, "");
@@ -222,8 +222,8 @@ static int take(struct sql *s, str owner, unsigned seconds, struct arena *arena,
     return 1;
 }
 
-int sql_notification_take(struct store *store, str owner, unsigned seconds, struct arena *arena,
-                          struct notification *ret, struct err *e)
+int store_notification_take(struct store *store, str owner, unsigned seconds, struct arena *arena,
+                            struct notification *ret, struct err *e)
 {
     struct sql *s = (struct sql *)store;
     unsigned tries = 0;
@@ -245,7 +245,7 @@ static int finish(struct sql **t, int ran, struct err *e)
     return sql_commit(t, e) < 0 ? -1 : found;
 }
 
-int sql_notification_renew(struct store *store, str name, str owner, unsigned seconds, struct err *e)
+int store_notification_renew(struct store *store, str name, str owner, unsigned seconds, struct err *e)
 {
     struct sql *s = (struct sql *)store;
     if (check_lease(s, owner, seconds, e) < 0)
@@ -265,7 +265,7 @@ static int sent(struct sql *s, str name, str owner, int64_t again_s, struct err 
 }
 
 /* The owner stays, so that it may be said twice: what was told should not be told again because of an answer that was lost. */
-int sql_notification_sent(struct store *store, str name, str owner, int64_t again_s, struct err *e)
+int store_notification_sent(struct store *store, str name, str owner, int64_t again_s, struct err *e)
 {
     struct sql *s = (struct sql *)store;
     unsigned tries = 0;
@@ -280,7 +280,8 @@ int sql_notification_sent(struct store *store, str name, str owner, int64_t agai
     return r;
 }
 
-int sql_notification_failed(struct store *store, str name, str owner, int64_t due_s, str error, struct err *e)
+int store_notification_failed(struct store *store, str name, str owner, int64_t due_s, str error,
+                              struct err *e)
 {
     struct sql *s = (struct sql *)store;
     if (sql_writable(s, e) < 0)
@@ -305,7 +306,7 @@ static int delete_named(struct sql *s, str name, bool *gone, struct err *e)
     return sql_commit(&t, e) < 0 ? -1 : deleted;
 }
 
-int sql_notification_delete(struct store *store, str name, struct err *e)
+int store_notification_delete(struct store *store, str name, struct err *e)
 {
     struct sql *s = (struct sql *)store;
     unsigned tries = 0;

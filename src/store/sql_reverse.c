@@ -218,8 +218,8 @@ static int fill(struct reverse *v, const struct affected_space *n, struct affect
     return 0;
 }
 
-int sql_affected(struct store *store, int64_t advisory, struct affected_cursor *cursor, size_t limit,
-                 struct arena *arena, struct affected_image **ret, size_t *ret_count, struct err *e)
+int store_affected(struct store *store, int64_t advisory, struct affected_cursor *cursor, size_t limit,
+                   struct arena *arena, struct affected_image **ret, size_t *ret_count, struct err *e)
 {
     struct reverse v = { .s = (struct sql *)store, .arena = arena, .advisory = advisory };
     struct page page = { .limit = limit };

@@ -16,14 +16,14 @@ struct row { /* of affected or negative */
     bool uncertain;
 };
 
-static int oom(struct update *u, struct err *e)
+static int oom(struct store_update *u, struct err *e)
 {
     return err_set(e, ERR_OOM, "%s: update: out of memory", u->s->where);
 }
 
 /* ---- namespaces ---- */
 
-static struct space *space_add(struct update *u, int64_t id, str scheme)
+static struct space *space_add(struct store_update *u, int64_t id, str scheme)
 {
     struct space *n = arena_alloc(u->arena, 1, sizeof *n);
     if (!n)
@@ -37,7 +37,7 @@ static struct space *space_add(struct update *u, int64_t id, str scheme)
 }
 
 /* From the table, where it stays even if the update is abandoned: a name alone says nothing. */
-static struct space *space_load(struct update *u, const struct affected_range *r, struct err *e)
+static struct space *space_load(struct store_update *u, const struct affected_range *r, struct err *e)
 {
     CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(u->s, e, Q_NAMESPACE_FIND, "b", r->namespace);
     int found = st ? sql_row(u->s, st, e) : -1;
@@ -52,7 +52,7 @@ static struct space *space_load(struct update *u, const struct affected_range *r
     return n;
 }
 
-static struct space *space_of(struct update *u, const struct affected_range *r, struct err *e)
+static struct space *space_of(struct store_update *u, const struct affected_range *r, struct err *e)
 {
     struct space *n = strmap_get(&u->space_by_name, r->namespace);
     if (!n) {
@@ -78,7 +78,7 @@ static struct space *space_of(struct update *u, const struct affected_range *r, 
     return n;
 }
 
-static struct space *space_by_id(struct update *u, int64_t id)
+static struct space *space_by_id(struct store_update *u, int64_t id)
 {
     for (struct space *n = u->spaces; n; n = n->next)
         if (n->id == id)
@@ -88,7 +88,8 @@ static struct space *space_by_id(struct update *u, int64_t id)
 
 /* ---- what waits ---- */
 
-int stage_add(struct update *u, const struct advisory *a, const uint8_t hash[CONTENT_HASH], struct err *e)
+int stage_add(struct store_update *u, const struct advisory *a, const uint8_t hash[CONTENT_HASH],
+              struct err *e)
 {
     if (!u->batch && !(u->batch = arena_new(0)))
         return oom(u, e);
@@ -133,14 +134,14 @@ int stage_add(struct update *u, const struct advisory *a, const uint8_t hash[CON
 /* ---- writing ---- */
 
 /* The row that tells a successor what to sweep, before the first thing to sweep. */
-static int mark_pending(struct update *u, struct err *e)
+static int mark_pending(struct store_update *u, struct err *e)
 {
     if (u->pending)
         return 0;
     return sql_run(u->s, e, Q_PENDING_ADD, "ii", u->generation, u->first);
 }
 
-int stage_documents(struct update *u, struct err *e)
+int stage_documents(struct store_update *u, struct err *e)
 {
     for (struct document *d = u->documents; d; d = d->next) {
         if (d->id || d->dropped)
@@ -153,7 +154,7 @@ int stage_documents(struct update *u, struct err *e)
 
 static int uncount_range(void *context, const struct range_ref *r, struct err *e)
 {
-    struct update *u = context;
+    struct store_update *u = context;
     struct space *n = space_by_id(u, r->namespace);
     if (!n)
         return oom(u, e);
@@ -162,7 +163,7 @@ static int uncount_range(void *context, const struct range_ref *r, struct err *e
     return 0;
 }
 
-static int end_advisory(struct update *u, int64_t id, struct err *e)
+static int end_advisory(struct store_update *u, int64_t id, struct err *e)
 {
     CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(u->s, e, Q_ADVISORY_RANGES, "i", id);
     int r = st ? sql_row(u->s, st, e) : -1;
@@ -172,14 +173,15 @@ static int end_advisory(struct update *u, int64_t id, struct err *e)
     return sql_run(u->s, e, Q_ADVISORY_END, "ii", id, u->generation);
 }
 
-static int log_change(struct update *u, int64_t before, int64_t after, struct err *e)
+static int log_change(struct store_update *u, int64_t before, int64_t after, struct err *e)
 {
     if (u->first_load)
         return 0;
     return sql_bulk(u->s, e, BULK_CHANGE, "iiiii", u->generation, ++u->changes, u->feed_id, before, after);
 }
 
-static int make_row(struct update *u, const struct staged *item, size_t part, struct row *ret, struct err *e)
+static int make_row(struct store_update *u, const struct staged *item, size_t part, struct row *ret,
+                    struct err *e)
 {
     const struct affected_range *r = &item->advisory.ranges[part];
     struct range_keys keys;
@@ -206,7 +208,7 @@ static int make_row(struct update *u, const struct staged *item, size_t part, st
     return arena_failed(u->batch) ? oom(u, e) : 0;
 }
 
-static int write_advisory(struct update *u, const struct staged *item, struct row *rows, struct err *e)
+static int write_advisory(struct store_update *u, const struct staged *item, struct row *rows, struct err *e)
 {
     const struct advisory *a = &item->advisory;
     str previous = { 0 };
@@ -248,7 +250,7 @@ static int by_cluster(const void *pa, const void *pb)
     return r ? r : a->range->negative ? str_cmp(a->id, b->id) : str_cmp(a->fixed_key, b->fixed_key);
 }
 
-static int write_row(struct update *u, const struct row *w, struct err *e)
+static int write_row(struct store_update *u, const struct row *w, struct err *e)
 {
     const struct affected_range *r = w->range;
     if (r->negative)
@@ -268,7 +270,7 @@ static int by_key(const void *pa, const void *pb)
 }
 
 /* Two items that wait have one key. */
-static int check_keys(struct update *u, struct err *e)
+static int check_keys(struct store_update *u, struct err *e)
 {
     const struct staged **sorted = arena_array(u->batch, const struct staged *, u->item_count + 1);
     if (!sorted)
@@ -284,7 +286,7 @@ static int check_keys(struct update *u, struct err *e)
 }
 
 /* Items that are as what is there go; the others get their numbers. */
-static void keep_different(struct update *u)
+static void keep_different(struct store_update *u)
 {
     size_t kept = 0;
     u->range_count = 0;
@@ -306,7 +308,7 @@ static void keep_different(struct update *u)
 }
 
 /* The unique index found that a key comes twice, but of many rows it does not say which. */
-static int name_twice(struct update *u, struct err *e)
+static int name_twice(struct store_update *u, struct err *e)
 {
     struct err ignored = { 0 };
     if (check_keys(u, e) < 0)
@@ -323,7 +325,7 @@ static int name_twice(struct update *u, struct err *e)
 }
 
 /* Before the first row of a kind can be seen; that there are none any more is not worth knowing. */
-static int write_kinds(struct update *u, struct err *e)
+static int write_kinds(struct store_update *u, struct err *e)
 {
     for (struct space *n = u->spaces; n; n = n->next) {
         if (n->kinds == n->stored_kinds)
@@ -335,7 +337,7 @@ static int write_kinds(struct update *u, struct err *e)
     return 0;
 }
 
-static int write_batch(struct update *u, struct err *e)
+static int write_batch(struct store_update *u, struct err *e)
 {
     struct row *rows = arena_array(u->batch, struct row, u->range_count);
     size_t n = 0;
@@ -355,7 +357,7 @@ static int write_batch(struct update *u, struct err *e)
     return write_kinds(u, e) < 0 ? -1 : sql_bulk_end(u->s, e);
 }
 
-static int write_items(struct update *u, struct err *e)
+static int write_items(struct store_update *u, struct err *e)
 {
     CLEANUP(sql_endp) struct sql *t = update_transaction(u, e);
     if (!t || mark_pending(u, e) < 0 || stage_documents(u, e) < 0)
@@ -366,7 +368,7 @@ static int write_items(struct update *u, struct err *e)
     return 0;
 }
 
-int stage_flush(struct update *u, struct err *e)
+int stage_flush(struct store_update *u, struct err *e)
 {
     if (!u->item_count)
         return 0;
@@ -381,7 +383,7 @@ int stage_flush(struct update *u, struct err *e)
     return 0;
 }
 
-int stage_end(struct update *u, const int64_t *ids, size_t count, struct err *e)
+int stage_end(struct store_update *u, const int64_t *ids, size_t count, struct err *e)
 {
     CLEANUP(sql_endp) struct sql *t = update_transaction(u, e);
     if (!t || mark_pending(u, e) < 0)

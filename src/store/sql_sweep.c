@@ -66,7 +66,7 @@ int sql_delete_advisories(struct sql *s, enum query q, int64_t argument, int64_t
 }
 
 /* One transaction; *ret_count rows went. */
-static int step(struct update *u, enum query q, int64_t argument, int64_t *ret_count, struct err *e)
+static int step(struct store_update *u, enum query q, int64_t argument, int64_t *ret_count, struct err *e)
 {
     CLEANUP(sql_endp) struct sql *t = update_transaction(u, e);
     if (!t)
@@ -93,7 +93,7 @@ static int find_pending(struct sql *s, int64_t *generation, int64_t *first, stru
     return r;
 }
 
-int update_sweep(struct update *u, struct err *e)
+int update_sweep(struct store_update *u, struct err *e)
 {
     int64_t generation, first, count;
     int r = find_pending(u->s, &generation, &first, e);

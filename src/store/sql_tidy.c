@@ -1,4 +1,4 @@
-/* sql_tidy.c - see store_tidy(): notifications made and ended, postings merged, old generations pruned, what nothing refers to collected. */
+/* store_tidy.c - see store_tidy(): notifications made and ended, postings merged, old generations pruned, what nothing refers to collected. */
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "store/rows.h"
@@ -38,7 +38,7 @@ static int tick(void *ctx, struct err *e)
     int64_t until;
     if (clock_ms() < t->renew_ms)
         return 0;
-    int held = sql_lease(&t->s->store, LEASE, str_from(t->owner), TIDY_LEASE_S, &until, e);
+    int held = store_lease_take(&t->s->store, LEASE, str_from(t->owner), TIDY_LEASE_S, &until, e);
     t->renew_ms = clock_ms() + TIDY_LEASE_S * 1000 / 2;
     return held ? (held < 0 ? -1 : 0) : err_set(e, ERR_BUSY, "%s: another process tidies up", t->s->where);
 }
@@ -57,7 +57,7 @@ static int are_wanted(struct tidying *t, bool *ret, struct err *e)
     CLEANUP(arena_freep) struct arena *arena = arena_new(0);
     str text;
     uint64_t when = 0;
-    int found = arena ? sql_value_get(&t->s->store, NOTIFY_WANTED, arena, &text, e) : sql_oom(t->s, e);
+    int found = arena ? store_value_get(&t->s->store, NOTIFY_WANTED, arena, &text, e) : sql_oom(t->s, e);
     *ret = found > 0 && str_to_u64(text, &when) && when <= INT64_MAX &&
            (int64_t)when > t->options->now - HISTORY_S;
     return found < 0 ? -1 : 0;
@@ -85,7 +85,7 @@ static int make_notifications(struct tidying *t, struct err *e)
             return 1;
         if (tick(t, e) < 0)
             return -1;
-        more = sql_notifications_make(&t->s->store, t->options->now, NOTIFY_AT_ONCE, &made, e);
+        more = store_notifications_make(&t->s->store, t->options->now, NOTIFY_AT_ONCE, &made, e);
         if (more < 0)
             return -1;
     }
@@ -282,7 +282,7 @@ static int read_place(struct tidying *t, struct err *e)
     CLEANUP(arena_freep) struct arena *arena = arena_new(0);
     str text;
     uint64_t kind, at;
-    int found = arena ? sql_value_get(&t->s->store, PLACE, arena, &text, e) : sql_oom(t->s, e);
+    int found = arena ? store_value_get(&t->s->store, PLACE, arena, &text, e) : sql_oom(t->s, e);
     if (found <= 0)
         return found;
     if (str_to_u64(str_cut(&text, ' '), &kind) && str_to_u64(text, &at) && kind < KINDS &&
@@ -297,7 +297,7 @@ static int write_place(struct tidying *t, struct err *e)
 {
     char text[48];
     int n = snprintf(text, sizeof text, "%zu %lld", t->kind, (long long)t->at);
-    return sql_value_set(&t->s->store, PLACE, str_of(text, (size_t)n), e);
+    return store_value_set(&t->s->store, PLACE, str_of(text, (size_t)n), e);
 }
 
 /* 1: time is up. */
@@ -354,7 +354,7 @@ static int work(struct tidying *t, struct err *e)
     return r;
 }
 
-int sql_tidy(struct store *store, const struct tidy_options *o, struct tidy_counts *ret, struct err *e)
+int store_tidy(struct store *store, const struct tidy_options *o, struct tidy_counts *ret, struct err *e)
 {
     struct sql *s = (struct sql *)store;
     struct tidying t = { .s = s, .options = o, .end_ms = o->ms ? clock_ms() + o->ms : 0 };
@@ -362,13 +362,13 @@ int sql_tidy(struct store *store, const struct tidy_options *o, struct tidy_coun
     if (sql_writable(s, e) < 0)
         return -1;
     store_owner(t.owner);
-    int held = sql_lease(store, LEASE, str_from(t.owner), TIDY_LEASE_S, &until, e);
+    int held = store_lease_take(store, LEASE, str_from(t.owner), TIDY_LEASE_S, &until, e);
     if (held <= 0)
         return held < 0 ? -1 : err_set(e, ERR_BUSY, "%s: another process tidies up", s->where);
     t.renew_ms = clock_ms() + TIDY_LEASE_S * 1000 / 2;
     int r = work(&t, e);
     struct err ignored = { 0 };
-    if (sql_lease_drop(store, LEASE, str_from(t.owner), r < 0 ? &ignored : e) < 0)
+    if (store_lease_drop(store, LEASE, str_from(t.owner), r < 0 ? &ignored : e) < 0)
         r = -1;
     *ret = t.counts;
     return r;

@@ -15,7 +15,7 @@ static int oom(const struct sql *s, struct err *e)
 
 /* ---- the lease ---- */
 
-struct sql *update_transaction(struct update *u, struct err *e)
+struct sql *update_transaction(struct store_update *u, struct err *e)
 {
     CLEANUP(sql_endp) struct sql *t = sql_begin(u->s, true, e);
     if (!t ||
@@ -31,13 +31,13 @@ struct sql *update_transaction(struct update *u, struct err *e)
     return u->s;
 }
 
-static int lease_renew(struct update *u, struct err *e)
+static int lease_renew(struct store_update *u, struct err *e)
 {
     CLEANUP(sql_endp) struct sql *t = update_transaction(u, e);
     return t ? sql_commit(&t, e) : -1;
 }
 
-static int lease_take(struct update *u, struct err *e)
+static int lease_take(struct store_update *u, struct err *e)
 {
     int64_t until;
     store_owner(u->owner);
@@ -54,11 +54,13 @@ static int lease_take(struct update *u, struct err *e)
 
 /* ---- begin and end ---- */
 
-void sql_update_free(struct store_update *update)
+void store_update_freep(struct store_update **update)
 {
-    struct update *u = (struct update *)update;
     struct err ignored = { 0 };
-    if (u->holds_lease && sql_lease_drop(&u->s->store, LEASE, str_from(u->owner), &ignored) < 0)
+    struct store_update *u = *update;
+    if (!u)
+        return;
+    if (u->holds_lease && store_lease_drop(&u->s->store, LEASE, str_from(u->owner), &ignored) < 0)
         memcpy(u->s->lost_lease, u->owner, sizeof u->owner);
     arena_freep(&u->batch);
     arena_freep(&u->arena);
@@ -66,15 +68,10 @@ void sql_update_free(struct store_update *update)
     buf_done(&u->work);
     free(u->seen);
     free(u);
+    *update = NULL;
 }
 
-static void freep_update(struct update **u)
-{
-    if (*u)
-        sql_update_free(&(*u)->base);
-}
-
-static int get_numbers(struct update *u, struct err *e)
+static int get_numbers(struct store_update *u, struct err *e)
 {
     int64_t last = 0;
     if (sql_generation(u->s, &u->generation, e) < 0 || sql_number(u->s, e, &last, Q_ADVISORY_LAST, "") < 0)
@@ -90,17 +87,16 @@ static int get_numbers(struct update *u, struct err *e)
     return u->seen ? 0 : oom(u->s, e);
 }
 
-struct store_update *sql_update_begin(struct store *store, str feed, unsigned rank, struct err *e)
+struct store_update *store_update_begin(struct store *store, str feed, unsigned rank, struct err *e)
 {
     struct sql *s = (struct sql *)store;
     if (sql_writable(s, e) < 0)
         return NULL;
-    CLEANUP(freep_update) struct update *u = calloc(1, sizeof *u);
+    CLEANUP(store_update_freep) struct store_update *u = calloc(1, sizeof *u);
     if (!u) {
         oom(s, e);
         return NULL;
     }
-    u->base.engine = s->store.engine;
     u->s = s;
     u->rank = rank;
     u->arena = arena_new(0);
@@ -110,14 +106,14 @@ struct store_update *sql_update_begin(struct store *store, str feed, unsigned ra
     }
     if (lease_take(u, e) < 0 || update_sweep(u, e) < 0 || get_numbers(u, e) < 0)
         return NULL;
-    struct store_update *ret = &u->base;
+    struct store_update *ret = u;
     u = NULL;
     return ret;
 }
 
 /* ---- documents ---- */
 
-static struct document *document_by_name(struct update *u, str name)
+static struct document *document_by_name(struct store_update *u, str name)
 {
     for (struct document *d = u->documents; d; d = d->next)
         if (str_eq(d->name, name))
@@ -125,7 +121,7 @@ static struct document *document_by_name(struct update *u, str name)
     return NULL;
 }
 
-static struct document *document_by_id(struct update *u, int64_t id)
+static struct document *document_by_id(struct store_update *u, int64_t id)
 {
     if (u->current && u->current->id == id)
         return u->current;
@@ -135,7 +131,7 @@ static struct document *document_by_id(struct update *u, int64_t id)
     return NULL;
 }
 
-static int document_load(struct update *u, str name, str validator, struct document *ret, struct err *e)
+static int document_load(struct store_update *u, str name, str validator, struct document *ret, struct err *e)
 {
     CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(u->s, e, Q_DOCUMENT_FIND, "ib", u->feed_id, name);
     int r = st ? sql_row(u->s, st, e) : -1;
@@ -148,7 +144,7 @@ static int document_load(struct update *u, str name, str validator, struct docum
 }
 
 /* A new entry; id 0 and no name are filled in later. */
-static struct document *document_new(struct update *u, struct err *e)
+static struct document *document_new(struct store_update *u, struct err *e)
 {
     struct document *d = arena_alloc(u->arena, 1, sizeof *d);
     if (!d) {
@@ -160,7 +156,7 @@ static struct document *document_new(struct update *u, struct err *e)
     return d;
 }
 
-static struct document *document_open(struct update *u, str name, str validator, struct err *e)
+static struct document *document_open(struct store_update *u, str name, str validator, struct err *e)
 {
     struct document row = { 0 };
     if (document_load(u, name, validator, &row, e) < 0)
@@ -181,9 +177,8 @@ static struct document *document_open(struct update *u, str name, str validator,
     return d;
 }
 
-int sql_update_document(struct store_update *update, str name, str validator, struct err *e)
+int store_update_document(struct store_update *u, str name, str validator, struct err *e)
 {
-    struct update *u = (struct update *)update;
     if (lease_renew(u, e) < 0)
         return -1;
     struct document *d = document_open(u, name, validator, e);
@@ -194,9 +189,8 @@ int sql_update_document(struct store_update *update, str name, str validator, st
     return 0;
 }
 
-int sql_update_drop(struct store_update *update, str name, struct err *e)
+int store_update_drop(struct store_update *u, str name, struct err *e)
 {
-    struct update *u = (struct update *)update;
     struct document *d = document_open(u, name, STR(""), e);
     if (!d)
         return -1;
@@ -209,7 +203,7 @@ int sql_update_drop(struct store_update *update, str name, struct err *e)
 
 /* ---- advisories ---- */
 
-static bool see(struct update *u, int64_t id)
+static bool see(struct store_update *u, int64_t id)
 {
     uint8_t *byte = &u->seen[id / 8], bit = (uint8_t)(1u << (id % 8));
     bool first = !(*byte & bit);
@@ -220,7 +214,7 @@ static bool see(struct update *u, int64_t id)
 /* What is there under the key of item i: to be replaced, unless it is the same. */
 static int on_old(void *ctx, size_t i, int64_t id, int64_t document, str hash, struct err *e)
 {
-    struct update *u = ctx;
+    struct store_update *u = ctx;
     struct staged *item = &u->items[i];
     if (id >= u->first || !see(u, id))
         return err_set(e, ERR_FORMAT, STR_FMT ": " STR_FMT ": the key comes twice",
@@ -236,7 +230,7 @@ static int on_old(void *ctx, size_t i, int64_t id, int64_t document, str hash, s
     return 0;
 }
 
-int update_resolve(struct update *u, struct err *e)
+int update_resolve(struct store_update *u, struct err *e)
 {
     if (u->first_load || !u->item_count)
         return 0;
@@ -248,9 +242,8 @@ int update_resolve(struct update *u, struct err *e)
     return u->s->driver->advisories(u->s, u->feed_id, keys, u->item_count, on_old, u, e);
 }
 
-int sql_update_put(struct store_update *update, const struct advisory *a, struct err *e)
+int store_update_put(struct store_update *u, const struct advisory *a, struct err *e)
 {
-    struct update *u = (struct update *)update;
     uint8_t hash[CONTENT_HASH];
     struct advisory bound = *a;
     struct metadata_room room;
@@ -269,7 +262,8 @@ int sql_update_put(struct store_update *update, const struct advisory *a, struct
 /* ---- commit ---- */
 
 /* One step through the feed's advisories: those that their named document did not bring again. */
-static int walk(struct update *u, struct buf *after, int64_t ids[WALK], size_t *ret_count, struct err *e)
+static int walk(struct store_update *u, struct buf *after, int64_t ids[WALK], size_t *ret_count,
+                struct err *e)
 {
     CLEANUP(sql_resetp)
     struct sql_stmt *st = sql_bind(u->s, e, Q_ADVISORY_WALK, "ib", u->feed_id, buf_view(after));
@@ -290,7 +284,7 @@ static int walk(struct update *u, struct buf *after, int64_t ids[WALK], size_t *
     return after->failed ? oom(u->s, e) : rows == WALK;
 }
 
-static int withdraw(struct update *u, struct err *e)
+static int withdraw(struct store_update *u, struct err *e)
 {
     bool missing = false;
     for (const struct document *d = u->documents; d; d = d->next)
@@ -308,7 +302,7 @@ static int withdraw(struct update *u, struct err *e)
     return 0;
 }
 
-static int write_documents(struct update *u, struct err *e)
+static int write_documents(struct store_update *u, struct err *e)
 {
     if (stage_documents(u, e) < 0)
         return -1;
@@ -325,7 +319,7 @@ static int write_documents(struct update *u, struct err *e)
 }
 
 /* The one moment in which readers go from the old state to the new. */
-static int write_generation(struct update *u, int64_t now, struct err *e)
+static int write_generation(struct store_update *u, int64_t now, struct err *e)
 {
     int64_t ranges = 0;
     for (const struct space *n = u->spaces; n; n = n->next) {
@@ -342,7 +336,7 @@ static int write_generation(struct update *u, int64_t now, struct err *e)
 }
 
 /* A key may go from one document to another only when the update replaces both. */
-static int check_moves(const struct update *u, struct err *e)
+static int check_moves(const struct store_update *u, struct err *e)
 {
     for (const struct document *d = u->documents; d; d = d->next)
         if (!d->named)
@@ -351,9 +345,9 @@ static int check_moves(const struct update *u, struct err *e)
     return 0;
 }
 
-int sql_update_commit(struct store_update *update, int64_t now, struct update_counts *ret, struct err *e)
+int store_update_commit(struct store_update *update, int64_t now, struct update_counts *ret, struct err *e)
 {
-    CLEANUP(freep_update) struct update *u = (struct update *)update;
+    CLEANUP(store_update_freep) struct store_update *u = update;
     if (stage_flush(u, e) < 0 || check_moves(u, e) < 0 || withdraw(u, e) < 0)
         return -1;
     CLEANUP(sql_endp) struct sql *t = update_transaction(u, e);

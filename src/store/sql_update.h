@@ -37,8 +37,7 @@ struct staged {
     uint8_t hash[CONTENT_HASH];
 };
 
-struct update {
-    struct store_update base; /* first: a struct store_update * is this */
+struct store_update {
     struct sql *s;
     str feed;
     int64_t rank;
@@ -62,21 +61,23 @@ struct update {
 };
 
 /* A writing transaction under the lease; ERR_BUSY when another owner has taken it over. */
-struct sql *update_transaction(struct update *u, struct err *e);
+struct sql *update_transaction(struct store_update *u, struct err *e);
 
 /* Those that a statement of one parameter lists (number, name, ranges), with their ranges and metadata; *ret_count went. Inside a transaction. */
 int sql_delete_advisories(struct sql *s, enum query q, int64_t argument, int64_t *ret_count, struct err *e);
 
 /* Deletes what an update that never committed has staged, in steps. */
-int update_sweep(struct update *u, struct err *e);
+int update_sweep(struct store_update *u, struct err *e);
 
 /* a->meta as metadata_bound() gave it. */
-int stage_add(struct update *u, const struct advisory *a, const uint8_t hash[CONTENT_HASH], struct err *e);
+int stage_add(struct store_update *u, const struct advisory *a, const uint8_t hash[CONTENT_HASH],
+              struct err *e);
 /* What is there under the keys of the items that wait: fills old and same. */
-int update_resolve(struct update *u, struct err *e);
-int stage_flush(struct update *u, struct err *e);
-int stage_end(struct update *u, const int64_t *ids, size_t count, struct err *e); /* withdraws advisories */
-int stage_documents(struct update *u, struct err *e); /* rows for new ones; inside a transaction */
+int update_resolve(struct store_update *u, struct err *e);
+int stage_flush(struct store_update *u, struct err *e);
+int stage_end(struct store_update *u, const int64_t *ids, size_t count,
+              struct err *e);                               /* withdraws advisories */
+int stage_documents(struct store_update *u, struct err *e); /* rows for new ones; inside a transaction */
 
 /* The primary keys of an advisory's ranges, as its `ranges` column holds them. */
 struct range_ref {

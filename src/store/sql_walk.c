@@ -24,14 +24,14 @@ static int contents_after(struct sql *s, enum query q, int64_t after, size_t lim
     return 0;
 }
 
-int sql_layers_after(struct store *store, int64_t after, size_t limit, struct arena *arena,
-                     struct stored_content **ret, size_t *ret_count, struct err *e)
+int store_layers_after(struct store *store, int64_t after, size_t limit, struct arena *arena,
+                       struct stored_content **ret, size_t *ret_count, struct err *e)
 {
     return contents_after((struct sql *)store, Q_LAYERS_AFTER, after, limit, arena, ret, ret_count, e);
 }
 
-int sql_images_after(struct store *store, int64_t after, size_t limit, struct arena *arena,
-                     struct stored_content **ret, size_t *ret_count, struct err *e)
+int store_images_after(struct store *store, int64_t after, size_t limit, struct arena *arena,
+                       struct stored_content **ret, size_t *ret_count, struct err *e)
 {
     return contents_after((struct sql *)store, Q_IMAGES_AFTER, after, limit, arena, ret, ret_count, e);
 }
@@ -52,8 +52,8 @@ static int read_views(struct sql *s, struct arena *arena, struct stored_named *n
     return r;
 }
 
-int sql_named_after(struct store *store, int64_t after, size_t limit, struct arena *arena,
-                    struct stored_named **ret, size_t *ret_count, struct err *e)
+int store_named_after(struct store *store, int64_t after, size_t limit, struct arena *arena,
+                      struct stored_named **ret, size_t *ret_count, struct err *e)
 {
     struct sql *s = (struct sql *)store;
     struct stored_named *list = arena_array(arena, struct stored_named, limit);
@@ -86,8 +86,8 @@ int sql_named_after(struct store *store, int64_t after, size_t limit, struct are
     return 0;
 }
 
-int sql_documents(struct store *store, str feed, struct arena *arena, struct stored_document **ret,
-                  size_t *ret_count, struct err *e)
+int store_documents(struct store *store, str feed, struct arena *arena, struct stored_document **ret,
+                    size_t *ret_count, struct err *e)
 {
     struct sql *s = (struct sql *)store;
     struct stored_document *list = NULL;
@@ -110,8 +110,8 @@ int sql_documents(struct store *store, str feed, struct arena *arena, struct sto
     return 0;
 }
 
-int sql_values_after(struct store *store, str after, size_t limit, struct arena *arena,
-                     struct stored_value **ret, size_t *ret_count, struct err *e)
+int store_values_after(struct store *store, str after, size_t limit, struct arena *arena,
+                       struct stored_value **ret, size_t *ret_count, struct err *e)
 {
     struct sql *s = (struct sql *)store;
     struct stored_value *list = arena_array(arena, struct stored_value, limit);

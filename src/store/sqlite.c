@@ -355,5 +355,5 @@ const struct sql_driver sqlite_driver = {
 };
 
 const struct store_engine store_sqlite = {
-    .open = sqlite_open, .close = sqlite_close, .doze = sqlite_doze, .ping = sql_ping, SQL_ENGINE
+    .open = sqlite_open, .close = sqlite_close, .doze = sqlite_doze, .ping = sql_ping
 };

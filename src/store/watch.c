@@ -29,17 +29,16 @@ struct store_watch *store_watch_open(const char *where, struct err *e)
     struct store_watch *w = calloc(1, sizeof *w);
     if (!w)
         err_set(e, ERR_OOM, "watch: out of memory");
-    else if (!(w->store = open_for(where, e)) || w->store->engine->generation(w->store, &w->seen, e) < 0)
+    else if (!(w->store = open_for(where, e)) || store_generation(w->store, &w->seen, e) < 0)
         store_watch_freep(&w);
     return w;
 }
 
 int store_watch_wait(struct store_watch *w, int timeout_ms, int64_t *ret_generation, struct err *e)
 {
-    const struct store_engine *engine = w->store->engine;
     int64_t until = clock_ms() + timeout_ms, generation, left;
     do {
-        if (engine->generation(w->store, &generation, e) < 0)
+        if (store_generation(w->store, &generation, e) < 0)
             return -1;
         bool other = generation != w->seen;
         left = until - clock_ms();
@@ -47,7 +46,7 @@ int store_watch_wait(struct store_watch *w, int timeout_ms, int64_t *ret_generat
             w->seen = *ret_generation = generation;
             return other;
         }
-    } while (engine->doze(w->store, (int)(left < ASK_MS ? left : ASK_MS), e) >= 0);
+    } while (w->store->engine->doze(w->store, (int)(left < ASK_MS ? left : ASK_MS), e) >= 0);
     return -1;
 }
 
