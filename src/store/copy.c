@@ -258,7 +258,7 @@ static int copy_named(struct copying *c, struct named_layer *n, struct arena *ar
 static int copy_all_named(struct copying *c, struct err *e)
 {
     for (int64_t after = 0;;) {
-        struct stored_named *list;
+        struct named_layer *list;
         size_t count;
         CLEANUP(arena_freep) struct arena *arena = arena_new(0);
         if (!arena)
@@ -268,7 +268,7 @@ static int copy_all_named(struct copying *c, struct err *e)
         if (!count)
             return 0;
         for (size_t i = 0; i < count; i++)
-            if (copy_named(c, &list[i].layer, arena, e) < 0)
+            if (copy_named(c, &list[i], arena, e) < 0)
                 return -1;
         after = list[count - 1].id;
         tell(c);

@@ -270,8 +270,8 @@ const char *const postgres_tables[BULKS] = {
 };
 
 const uint8_t postgres_record_columns[QUERIES] = {
-    [Q_MATCH_SOURCE] = 11, [Q_MATCH_BINARY] = 11,   [Q_ADVISORIES] = 8,        [Q_METADATA] = 11,
-    [Q_AFFECTED_GET] = 10, [Q_ADVISORY_TEXTS] = 11, [Q_ADVISORIES_AFTER] = 10, [Q_AFFECTED_THESE] = 11,
+    [Q_MATCH_SOURCE] = 11, [Q_MATCH_BINARY] = 11,     [Q_ADVISORIES] = 8,      [Q_METADATA] = 11,
+    [Q_ADVISORY_GET] = 10, [Q_ADVISORIES_AFTER] = 10, [Q_AFFECTED_THESE] = 11,
 };
 
 #define PACKAGE_COLUMNS "name, version, arch, kind, source, source_version, module"
@@ -334,6 +334,11 @@ const char postgres_advisories_find[] =
 #define IMAGE                                                                                                \
     "SELECT i.id, i.digest, d.namespace, d.name_id, d.version, d.name, i.unreadable, i.packages, i.origins," \
     " i.details FROM image i JOIN distribution d ON d.id = i.distribution"
+
+#define NAMED                                                                                                \
+    "SELECT n.id, n.name, coalesce(p.name, ''), coalesce(p.chain, ''), l.digest, n.chain, n.namespace,"      \
+    " n.engine, l.indexer FROM named_layer n JOIN layer l ON l.id = n.layer LEFT JOIN named_layer p ON"      \
+    " p.id = n.parent"
 
 #define NAMED_TREE                                                                                           \
     "WITH RECURSIVE tree(id) AS (SELECT id FROM named_layer WHERE name = $1 UNION ALL"                       \
@@ -419,7 +424,6 @@ const char *const postgres_queries[QUERIES] = {
     [Q_OLD_HASH_NEXT] = "SELECT id FROM advisory WHERE id > $1 AND gen_to IS NULL ORDER BY id LIMIT 1",
     [Q_OLD_HASH_SET] = "UPDATE advisory SET hash = $2 WHERE id = $1",
 
-    [Q_NAMESPACE] = "SELECT id, scheme, kinds FROM namespace WHERE name = $1",
     [Q_MATCH_FEEDS] =
         "SELECT f.id, f.name, f.last_success, f.rank FROM feed_namespace c JOIN feed f ON f.id = c.feed"
         " WHERE c.namespace = $1 AND c.ranges > 0 ORDER BY f.name COLLATE \"C\"",
@@ -435,10 +439,7 @@ const char *const postgres_queries[QUERIES] = {
     [Q_NEGATIVES_SOURCE] = NEGATIVES("1"),
     [Q_NEGATIVES_BINARY] = NEGATIVES("2"),
 
-    [Q_NAMED_FIND] =
-        "SELECT n.id, coalesce(p.name, ''), l.digest, n.chain, n.namespace, n.engine, l.indexer"
-        " FROM named_layer n JOIN layer l ON l.id = n.layer LEFT JOIN named_layer p ON p.id = n.parent"
-        " WHERE n.name = $1",
+    [Q_NAMED_FIND] = NAMED " WHERE n.name = $1",
     [Q_NAMED_VIEWS] = "SELECT image FROM named_view WHERE named = $1 ORDER BY part",
     [Q_NAMED_ID] = "SELECT n.id, n.engine, l.indexer, coalesce(n.parent, 0) FROM named_layer n JOIN layer l "
                    "ON l.id = n.layer"
@@ -483,8 +484,6 @@ const char *const postgres_queries[QUERIES] = {
     [Q_ADVISORY_LAST] = "SELECT coalesce(max(id), 0) FROM advisory",
     [Q_ADVISORY_FIND] =
         "SELECT id, document, hash FROM advisory WHERE feed = $1 AND key = $2 AND gen_to IS NULL",
-    [Q_AFFECTED_GET] = "SELECT record FROM affected WHERE namespace = $1 AND name = $2 AND kind = $3"
-                       " AND fixed_key = $4 AND advisory = $5 AND part = $6",
     [Q_ADVISORY_END] = "UPDATE advisory SET gen_to = $2 WHERE id = $1",
     [Q_ADVISORY_RANGES] = "SELECT ranges FROM advisory WHERE id = $1",
     [Q_ADVISORY_WALK] =
@@ -547,14 +546,10 @@ const char *const postgres_queries[QUERIES] = {
         " AND a.gen_from <= (SELECT generation FROM state) UNION ALL SELECT a.id FROM feed f JOIN advisory a "
         "ON"
         " a.gen_to = (SELECT generation + 1 FROM state) AND a.feed = f.id AND a.key = $2 WHERE f.name = $1",
-    [Q_ADVISORY_BY_ID] =
-        "SELECT a.name, a.ranges, f.rank FROM advisory a JOIN feed f ON f.id = a.feed WHERE a.id = $1",
-    [Q_ADVISORY_TEXTS] = "SELECT " SIZED("convert_to(f.name, 'UTF8')") " || " SIZED("a.ranges") " || " SIZED(
-        "coalesce(d.name, '')") " || a.record FROM advisory a JOIN feed f ON f.id = a.feed"
-                                " LEFT JOIN document d ON d.id = a.document WHERE a.id = $1",
-    [Q_NEGATIVE_GET] =
-        "SELECT fixed, introduced, arch, module FROM negative WHERE namespace = $1 AND name = $2"
-        " AND kind = $3 AND id = $4 AND advisory = $5 AND part = $6",
+    [Q_ADVISORY_GET] = ENTRIES " WHERE a.id = $1",
+    [Q_ADVISORY_PLACE] =
+        "SELECT f.name, coalesce(d.name, ''), f.rank FROM advisory a JOIN feed f ON f.id = a.feed"
+        " LEFT JOIN document d ON d.id = a.document WHERE a.id = $1",
     [Q_NAMESPACE_BY_ID] = "SELECT name, scheme FROM namespace WHERE id = $1",
     [Q_NEGATIVES_OF] =
         "SELECT n.introduced_key, n.fixed_key, n.arch, n.module FROM negative n JOIN advisory m ON"
@@ -731,11 +726,7 @@ const char *const postgres_queries[QUERIES] = {
     /* walks */
     [Q_LAYERS_AFTER] = "SELECT id, digest, indexer FROM layer WHERE id > $1 ORDER BY id LIMIT $2",
     [Q_IMAGES_AFTER] = "SELECT id, digest, indexer FROM image WHERE id > $1 ORDER BY id LIMIT $2",
-    [Q_NAMED_AFTER] =
-        "SELECT n.id, n.name, coalesce(p.name, ''), coalesce(p.chain, ''), l.digest, n.chain, n.namespace,"
-        " n.engine, l.indexer FROM named_layer n JOIN layer l ON l.id = n.layer LEFT JOIN named_layer p ON "
-        "p.id = n.parent"
-        " WHERE n.id > $1 ORDER BY n.id LIMIT $2",
+    [Q_NAMED_AFTER] = NAMED " WHERE n.id > $1 ORDER BY n.id LIMIT $2",
     [Q_DOCUMENTS] =
         "SELECT id, name, validator FROM document WHERE feed = (SELECT id FROM feed WHERE name = $1)"
         " AND validator IS NOT NULL ORDER BY name",

@@ -66,7 +66,7 @@ int sql_bulk_end(struct sql *s, struct err *e) { return s->driver->bulk_end(s, e
 
 /* ---- for drivers ---- */
 
-/* A record holds what Q_MATCH_*, Q_AFFECTED_GET and Q_ADVISORIES give. */
+/* A record holds what Q_MATCH_*, Q_AFFECTED_THESE and Q_ADVISORIES give. */
 const struct sql_shape sql_shapes[BULKS] = {
     [BULK_ADVISORY] = { "abcdefgh", "abgfjikl" },
     [BULK_METADATA] = { "ab", NULL },

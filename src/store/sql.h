@@ -59,7 +59,6 @@ enum query {
     Q_OLD_IMAGES_DROP,
     Q_OLD_HASH_NEXT,
     Q_OLD_HASH_SET,
-    Q_NAMESPACE,
     Q_MATCH_FEEDS,
     Q_MATCH_SOURCE,
     Q_MATCH_BINARY,
@@ -96,7 +95,6 @@ enum query {
     Q_ADVISORY_WALK,
     Q_METADATA_ADD,
     Q_AFFECTED_ADD,
-    Q_AFFECTED_GET,
     Q_NEGATIVE_ADD,
     Q_CHANGE_ADD,
     Q_NAMESPACE_FIND,
@@ -126,9 +124,8 @@ enum query {
     Q_BLOCKS_DROP,
     Q_SETS_ALIVE,
     Q_ADVISORY_VISIBLE,
-    Q_ADVISORY_BY_ID,
-    Q_ADVISORY_TEXTS,
-    Q_NEGATIVE_GET,
+    Q_ADVISORY_GET,
+    Q_ADVISORY_PLACE,
     Q_NAMESPACE_BY_ID,
     Q_NEGATIVES_OF,
     Q_PACKAGES_OF_SOURCE,
@@ -365,6 +362,10 @@ int sql_layer_row(struct sql *s, const struct layer_index *layer, unsigned index
 int sql_layer_sets(struct sql *s, int64_t id, const int64_t *sets, size_t count, struct err *e);
 int sql_image_row(struct sql *s, const struct image_index *image, unsigned indexer, int64_t set, int64_t *ret,
                   struct err *e);
+
+/* store_advisory_get() inside a transaction. */
+int sql_advisory_read(struct sql *s, int64_t id, struct arena *arena, struct stored_advisory *ret,
+                      struct err *e);
 
 int sql_generation(struct sql *s, int64_t *ret, struct err *e);
 /* The same; *metadata: is there any? False is certain. */

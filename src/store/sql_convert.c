@@ -78,9 +78,7 @@ static int convert_hash(struct sql *s, struct sql_stmt *st, struct arena *arena,
     uint8_t hash[CONTENT_HASH];
     struct stored_advisory a;
     *id = sql_int(st, 0);
-    s->viewing = true; /* inside of the migration's transaction */
-    int found = store_advisory_get(&s->store, *id, arena, &a, e);
-    s->viewing = false;
+    int found = sql_advisory_read(s, *id, arena, &a, e);
     if (found < 0 || (found && (advisory_hash(&a.advisory, &work, hash, e) < 0 ||
                                 sql_run(s, e, Q_OLD_HASH_SET, "ib", *id, str_of(hash, sizeof hash)) < 0)))
         return -1;

@@ -1,5 +1,5 @@
-/* sql_entries.c - what a feed says, page by page: the ranges of a whole page are looked up by a few statements, for to a server each is a
- * journey. */
+/* sql_entries.c - advisories as their feed gave them, one or page by page: the ranges of a whole page are looked up by a few statements, for to
+ * a server each is a journey. */
 #include "store/sql_update.h"
 
 #include "base/cleanup.h"
@@ -193,6 +193,18 @@ static int read_ranges(struct page *p, struct err *e)
     return 0;
 }
 
+/* Rows of a document, ranges and a record, and all that their ranges say. Inside a transaction. */
+static int read_page(struct page *p, struct sql_stmt *st, size_t limit, struct err *e)
+{
+    int r = -1;
+    while (st && p->count < limit && (r = sql_row(p->s, st, e)) > 0)
+        if (add_entry(p, st, e) < 0)
+            return -1;
+    if (r < 0 || read_ranges(p, e) < 0)
+        return -1;
+    return arena_failed(p->arena) ? sql_oom(p->s, e) : 0;
+}
+
 int store_advisories_after(struct store *store, str feed, int64_t after, size_t limit, struct arena *arena,
                            struct stored_entry **ret, size_t *ret_count, struct err *e)
 {
@@ -206,15 +218,50 @@ int store_advisories_after(struct store *store, str feed, int64_t after, size_t 
     CLEANUP(sql_endp) struct sql *t = sql_begin(s, false, e);
     CLEANUP(sql_resetp)
     struct sql_stmt *st = t ? sql_bind(s, e, Q_ADVISORIES_AFTER, "tii", feed, after, (int64_t)limit) : NULL;
-    int r = -1;
-    while (st && p.count < limit && (r = sql_row(s, st, e)) > 0)
-        if (add_entry(&p, st, e) < 0)
-            return -1;
-    if (r < 0 || read_ranges(&p, e) < 0)
+    if (read_page(&p, st, limit, e) < 0)
         return -1;
-    if (arena_failed(arena))
-        return sql_oom(s, e);
     *ret = p.list;
     *ret_count = p.count;
     return 0;
+}
+
+/* ---- one ---- */
+
+int store_advisory_find(struct store *store, str feed, str key, int64_t *ret_id, struct err *e)
+{
+    return sql_number((struct sql *)store, e, ret_id, Q_ADVISORY_VISIBLE, "tb", feed, key);
+}
+
+int sql_advisory_read(struct sql *s, int64_t id, struct arena *arena, struct stored_advisory *ret,
+                      struct err *e)
+{
+    struct stored_entry entry;
+    CLEANUP(arena_freep) struct arena *work = arena_new(0);
+    struct page p = { .s = s, .arena = arena, .work = work, .list = &entry };
+    if (!work)
+        return sql_oom(s, e);
+    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_ADVISORY_GET, "i", id);
+    if (read_page(&p, st, 1, e) < 0)
+        return -1;
+    if (!p.count)
+        return 0;
+    CLEANUP(sql_resetp) struct sql_stmt *place = sql_bind(s, e, Q_ADVISORY_PLACE, "i", id);
+    int r = place ? sql_row(s, place, e) : -1;
+    if (r <= 0)
+        return r < 0 ? -1
+                     : err_set(e, ERR_FORMAT, "%s: advisory %lld is of no feed", s->where, (long long)id);
+    *ret = (struct stored_advisory){ .feed = arena_dup(arena, sql_str(place, 0)),
+                                     .document = arena_dup(arena, sql_str(place, 1)),
+                                     .rank = (unsigned)sql_int(place, 2),
+                                     .advisory = entry.advisory };
+    return arena_failed(arena) ? sql_oom(s, e) : 1;
+}
+
+int store_advisory_get(struct store *store, int64_t id, struct arena *arena, struct stored_advisory *ret,
+                       struct err *e)
+{
+    struct sql *s = (struct sql *)store;
+    CLEANUP(sql_endp) struct sql *t = sql_begin(s, false, e);
+    int found = t ? sql_advisory_read(s, id, arena, ret, e) : -1;
+    return found < 0 || sql_commit(&t, e) < 0 ? -1 : found;
 }

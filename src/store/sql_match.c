@@ -50,7 +50,7 @@ static int oom(const struct sql *s, struct err *e)
 static int read_namespace(struct matching *m, struct err *e)
 {
     CLEANUP(sql_resetp)
-    struct sql_stmt *st = sql_bind(m->s, e, Q_NAMESPACE, "b", m->image->distribution.namespace);
+    struct sql_stmt *st = sql_bind(m->s, e, Q_NAMESPACE_FIND, "b", m->image->distribution.namespace);
     int r = st ? sql_row(m->s, st, e) : -1;
     if (r <= 0)
         return r;

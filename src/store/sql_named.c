@@ -20,6 +20,26 @@ static int read_views(struct sql *s, int64_t id, struct arena *arena, struct nam
     return r;
 }
 
+/* A row of Q_NAMED_FIND or Q_NAMED_AFTER. */
+static int read_named(struct sql *s, struct sql_stmt *st, struct arena *arena, struct named_layer *ret,
+                      struct err *e)
+{
+    *ret = (struct named_layer){
+        .id = sql_int(st, 0),
+        .name = arena_dup(arena, sql_str(st, 1)),
+        .parent = arena_dup(arena, sql_str(st, 2)),
+        .parent_chain = arena_dup(arena, sql_str(st, 3)),
+        .digest = digest_unpack(sql_str(st, 4), arena),
+        .chain = arena_dup(arena, sql_str(st, 5)),
+        .namespace = arena_dup(arena, sql_str(st, 6)),
+        .engine = (unsigned)sql_int(st, 7),
+        .indexer = (unsigned)sql_int(st, 8),
+    };
+    if (read_views(s, ret->id, arena, ret, e) < 0)
+        return -1;
+    return arena_failed(arena) ? sql_oom(s, e) : 0;
+}
+
 int store_named_find(struct store *store, str name, struct arena *arena, struct named_layer **ret,
                      struct err *e)
 {
@@ -32,20 +52,28 @@ int store_named_find(struct store *store, str name, struct arena *arena, struct 
     struct named_layer *n = arena_alloc(arena, 1, sizeof *n);
     if (!n)
         return sql_oom(s, e);
-    n->id = sql_int(st, 0);
-    n->name = arena_dup(arena, name);
-    n->parent = arena_dup(arena, sql_str(st, 1));
-    n->digest = digest_unpack(sql_str(st, 2), arena);
-    n->chain = arena_dup(arena, sql_str(st, 3));
-    n->namespace = arena_dup(arena, sql_str(st, 4));
-    n->engine = (unsigned)sql_int(st, 5);
-    n->indexer = (unsigned)sql_int(st, 6);
-    if (read_views(s, sql_int(st, 0), arena, n, e) < 0)
+    if (read_named(s, st, arena, n, e) < 0)
         return -1;
-    if (arena_failed(arena))
-        return sql_oom(s, e);
     *ret = n;
     return 1;
+}
+
+int store_named_after(struct store *store, int64_t after, size_t limit, struct arena *arena,
+                      struct named_layer **ret, size_t *ret_count, struct err *e)
+{
+    struct sql *s = (struct sql *)store;
+    struct named_layer *list = arena_array(arena, struct named_layer, limit);
+    CLEANUP(sql_endp) struct sql *t = list ? sql_begin(s, false, e) : NULL;
+    CLEANUP(sql_resetp)
+    struct sql_stmt *st = t ? sql_bind(s, e, Q_NAMED_AFTER, "ii", after, (int64_t)limit) : NULL;
+    int r = list ? -1 : sql_oom(s, e);
+    size_t n = 0;
+    for (; st && n < limit && (r = sql_row(s, st, e)) > 0; n++)
+        if (read_named(s, st, arena, &list[n], e) < 0)
+            return -1;
+    *ret = list;
+    *ret_count = n;
+    return r < 0 ? -1 : 0;
 }
 
 static int not_there(const char *what, str name, struct err *e)

@@ -21,34 +21,31 @@ struct affected_space {
 struct reverse {
     struct sql *s;
     struct arena *arena;
-    int64_t advisory, rank;
-    str id;
+    struct stored_advisory stored;
     struct affected_space *spaces;
 };
 
-static int space_of(struct reverse *v, int64_t id, struct affected_space **ret, struct err *e)
+static int space_of(struct reverse *v, const struct affected_range *r, struct affected_space **ret,
+                    struct err *e)
 {
+    int64_t id;
+    int found = sql_number(v->s, e, &id, Q_NAMESPACE_FIND, "b", r->namespace);
+    if (found <= 0)
+        return found < 0 ? -1
+                         : err_set(e, ERR_FORMAT, "%s: a namespace of " STR_FMT " is missing", v->s->where,
+                                   STR_ARG(v->stored.advisory.key));
     struct affected_space **at = &v->spaces;
     while (*at && (*at)->id < id)
         at = &(*at)->next;
-    if (*at && (*at)->id == id) {
-        *ret = *at;
-        return 0;
+    if (!*at || (*at)->id != id) {
+        struct affected_space *n = arena_alloc(v->arena, 1, sizeof *n);
+        if (!n)
+            return sql_oom(v->s, e);
+        *n = (struct affected_space){ .next = *at, .id = id, .name = r->namespace, .scheme = r->scheme };
+        *at = n;
     }
-    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(v->s, e, Q_NAMESPACE_BY_ID, "i", id);
-    int r = st ? sql_row(v->s, st, e) : -1;
-    if (r <= 0)
-        return r < 0 ? -1
-                     : err_set(e, ERR_FORMAT, "%s: namespace %lld is missing", v->s->where, (long long)id);
-    struct affected_space *n = arena_alloc(v->arena, 1, sizeof *n);
-    if (!n)
-        return sql_oom(v->s, e);
-    *n = (struct affected_space){ .next = *at,
-                                  .id = id,
-                                  .name = arena_dup(v->arena, sql_str(st, 0)),
-                                  .scheme = arena_dup(v->arena, sql_str(st, 1)) };
-    *ret = *at = n;
-    return arena_failed(v->arena) ? sql_oom(v->s, e) : 0;
+    *ret = *at;
+    return 0;
 }
 
 struct bounds {
@@ -69,12 +66,12 @@ static bool denies(const struct bounds *b, str key, str arch, str module)
 }
 
 /* "Not affected" of the same id by a feed whose word counts as much. */
-static int read_denials(struct reverse *v, const struct range_ref *r, struct bounds **ret, size_t *ret_count,
-                        struct err *e)
+static int read_denials(struct reverse *v, int64_t namespace, const struct affected_range *r,
+                        struct bounds **ret, size_t *ret_count, struct err *e)
 {
     CLEANUP(sql_resetp)
-    struct sql_stmt *st =
-        sql_bind(v->s, e, Q_NEGATIVES_OF, "ibibi", r->namespace, r->name, r->kind, v->id, v->rank);
+    struct sql_stmt *st = sql_bind(v->s, e, Q_NEGATIVES_OF, "ibibi", namespace, r->package, (int64_t)r->kind,
+                                   v->stored.advisory.id, (int64_t)v->stored.rank);
     size_t cap = 0;
     int found = -1;
     while (st && (found = sql_row(v->s, st, e)) > 0) {
@@ -88,15 +85,15 @@ static int read_denials(struct reverse *v, const struct range_ref *r, struct bou
     return found < 0 ? -1 : arena_failed(v->arena) ? sql_oom(v->s, e) : 0;
 }
 
-static int add_packages(struct reverse *v, struct affected_space *n, const struct range_ref *r,
+static int add_packages(struct reverse *v, struct affected_space *n, const struct affected_range *r,
                         const struct bounds *b, struct err *e)
 {
     struct bounds *denials = NULL;
     size_t denial_count = 0;
-    if (read_denials(v, r, &denials, &denial_count, e) < 0)
+    if (read_denials(v, n->id, r, &denials, &denial_count, e) < 0)
         return -1;
     enum query q = r->kind == AFFECTS_SOURCE ? Q_PACKAGES_OF_SOURCE : Q_PACKAGES_OF_NAME;
-    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(v->s, e, q, "bbb", r->name, r->fixed_key, n->scheme);
+    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(v->s, e, q, "bbb", r->package, b->fixed, n->scheme);
     int found = -1;
     while (st && (found = sql_row(v->s, st, e)) > 0) {
         str key = sql_str(st, 1), arch = sql_str(st, 2), module = sql_str(st, 3);
@@ -113,48 +110,32 @@ static int add_packages(struct reverse *v, struct affected_space *n, const struc
     return found;
 }
 
-static int add_range(void *ctx, const struct range_ref *r, struct err *e)
+static int add_range(struct reverse *v, const struct affected_range *r, struct err *e)
 {
-    struct reverse *v = ctx;
     struct affected_space *n = NULL;
+    struct range_keys keys;
     if (r->negative)
         return 0;
-    if (space_of(v, r->namespace, &n, e) < 0)
+    if (space_of(v, r, &n, e) < 0)
         return -1;
-    CLEANUP(sql_resetp)
-    struct sql_stmt *st = sql_bind(v->s, e, Q_AFFECTED_GET, "ibibii", r->namespace, r->name, r->kind,
-                                   r->fixed_key, v->advisory, r->part);
-    int found = st ? sql_row(v->s, st, e) : -1;
-    if (found <= 0)
-        return found < 0 ? -1
-                         : err_set(e, ERR_FORMAT, "%s: a range of advisory %lld is missing", v->s->where,
-                                   (long long)v->advisory);
-    const struct bounds b = { .introduced = arena_dup(v->arena, sql_str(st, 6)),
-                              .fixed = r->fixed_key,
-                              .arch = arena_dup(v->arena, sql_str(st, 7)),
-                              .module = arena_dup(v->arena, sql_str(st, 8)) };
-    if (arena_failed(v->arena))
-        return sql_oom(v->s, e);
+    range_keys(r, version_scheme_by_name(r->scheme), &keys);
+    const struct bounds b = {
+        .introduced = keys.introduced, .fixed = keys.fixed, .arch = r->arch, .module = r->module
+    };
     return add_packages(v, n, r, &b, e);
 }
 
 /* 1, 0 unknown, -1. */
-static int read_advisory(struct reverse *v, struct err *e)
+static int read_advisory(struct reverse *v, int64_t id, struct err *e)
 {
-    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(v->s, e, Q_ADVISORY_BY_ID, "i", v->advisory);
-    int r = st ? sql_row(v->s, st, e) : -1;
-    if (r <= 0)
-        return r;
-    v->id = arena_dup(v->arena, sql_str(st, 0));
-    v->rank = sql_int(st, 2);
-    if (arena_failed(v->arena))
-        return sql_oom(v->s, e);
-    if (range_refs(sql_str(st, 1), add_range, v, e) < 0)
-        return -1;
-    for (struct affected_space *n = v->spaces; n; n = n->next) {
+    int found = sql_advisory_read(v->s, id, v->arena, &v->stored, e);
+    const struct advisory *a = &v->stored.advisory;
+    for (size_t i = 0; found > 0 && i < a->range_count; i++)
+        if (add_range(v, &a->ranges[i], e) < 0)
+            return -1;
+    for (struct affected_space *n = v->spaces; n; n = n->next)
         n->count = numbers_sort(n->packages, n->count);
-    }
-    return 1;
+    return found;
 }
 
 struct page {
@@ -221,11 +202,11 @@ static int fill(struct reverse *v, const struct affected_space *n, struct affect
 int store_affected(struct store *store, int64_t advisory, struct affected_cursor *cursor, size_t limit,
                    struct arena *arena, struct affected_image **ret, size_t *ret_count, struct err *e)
 {
-    struct reverse v = { .s = (struct sql *)store, .arena = arena, .advisory = advisory };
+    struct reverse v = { .s = (struct sql *)store, .arena = arena };
     struct page page = { .limit = limit };
     CLEANUP(sql_endp) struct sql *t = sql_begin(v.s, false, e);
     *ret = NULL, *ret_count = 0;
-    int known = t ? read_advisory(&v, e) : -1;
+    int known = t ? read_advisory(&v, advisory, e) : -1;
     if (known <= 0)
         return known < 0 ? -1
                          : err_set(e, ERR_NOT_FOUND, "%s: no advisory %lld", v.s->where, (long long)advisory);

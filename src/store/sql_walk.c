@@ -36,56 +36,6 @@ int store_images_after(struct store *store, int64_t after, size_t limit, struct 
     return contents_after((struct sql *)store, Q_IMAGES_AFTER, after, limit, arena, ret, ret_count, e);
 }
 
-static int read_views(struct sql *s, struct arena *arena, struct stored_named *n, struct err *e)
-{
-    int64_t *views = NULL;
-    size_t cap = 0;
-    int r = -1;
-    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_NAMED_VIEWS, "i", n->id);
-    while (st && (r = sql_row(s, st, e)) > 0) {
-        views = arena_grow(arena, views, n->layer.view_count, &cap, sizeof *views);
-        if (!views)
-            return sql_oom(s, e);
-        views[n->layer.view_count++] = sql_int(st, 0);
-    }
-    n->layer.views = views;
-    return r;
-}
-
-int store_named_after(struct store *store, int64_t after, size_t limit, struct arena *arena,
-                      struct stored_named **ret, size_t *ret_count, struct err *e)
-{
-    struct sql *s = (struct sql *)store;
-    struct stored_named *list = arena_array(arena, struct stored_named, limit);
-    CLEANUP(sql_endp) struct sql *t = list ? sql_begin(s, false, e) : NULL;
-    CLEANUP(sql_resetp)
-    struct sql_stmt *st = t ? sql_bind(s, e, Q_NAMED_AFTER, "ii", after, (int64_t)limit) : NULL;
-    int r = list ? -1 : sql_oom(s, e);
-    size_t n = 0;
-    for (; st && (r = sql_row(s, st, e)) > 0 && n < limit; n++) {
-        list[n].id = sql_int(st, 0);
-        list[n].layer = (struct named_layer){
-            .name = arena_dup(arena, sql_str(st, 1)),
-            .parent = arena_dup(arena, sql_str(st, 2)),
-            .parent_chain = arena_dup(arena, sql_str(st, 3)),
-            .digest = digest_unpack(sql_str(st, 4), arena),
-            .chain = arena_dup(arena, sql_str(st, 5)),
-            .namespace = arena_dup(arena, sql_str(st, 6)),
-            .engine = (unsigned)sql_int(st, 7),
-            .indexer = (unsigned)sql_int(st, 8),
-        };
-        if (read_views(s, arena, &list[n], e) < 0)
-            return -1;
-    }
-    if (r < 0)
-        return -1;
-    if (arena_failed(arena))
-        return sql_oom(s, e);
-    *ret = list;
-    *ret_count = n;
-    return 0;
-}
-
 int store_documents(struct store *store, str feed, struct arena *arena, struct stored_document **ret,
                     size_t *ret_count, struct err *e)
 {

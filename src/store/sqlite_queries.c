@@ -195,8 +195,8 @@ const char *const *const sqlite_migrations[SCHEMA_NUMBER] = { schema_1, schema_2
 
 /* The last column of these is a record of so many fields (sql.h). */
 const uint8_t sqlite_record_columns[QUERIES] = {
-    [Q_MATCH_SOURCE] = 10, [Q_MATCH_BINARY] = 10,  [Q_ADVISORIES] = 8,       [Q_METADATA] = 8,
-    [Q_AFFECTED_GET] = 10, [Q_ADVISORY_TEXTS] = 8, [Q_ADVISORIES_AFTER] = 8, [Q_AFFECTED_THESE] = 10,
+    [Q_MATCH_SOURCE] = 10, [Q_MATCH_BINARY] = 10,    [Q_ADVISORIES] = 8,      [Q_METADATA] = 8,
+    [Q_ADVISORY_GET] = 8,  [Q_ADVISORIES_AFTER] = 8, [Q_AFFECTED_THESE] = 10,
 };
 
 #define VISIBLE(row, g) row ".gen_from <= " g " AND (" row ".gen_to IS NULL OR " row ".gen_to > " g ")"
@@ -217,6 +217,12 @@ const uint8_t sqlite_record_columns[QUERIES] = {
 #define IMAGE                                                                                                \
     "SELECT i.id, i.digest, d.namespace, d.name_id, d.version, d.name, i.unreadable, i.packages, i.origins," \
     " i.details FROM image i CROSS JOIN distribution d ON d.id = i.distribution"
+
+#define NAMED                                                                                                \
+    "SELECT n.id, n.name, coalesce(p.name, x''), coalesce(p.chain, x''), l.digest, n.chain, n.namespace,"    \
+    " n.engine, l.indexer FROM named_layer n CROSS JOIN layer l ON l.id = n.layer LEFT JOIN named_layer p "  \
+    "ON"                                                                                                     \
+    " p.id = n.parent"
 
 /* A layer and all its descendants. */
 #define NAMED_TREE                                                                                           \
@@ -297,7 +303,6 @@ const char *const sqlite_queries[QUERIES] = {
     [Q_OLD_HASH_NEXT] = "SELECT id FROM advisory WHERE id > ?1 AND gen_to IS NULL ORDER BY id LIMIT 1",
     [Q_OLD_HASH_SET] = "UPDATE advisory SET hash = ?2 WHERE id = ?1",
 
-    [Q_NAMESPACE] = "SELECT id, scheme, kinds FROM namespace WHERE name = ?1",
     [Q_MATCH_FEEDS] =
         "SELECT f.id, f.name, f.last_success, f.rank FROM feed_namespace c CROSS JOIN feed f ON f.id = c.feed"
         " WHERE c.namespace = ?1 AND c.ranges > 0 ORDER BY f.name",
@@ -312,10 +317,7 @@ const char *const sqlite_queries[QUERIES] = {
     [Q_NEGATIVES_SOURCE] = NEGATIVES("1"),
     [Q_NEGATIVES_BINARY] = NEGATIVES("2"),
 
-    [Q_NAMED_FIND] =
-        "SELECT n.id, coalesce(p.name, x''), l.digest, n.chain, n.namespace, n.engine, l.indexer"
-        " FROM named_layer n JOIN layer l ON l.id = n.layer LEFT JOIN named_layer p ON p.id = n.parent"
-        " WHERE n.name = ?1",
+    [Q_NAMED_FIND] = NAMED " WHERE n.name = ?1",
     [Q_NAMED_VIEWS] = "SELECT image FROM named_view WHERE named = ?1 ORDER BY part",
     [Q_NAMED_ID] = "SELECT n.id, n.engine, l.indexer, coalesce(n.parent, 0) FROM named_layer n JOIN layer l "
                    "ON l.id = n.layer"
@@ -364,8 +366,6 @@ const char *const sqlite_queries[QUERIES] = {
         " ORDER BY key LIMIT 2000",
     [Q_METADATA_ADD] = "INSERT INTO metadata VALUES (?1, ?2)",
     [Q_AFFECTED_ADD] = "INSERT INTO affected VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    [Q_AFFECTED_GET] = "SELECT record FROM affected WHERE namespace = ?1 AND name = ?2 AND kind = ?3"
-                       " AND fixed_key = ?4 AND advisory = ?5 AND part = ?6",
     [Q_NEGATIVE_ADD] = "INSERT INTO negative VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     [Q_CHANGE_ADD] = "INSERT INTO change VALUES (?1, ?2, ?3, nullif(?4, 0), nullif(?5, 0))",
     [Q_NAMESPACE_FIND] = "SELECT id, scheme, kinds FROM namespace WHERE name = ?1",
@@ -425,14 +425,10 @@ const char *const sqlite_queries[QUERIES] = {
         " AND a.gen_from <= (SELECT generation FROM state) UNION ALL SELECT a.id FROM feed f CROSS JOIN "
         "advisory a ON"
         " a.gen_to = (SELECT generation + 1 FROM state) AND a.feed = f.id AND a.key = ?2 WHERE f.name = ?1",
-    [Q_ADVISORY_BY_ID] =
-        "SELECT a.name, a.ranges, f.rank FROM advisory a CROSS JOIN feed f ON f.id = a.feed WHERE a.id = ?1",
-    [Q_ADVISORY_TEXTS] = "SELECT f.name, a.ranges, coalesce(d.name, x''), a.record FROM advisory a CROSS "
-                         "JOIN feed f ON f.id = a.feed"
-                         " LEFT JOIN document d ON d.id = a.document WHERE a.id = ?1",
-    [Q_NEGATIVE_GET] =
-        "SELECT fixed, introduced, arch, module FROM negative WHERE namespace = ?1 AND name = ?2"
-        " AND kind = ?3 AND id = ?4 AND advisory = ?5 AND part = ?6",
+    [Q_ADVISORY_GET] = "SELECT document, ranges, record FROM advisory WHERE id = ?1",
+    [Q_ADVISORY_PLACE] =
+        "SELECT f.name, coalesce(d.name, x''), f.rank FROM advisory a CROSS JOIN feed f ON f.id = a.feed"
+        " LEFT JOIN document d ON d.id = a.document WHERE a.id = ?1",
     [Q_NAMESPACE_BY_ID] = "SELECT name, scheme FROM namespace WHERE id = ?1",
     [Q_NEGATIVES_OF] =
         "SELECT n.introduced_key, n.fixed_key, n.arch, n.module FROM negative n CROSS JOIN advisory m ON"
@@ -608,11 +604,7 @@ const char *const sqlite_queries[QUERIES] = {
     /* walks */
     [Q_LAYERS_AFTER] = "SELECT id, digest, indexer FROM layer WHERE id > ?1 ORDER BY id LIMIT ?2",
     [Q_IMAGES_AFTER] = "SELECT id, digest, indexer FROM image WHERE id > ?1 ORDER BY id LIMIT ?2",
-    [Q_NAMED_AFTER] =
-        "SELECT n.id, n.name, coalesce(p.name, x''), coalesce(p.chain, x''), l.digest, n.chain, n.namespace,"
-        " n.engine, l.indexer FROM named_layer n CROSS JOIN layer l ON l.id = n.layer LEFT JOIN named_layer "
-        "p ON p.id = n.parent"
-        " WHERE n.id > ?1 ORDER BY n.id LIMIT ?2",
+    [Q_NAMED_AFTER] = NAMED " WHERE n.id > ?1 ORDER BY n.id LIMIT ?2",
     [Q_DOCUMENTS] =
         "SELECT id, name, validator FROM document WHERE feed = (SELECT id FROM feed WHERE name = ?1)"
         " AND validator IS NOT NULL ORDER BY name",

@@ -62,14 +62,14 @@ int store_image_get(struct store *s, int64_t id, struct arena *arena, struct ima
 /* ---- named layers: those of REST v1, a tree by parents (spec/api-v1.md 4, design.md 9 "Digests") ---- */
 
 struct named_layer {
-    int64_t id; /* given by store_named_find(): never that of another layer */
+    int64_t id; /* given by store_named_find() and its like: never that of another layer */
     str name;
-    str parent;       /* a name; empty: none */
-    str parent_chain; /* given to store_named_put(): the chain of the parent from which this one was made */
-    str digest;       /* of its content: a layer that was put with store_layer_put() under `indexer` */
-    str chain;        /* names its content and that of its ancestors, in order */
-    str namespace;    /* "debian:9"; empty: it cannot be told */
-    unsigned engine;  /* what clients are told as IndexedByVersion */
+    str parent; /* a name; empty: none */
+    str parent_chain; /* the chain of the parent; given to store_named_put(): of that from which this one was made */
+    str digest;      /* of its content: a layer that was put with store_layer_put() under `indexer` */
+    str chain;       /* names its content and that of its ancestors, in order */
+    str namespace;   /* "debian:9"; empty: it cannot be told */
+    unsigned engine; /* what clients are told as IndexedByVersion */
     unsigned indexer;
     const int64_t *
         views; /* images: the packages at this layer, one image for each namespace of theirs; none without packages */
@@ -125,6 +125,7 @@ int store_advisory_find(struct store *s, str feed, str key, int64_t *ret_id, str
 
 struct stored_advisory {
     str feed, document;       /* document: empty once it has gone */
+    unsigned rank;            /* of the feed */
     struct advisory advisory; /* of a negative range severity and state are not kept */
 };
 /* As it was put; also of one that has ended, as long as it is kept. 1, 0, -1. */
@@ -351,13 +352,9 @@ int store_layers_after(struct store *s, int64_t after, size_t limit, struct aren
                        struct stored_content **ret, size_t *ret_count, struct err *e);
 int store_images_after(struct store *s, int64_t after, size_t limit, struct arena *arena,
                        struct stored_content **ret, size_t *ret_count, struct err *e);
-struct stored_named {
-    int64_t id;
-    struct named_layer layer;
-};
 /* Parents before their children. */
 int store_named_after(struct store *s, int64_t after, size_t limit, struct arena *arena,
-                      struct stored_named **ret, size_t *ret_count, struct err *e);
+                      struct named_layer **ret, size_t *ret_count, struct err *e);
 struct stored_document {
     int64_t id;
     str name, validator;
