@@ -169,16 +169,18 @@ int store_named_put(struct store *store, const struct named_layer *layer, struct
     return r;
 }
 
-/* *gone: a commit that may have gone through deleted it. */
+/* *gone: a commit that may have gone through deleted it. The layer is locked before what stands on it, as
+ * whoever puts a child does. */
 static int named_delete(struct sql *s, str name, bool *gone, struct err *e)
 {
+    int64_t id;
     CLEANUP(sql_endp) struct sql *t = sql_begin(s, true, e);
-    if (!t || sql_run(s, e, Q_NAMED_DELETE_VIEWS, "b", name) < 0 ||
-        sql_run(s, e, Q_NAMED_DELETE, "b", name) < 0)
+    int found = t ? sql_number(s, e, &id, Q_NAMED_ID, "b", name) : -1;
+    if (found < 0 || (found && (sql_run(s, e, Q_NAMED_DELETE_VIEWS, "b", name) < 0 ||
+                                sql_run(s, e, Q_NAMED_DELETE, "b", name) < 0)))
         return -1;
-    int deleted = sql_changes(s) > 0 || *gone;
-    *gone = deleted;
-    return sql_commit(&t, e) < 0 ? -1 : deleted;
+    *gone |= found;
+    return sql_commit(&t, e) < 0 ? -1 : *gone;
 }
 
 int store_named_delete(struct store *store, str name, struct err *e)
