@@ -39,26 +39,26 @@ struct key {
 
 #define ROW(key, type, field, fallback, help)                                                                \
     {                                                                                                        \
-        { key, fallback, help, false }, type, offsetof(struct config, field), NULL                           \
+        { key, fallback, help, false, false }, type, offsetof(struct config, field), NULL                    \
     }
 /* What a running server takes over (config_key.live). */
 #define LIVE(key, type, field, fallback, help)                                                               \
     {                                                                                                        \
-        { key, fallback, help, true }, type, offsetof(struct config, field), NULL                            \
+        { key, fallback, help, false, true }, type, offsetof(struct config, field), NULL                     \
     }
 #define LIVE_WORD(key, field, fallback, words, help)                                                         \
     {                                                                                                        \
-        { key, fallback, help, true }, WORD, offsetof(struct config, field), words                           \
+        { key, fallback, help, false, true }, WORD, offsetof(struct config, field), words                    \
     }
 #define OLD(key)                                                                                             \
     {                                                                                                        \
-        { key, "", NULL, false }, IGNORED, 0, NULL                                                           \
+        { key, "", NULL, true, false }, IGNORED, 0, NULL                                                     \
     }
 
 /* Known of Clair, and not done here: the help says what is instead. Told when it is set to more than nothing. */
 #define TOLD(key, type, instead)                                                                             \
     {                                                                                                        \
-        { key, "", instead, false }, type, 0, NULL                                                           \
+        { key, "", instead, true, false }, type, 0, NULL                                                     \
     }
 
 #define COUNT_BEHIND(list, count)                                                                            \

@@ -71,6 +71,7 @@ struct config_key {
     const char *key;      /* below `clair`, with dots: "api.addr" */
     const char *fallback; /* as a person would write it; "" for none */
     const char *help;     /* NULL: taken and ignored */
+    bool inert;           /* taken because Clair had it, and without effect: help says what is instead */
     bool live;            /* a server takes it over while it runs, when it is told to read its file again */
 };
 const struct config_key *config_key(size_t i); /* NULL behind the last */
