@@ -25,9 +25,9 @@ static size_t value_length(str s)
 static bool ends_url(char c) { return (unsigned char)c <= ' ' || strchr("\"'<>\\", c); }
 
 /* What stands before "://" says what may follow. */
-static bool is_http(str before)
+static bool is_database(str before)
 {
-    static const char *const schemes[] = { "http", "https" };
+    static const char *const schemes[] = { "postgres", "postgresql" };
     for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
         size_t n = strlen(schemes[i]);
         if (before.len >= n && !strncasecmp(before.ptr + before.len - n, schemes[i], n))
@@ -95,7 +95,7 @@ void secret_mask(str text, struct buf *ret)
             i += n + value_length(str_skip(s, n));
         } else if (str_starts(s, STR("://"))) {
             buf_str(ret, STR("://"));
-            i += 3 + mask_url(str_skip(s, 3), is_http(str_head(text, i)), ret);
+            i += 3 + mask_url(str_skip(s, 3), !is_database(str_head(text, i)), ret);
         } else {
             buf_char(ret, s.ptr[0]);
             i++;

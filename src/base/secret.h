@@ -1,7 +1,7 @@
 /*
  * secret.h - text for logs and screens without what nobody should read there: the one place that knows what a secret looks like.
  *
- * Masked     the password of a URL ("https://user:***@host/"), the query of an http(s) URL (it may be signed), values of password keywords
+ * Masked     the password of a URL ("https://user:***@host/"), its query (it may be signed; a connection string's is not), values of password keywords
  *            ("password=***") and what follows "Bearer " and "Basic ".
  * Errors     none: the function is total, and what it does not know stays.
  */

@@ -267,7 +267,7 @@ def test_reload(one_store, tmp_path, layer):
         # what is wrong changes nothing
         server.api = "    readonly: true\n    timeout: soon\n"
         told = server.reload()
-        assert [v["Event"] for v in told] == ["the configuration stays as it was"] and "line 8: clair.api.timeout" in told[0]["error"]
+        assert [v["Event"] for v in told] == ["the configuration stays as it was"] and "line 10: clair.api.timeout" in told[0]["error"]
         assert server.post("c", layer).status == 201
         # logs
         server.api, server.more = "", server.more + "  log: {level: error}\n"
@@ -387,9 +387,9 @@ def test_no_secret_in_the_log(store, database, tmp_path, files, layer):
                     more="  feeds: {mirror: 'http://me:hidden-4@127.0.0.1:9/x?sig=hidden-5'}\n  updater: {interval: 1h}\n"
                          "  notifier: {http: {endpoint: 'http://me:hidden-6@127.0.0.1:9/'}}\n  log: {level: debug}\n  prot: hidden-7\n").start()
     bearer = "Authorization: Bearer hidden-2"
-    for path in (f"http://me:hidden-8@127.0.0.1:{files.port}/layer.tar?sig=hidden-9", f"http://me:hidden-8@127.0.0.1:{files.port}/none?sig=hidden-9",
-                 "http://me:hidden-8@127.0.0.1:9/?sig=hidden-9", "ftp://me:hidden-8@127.0.0.1/?sig=hidden-9", "http://169.254.169.254/?sig=hidden-9"):
-        body = {"Layer": {"Name": path[-30:-10].replace("hidden", ""), "Path": path, "Format": "Docker",
+    for i, path in enumerate((f"http://me:hidden-8@127.0.0.1:{files.port}/layer.tar?sig=hidden-9", f"http://me:hidden-8@127.0.0.1:{files.port}/none?sig=hidden-9",
+                 "http://me:hidden-8@127.0.0.1:9/?sig=hidden-9", "ftp://me:hidden-8@127.0.0.1/?sig=hidden-9", "http://169.254.169.254/?sig=hidden-9")):
+        body = {"Layer": {"Name": f"l{i}", "Path": path, "Format": "Docker",
                           "Headers": {"Authorization": "Bearer hidden-10", "Cookie": "hidden-11"}}}
         server.request("POST", "/v1/layers", json.dumps(body).encode(), [bearer])
     server.request("DELETE", "/v1/layers/x", headers=["Authorization: Bearer hidden-12"])
