@@ -80,12 +80,15 @@ static int find_replica(struct settings *s, const struct serve_options *o, struc
 static int find_database(struct settings *s, const struct serve_options *o, struct err *e)
 {
     char place[4096];
+    const char *state = getenv("STATE_DIRECTORY"); /* of a service manager: may be several, with ":" */
     str type = s->view.config.database_type, source = s->view.config.database_source;
     bool sqlite = str_eq(type, STR("sqlite"));
     if (o->db && !*o->db)
         return err_set(e, ERR_USAGE, "--db: is empty");
     if (source.len)
         s->view.database = arena_cstr(s->arena, source);
+    else if (state && *state == '/' && !strchr(state, ':'))
+        s->view.database = arena_cstr(s->arena, arena_printf(s->arena, "%s/eclair.db", state));
     else if (geteuid() == 0)
         s->view.database = DB_PLACE;
     else if (database_place(NULL, place, sizeof place, e) < 0)
