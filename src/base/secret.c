@@ -75,11 +75,25 @@ static size_t mark_length(str s)
     return 0;
 }
 
+/* The first letters of the marks: this is asked for every byte that is logged. */
+static bool begins_mark(char c)
+{
+    switch (c | 0x20) {
+    case 'p':
+    case 't':
+    case 's':
+    case 'b':
+        return true;
+    default:
+        return false;
+    }
+}
+
 bool secret_suspected(str text)
 {
     for (size_t i = 0; i < text.len; i++)
         if ((text.ptr[i] == ':' && str_starts(str_skip(text, i), STR("://"))) ||
-            (strchr("pPtTsSbB", text.ptr[i]) && text.ptr[i] && mark_length(str_skip(text, i))))
+            (begins_mark(text.ptr[i]) && mark_length(str_skip(text, i))))
             return true;
     return false;
 }
@@ -88,7 +102,7 @@ void secret_mask(str text, struct buf *ret)
 {
     for (size_t i = 0; i < text.len;) {
         str s = str_skip(text, i);
-        size_t n = mark_length(s);
+        size_t n = begins_mark(s.ptr[0]) ? mark_length(s) : 0;
         if (n) {
             buf_str(ret, str_head(s, n));
             buf_str(ret, STR(SECRET_MASK));

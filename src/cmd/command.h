@@ -60,6 +60,8 @@ void help_overview(void);
 void help_command(const struct command *c, const struct program *program, FILE *to);
 const struct command *command_by_name(const char *name);
 
+/* One line on stderr: "eclair: ...", clean of control bytes and secrets. */
+void complain(const char *what);
 void warn(const char *fmt, ...) PRINTF(1, 2); /* one line on stderr: "eclair: warning: ..." */
 
 #define DATABASE_HELP                                                                                        \

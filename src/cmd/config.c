@@ -140,7 +140,7 @@ static int check(const struct config_options *o, struct err *e)
     else if (s)
         write_table(s, &out);
     if (!s && !json)
-        fprintf(stderr, "eclair: %s\n", why.text);
+        complain(why.text);
     if (out.failed)
         return err_set(e, ERR_OOM, "config check");
     return output_write(NULL, buf_view(&out), e) < 0 ? -1 : !s;

@@ -348,48 +348,72 @@ static const struct yaml *find(const struct yaml *root, const char *key)
     return root;
 }
 
-static bool is_known(str path)
+enum known { UNKNOWN, SECTION, KEY };
+
+static enum known lookup(str path)
 {
     for (size_t i = 0; i < KEYS; i++) {
         str key = str_from(keys[i].about.key);
-        bool whole = str_eq(key, path);
-        bool above = str_starts(key, path) && key.ptr[path.len] == '.';
         bool below = keys[i].type == IGNORED && str_starts(path, key) && path.ptr[key.len] == '.';
-        if (whole || above || below)
-            return true;
+        if (str_eq(key, path) || below)
+            return KEY;
+        if (str_starts(key, path) && key.ptr[path.len] == '.')
+            return SECTION;
     }
-    return false;
+    return UNKNOWN;
+}
+
+/* As much of a key as the path has parts. */
+static str as_deep(const char *key, str path)
+{
+    str rest = str_from(key);
+    for (; path.len && rest.len; str_cut(&path, '.'))
+        str_cut(&rest, '.');
+    size_t n = rest.len ? (size_t)(rest.ptr - key) - 1 : strlen(key);
+    return str_of(key, n);
 }
 
 /* ": ignored", and what may have been meant. */
 static str advice(const struct loading *l, str path)
 {
-    const char *best = NULL;
+    str best = STR("");
     unsigned least = 3; /* edits */
     for (size_t i = 0; i < KEYS; i++) {
-        unsigned d = has_field(&keys[i]) ? edit_distance(path, str_from(keys[i].about.key)) : least;
-        if (d < least)
-            best = keys[i].about.key, least = d;
+        str key = as_deep(keys[i].about.key, path);
+        unsigned d = has_field(&keys[i]) ? edit_distance(path, key) : least;
+        if (d < least && d * 3 <= path.len)
+            best = key, least = d;
     }
-    return best ? arena_printf(l->arena, "ignored; did you mean %s?", best) : STR("ignored");
+    return best.len ? arena_printf(l->arena, "ignored; did you mean " STR_FMT "?", STR_ARG(best))
+                    : STR("ignored");
 }
 
-static void warn_unknown(struct loading *l, const struct yaml *map, const char *prefix)
+static void warn_unknown(struct loading *l, const struct yaml_pair *p, const char *prefix, str path)
+{
+    WARN(l, "%s: line %u: unknown key clair.%s%s" STR_FMT ": " STR_FMT, l->name, p->line, prefix,
+         *prefix ? "." : "", STR_ARG(str_head(p->key, 100)), STR_ARG(advice(l, path)));
+}
+
+/* Every key of the file that is none of ours is told; a section must be one. */
+static int check_keys(struct loading *l, const struct yaml *map, const char *prefix, struct err *e)
 {
     for (size_t i = 0; map->type == YAML_MAP && i < map->count; i++) {
         const struct yaml_pair *p = &map->pairs[i];
         char path[256];
         int n = snprintf(path, sizeof path, "%s%s" STR_FMT, prefix, *prefix ? "." : "", STR_ARG(p->key));
         bool fits = n >= 0 && (size_t)n < sizeof path;
-        if (fits && str_starts(str_from(path), STR("updater.notifier")))
+        if (fits && !strcmp(path, "updater.notifier"))
             continue; /* honoured, and told */
-        if (fits && is_known(str_from(path)))
-            warn_unknown(l, p->value, path);
-        else
-            WARN(l, "%s: line %u: unknown key clair.%s%s" STR_FMT ": " STR_FMT, l->name, p->line, prefix,
-                 *prefix ? "." : "", STR_ARG(str_head(p->key, 100)),
-                 STR_ARG(advice(l, str_from(fits ? path : ""))));
+        enum known known = fits ? lookup(str_from(path)) : UNKNOWN;
+        if (known == UNKNOWN)
+            warn_unknown(l, p, prefix, str_from(fits ? path : ""));
+        else if (known == SECTION && p->value->type != YAML_MAP && p->value->type != YAML_NULL)
+            return err_set(e, ERR_FORMAT, "%s: line %u: clair.%s: a section with keys is wanted", l->name,
+                           p->line, path);
+        else if (known == SECTION && check_keys(l, p->value, path, e) < 0)
+            return -1;
     }
+    return 0;
 }
 
 /* Beside `clair`: files of clair-jwt carry the configuration of its proxies. */
@@ -453,8 +477,7 @@ static int set_from_file(struct loading *l, str bytes, struct err *e)
              yaml_get(clair, STR("notifier")) ? "is ignored: clair.notifier is there"
                                               : "is taken for clair.notifier, where it belongs");
     warn_sections(l, root);
-    warn_unknown(l, clair, "");
-    return set_updater_null(l, clair, e);
+    return check_keys(l, clair, "", e) < 0 ? -1 : set_updater_null(l, clair, e);
 }
 
 /* ---- the environment and the command line ---- */

@@ -2,6 +2,8 @@
 
 static unsigned least(unsigned a, unsigned b) { return a < b ? a : b; }
 
+static char lower(char c) { return (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c); }
+
 unsigned edit_distance(str a, str b)
 {
     unsigned row[DISTANCE_MAX + 1]; /* of a's head, to each head of b */
@@ -13,7 +15,7 @@ unsigned edit_distance(str a, str b)
         unsigned corner = row[0];
         row[0] = i;
         for (unsigned k = 1; k <= b.len; k++) {
-            unsigned replaced = corner + (a.ptr[i - 1] != b.ptr[k - 1]);
+            unsigned replaced = corner + (lower(a.ptr[i - 1]) != lower(b.ptr[k - 1]));
             corner = row[k];
             row[k] = least(replaced, 1 + least(row[k], row[k - 1]));
         }

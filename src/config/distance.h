@@ -4,5 +4,5 @@
 
 #define DISTANCE_MAX 64 /* bytes of a word; longer ones are far from everything */
 
-/* The least number of bytes put in, left out or replaced that makes one of the other (Levenshtein). */
+/* The least number of bytes put in, left out or replaced that makes one of the other (Levenshtein), whatever the letter case. */
 unsigned edit_distance(str a, str b);

@@ -102,6 +102,10 @@ static const struct {
     { "  worker:\n    namespace_detectors: [os-release]\n", ":6060", 900000, true, 7200, NULL },
     { "  api:\n    prot: 1\n", ":6060", 900000, true, 7200,
       "line 3: unknown key clair.api.prot: ignored; did you mean api.port?" },
+    { "  updatr:\n    interval: 5h\n", ":6060", 900000, true, 7200,
+      "line 2: unknown key clair.updatr: ignored; did you mean updater?" },
+    { "  API:\n    port: 5\n", ":6060", 900000, true, 7200, "did you mean api?" },
+    { "  a:\n    port: 5\n", ":6060", 900000, true, 7200, "unknown key clair.a: ignored" },
     { "  api:\n    wholly_else: 1\n", ":6060", 900000, true, 7200,
       "line 3: unknown key clair.api.wholly_else: ignored" },
     { "  updater:\n    notifier:\n      http: {endpoint: http://x/}\n  notifier:\n", ":6060", 900000, true,
@@ -153,6 +157,9 @@ static const struct {
       "line 3: clair.updater.enabledupdaters: a map is no list" },
     { "clair:\n  updater:\n    enabledupdaters: [a, [b]]\n",
       "line 3: clair.updater.enabledupdaters: a list is no text" },
+    { "clair:\n  api: 5\n", "c: line 2: clair.api: a section with keys is wanted" },
+    { "clair:\n  notifier:\n    http: [a]\n",
+      "c: line 3: clair.notifier.http: a section with keys is wanted" },
     { "clair:\n  api:\n    readonly: maybe\n", "line 3: clair.api.readonly: 'maybe' is no true or false" },
     { "clair:\n  log:\n    level: loud\n", "line 3: clair.log.level: 'loud' is no word of: panic fatal" },
     { "clair:\n  api:\n    token: a\n    tokenfile: b\n", "one of them is enough" },
@@ -353,6 +360,7 @@ static void test_distance(void **state)
                   { "api.port", "api.prot", 2 },
                   { "same", "same", 0 },
                   { "kitten", "sitting", 3 },
+                  { "API", "api", 0 },
                   { "api.adr", "api.addr", 1 },
                   { "intervall", "interval", 1 } };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
