@@ -7,19 +7,20 @@ static const char *const marks[] = { "password=", "passwd=", "token=", "secret="
 
 static bool ends_value(char c) { return (unsigned char)c <= ' ' || strchr("&,;\"'<>)]}", c); }
 
-/* The length of the value that begins at s. */
+/* The length of the value that begins at s: up to a separator that is neither quoted nor escaped. */
 static size_t value_length(str s)
 {
     size_t n = 0;
-    char quote = s.len && (s.ptr[0] == '\'' || s.ptr[0] == '"') ? s.ptr[0] : '\0';
-    if (!quote) {
-        while (n < s.len && !ends_value(s.ptr[n]))
-            n += s.ptr[n] == '\\' && n + 1 < s.len ? 2 : 1;
-        return n < s.len ? n : s.len;
+    for (char quote = '\0'; n < s.len; n++) {
+        char c = s.ptr[n];
+        if (c == '\\')
+            n++;
+        else if (quote ? c == quote : !n && (c == '\'' || c == '"'))
+            quote = quote ? '\0' : c;
+        else if (!quote && ends_value(c))
+            break;
     }
-    for (n = 1; n < s.len && s.ptr[n] != quote; n++)
-        n += s.ptr[n] == '\\';
-    return n < s.len ? n + 1 : s.len;
+    return n < s.len ? n : s.len;
 }
 
 static bool ends_url(char c) { return (unsigned char)c <= ' ' || strchr("\"'<>\\", c); }

@@ -185,6 +185,17 @@ def test_only_environment(one_store, tmp_path):
         assert p.wait(60) == 0
 
 
+def test_file_of_the_environment(one_store, tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("clair: {api: {timeout: 7s}}\n")
+    other = tmp_path / "other.yaml"
+    other.write_text("clair: {api: {timeout: 8s}}\n")
+    assert "7s" in check(env={"ECLAIR_CONFIG": str(path)})[1]
+    assert "8s" in check(other, env={"ECLAIR_CONFIG": str(path)})[1]
+    r, _, err = check(env={"ECLAIR_CONFIG": str(tmp_path / "none")})
+    assert r.code == 1 and "No such file" in err
+
+
 def test_check(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text(SEED.replace("paginationkey:", "paginationkey: hidden").replace("timeout: 900s", "timout: 900s") + "jwtproxy: {a: b}\n")
@@ -305,6 +316,47 @@ def test_reload(one_store, tmp_path, layer):
         assert len(server.lines()) >= count
     finally:
         server.stop()
+
+
+def test_reload_while_a_transfer_hangs(one_store, tmp_path, files):
+    """The old updater ends when it can; then the new one begins. Signals and requests do not wait for it."""
+    mirror = helpers.write_mirror(tmp_path / "mirror", helpers.small_debian(), helpers.small_alpine())
+    gate, asked = threading.Event(), threading.Event()
+
+    def answer(handler):
+        asked.set()
+        gate.wait(60)
+        handler.send_error(404)
+
+    files.answer = answer
+    updates = "  updater: {interval: 1h, enabledupdaters: [alpine]}\n"
+    server = Running(tmp_path, one_store, more=updates + f"  feeds: {{mirror: '{files.url}'}}\n").start()
+    assert asked.wait(60)
+    server.more = updates + f"  feeds: {{mirror: {mirror}}}\n"
+    told = server.reload()
+    assert [v["key"] for v in told if v["Event"] == "configuration changed"] == ["feeds.mirror"]
+    assert server.get("/v1/layers/x").status == 404
+    assert server.events().count("updater service started") == 1
+    gate.set()
+    eventually(lambda: server.events().count("updater service started") == 2)
+    eventually(lambda: entries(one_store, "alpine"))
+    server.stop()
+
+
+def test_stop_while_a_reload_waits(one_store, tmp_path, files):
+    gate, asked = threading.Event(), threading.Event()
+
+    def answer(handler):
+        asked.set()
+        gate.wait(60)
+
+    files.answer = answer
+    server = Running(tmp_path, one_store, more=f"  updater: {{interval: 1h}}\n  feeds: {{mirror: '{files.url}'}}\n").start()
+    assert asked.wait(60)
+    server.more = server.more.replace("1h", "2h")
+    server.reload()
+    server.stop()
+    gate.set()
 
 
 def logs_a_request(server):
