@@ -13,12 +13,14 @@ struct api *api_new(const struct api_options *o, struct err *e)
         return NULL;
     }
     a->options = *o;
+    pthread_mutex_init(&a->rules_lock, NULL);
     a->flights = flights_new();
     a->stores = stores_new(o->database, STORE_WRITE, e);
     if (o->replica)
         a->replica = stores_new(o->replica, STORE_READ, e);
     a->reports = reports_new(o->database, e);
-    if (a->stores && a->flights && a->reports && !a->replica == !o->replica)
+    bool made = a->stores && a->flights && a->reports && !a->replica == !o->replica;
+    if (made && api_set_options(a, o, e) == 0)
         return a;
     err_set(e, ERR_OOM, "api");
     api_freep(&a);
@@ -33,6 +35,8 @@ void api_freep(struct api **a)
     reports_freep(&(*a)->reports);
     stores_freep(&(*a)->stores);
     stores_freep(&(*a)->replica);
+    rules_drop(*a, (*a)->rules);
+    pthread_mutex_destroy(&(*a)->rules_lock);
     free(*a);
     *a = NULL;
 }
@@ -53,7 +57,7 @@ static void answered(void *ctx, const struct request *r, unsigned status, int64_
     (void)ctx;
     snprintf(text, sizeof text, "%u", status);
     log_info("Handled HTTP request", LOG_NUM("elapsed time", elapsed_ns), LOG_TEXT("method", r->method),
-             LOG_TEXT("remote addr", str_from(r->peer)), LOG_TEXT("request uri", r->target),
+             LOG_TEXT("remote addr", str_from(r->peer)), LOG_REQUEST(r), LOG_TEXT("request uri", r->target),
              LOG_TEXT("status", str_from(text)));
 }
 

@@ -3,6 +3,7 @@
  *         nothing of SQL above it.
  *
  * Shape      struct api is shared by both ports. Routes are rows of one table (routes.c).
+ * Writing    every request but GET and HEAD; `readonly` refuses it with 403, a wrong token with 401 (design.md 9).
  * Threads    handlers run on the server's pools; each takes a store handle of its own for as long as it needs one.
  * Source     spec/api-v1.md, spec/server.md 6.
  */
@@ -20,11 +21,19 @@ struct api_options {
         localpaths; /* folders below which the Path of a layer may lie; NULL: any regular file, for clients on this machine */
     size_t localpath_count;
     bool insecure_tls; /* believe any certificate of a layer's URL */
+    bool readonly;     /* nothing may be changed */
+    str token;         /* what must be shown to change something; empty: nothing */
+    /* Who owns what all these point to: told when no request needs it any more. NULL: it outlives the api. */
+    void (*release)(void *owner);
+    void *owner;
 };
 
 struct api;
 struct api *api_new(const struct api_options *o, struct err *e); /* borrows what the options point to */
-void api_freep(struct api **a);                                  /* after both servers have stopped */
+/* From now on requests go by these; those that run keep to the old ones. Of another database, replica or cage nothing is taken
+ * over. On error `o` is not owned. Any thread. */
+int api_set_options(struct api *a, const struct api_options *o, struct err *e);
+void api_freep(struct api **a); /* after both servers have stopped */
 
 struct server_handler api_handler(struct api *a);        /* of the main port */
 struct server_handler api_health_handler(struct api *a); /* of the health port */

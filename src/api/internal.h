@@ -12,7 +12,9 @@
 struct flights; /* layers that are being indexed (v1_post.c) */
 
 struct api {
-    struct api_options options;
+    struct api_options options; /* of the start: what never changes is read here */
+    struct rules *rules;        /* what holds now (rules.c) */
+    pthread_mutex_t rules_lock;
     struct stores *stores;
     struct stores *replica; /* NULL: there is none */
     struct reports *reports;
@@ -24,6 +26,7 @@ struct api {
 /* A request that has been routed. */
 struct call {
     struct api *api;
+    const struct api_options *options; /* that hold for it */
     struct request *request;
     str parameters[2]; /* of the path, decoded */
     struct response *response;
@@ -36,6 +39,14 @@ void v1_failure(struct call *c, const struct err *e);        /* what the store o
 void v1_headers(struct call *c, unsigned status);            /* of a JSON body that is in the response */
 void plain_text(struct response *r, unsigned status, const char *text); /* as Go's http.Error() */
 
+/* ---- options that change while requests run (rules.c) ---- */
+
+struct rules *rules_hold(struct api *a); /* never NULL */
+void rules_drop(struct api *a, struct rules *r);
+const struct api_options *rules_options(const struct rules *r);
+/* May it change something? If not, the answer is there. */
+bool rules_allow(struct call *c);
+
 /* ---- handlers of REST v1 ---- */
 
 void v1_post_layer(struct call *c);
@@ -44,6 +55,12 @@ void v1_delete_layer(struct call *c);
 
 struct flights *flights_new(void);
 void flights_freep(struct flights **f);
+
+/* ---- names of requests (request_id.c) ---- */
+
+void request_id(struct request *r);             /* sets r->id, or leaves it empty without memory */
+bool request_id_given(const struct request *r); /* by its client, who then finds it in the answer */
+#define LOG_REQUEST(r) LOG_TEXT("request id", (r)->id)
 
 /* ---- the table of routes (routes.c) ---- */
 

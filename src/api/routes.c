@@ -63,6 +63,7 @@ enum service routes_find(void *api, struct request *r)
     (void)api;
     const struct route *found = is_v1(r->path) ? find(r->method, r->path, &other) : NULL;
     r->route = found;
+    request_id(r);
     return found ? found->service : SERVE_NOW;
 }
 
@@ -97,20 +98,31 @@ static void no_route(struct request *r, struct response *ret)
         plain_text(ret, 404, "404 page not found\n");
 }
 
-void routes_handle(void *api, struct request *r, struct response *ret)
+static void handle(struct call *c)
 {
-    struct call c = { .api = api, .request = r, .response = ret };
-    const struct route *route = r->route;
+    const struct route *route = c->request->route;
     str raw[2] = { { 0 } };
     if (!route) {
-        no_route(r, ret);
+        no_route(c->request, c->response);
         return;
     }
-    fits(route->pattern, r->path, raw);
+    fits(route->pattern, c->request->path, raw);
     for (size_t i = 0; i < 2 && raw[i].len; i++)
-        if (!path_decode(raw[i], r->arena, &c.parameters[i]) || str_find(c.parameters[i], '/') >= 0) {
-            plain_text(ret, 404, "404 page not found\n"); /* such a name cannot be addressed */
+        if (!path_decode(raw[i], c->request->arena, &c->parameters[i]) ||
+            str_find(c->parameters[i], '/') >= 0) {
+            plain_text(c->response, 404, "404 page not found\n"); /* such a name cannot be addressed */
             return;
         }
-    route->handle(&c);
+    if (rules_allow(c))
+        route->handle(c);
+}
+
+void routes_handle(void *api, struct request *r, struct response *ret)
+{
+    struct rules *rules = rules_hold(api);
+    struct call c = { .api = api, .options = rules_options(rules), .request = r, .response = ret };
+    handle(&c);
+    if (request_id_given(r))
+        response_header(ret, "X-Request-Id", r->id);
+    rules_drop(api, rules);
 }

@@ -40,7 +40,7 @@ void v1_error(struct call *c, unsigned status, str message)
 /* What clients may compare (spec/api-v1.md 2); what really happened goes to the log. */
 void v1_failure(struct call *c, const struct err *e)
 {
-    log_error("request failed", LOG_TEXT("error", str_from(e->text)),
+    log_error("request failed", LOG_TEXT("error", str_from(e->text)), LOG_REQUEST(c->request),
               LOG_TEXT("request uri", c->request->target));
     if (e->kind == ERR_NETWORK && str_contains(str_from(e->text), STR(": connect: ")))
         v1_error(c, 500, arena_printf(c->request->arena, "dial tcp %s", e->text));

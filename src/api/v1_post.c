@@ -158,7 +158,7 @@ static void fail(const struct posting *p, const struct err *e)
     for (size_t i = 0; i < sizeof answers / sizeof *answers; i++)
         if (answers[i].step == p->step && answers[i].kind == e->kind) {
             log_warning("could not process layer", LOG_TEXT("error", str_from(e->text)),
-                        LOG_TEXT("layer", l->name), LOG_TEXT("path", path));
+                        LOG_TEXT("layer", l->name), LOG_TEXT("path", path), LOG_REQUEST(p->call->request));
             v1_error(p->call, answers[i].status, str_from(answers[i].message ? answers[i].message : e->text));
             return;
         }
@@ -225,7 +225,7 @@ static int read_and_place(struct posting *p, struct err *e)
     CLEANUP(arena_freep) struct arena *arena = arena_new(LAYER_MEMORY_MAX);
     struct layer_index *content;
     p->step = STEP_SOURCE;
-    if (source_open(&a->options, p->call->request, &p->layer, &source, e) < 0)
+    if (source_open(p->call->options, p->call->request, &p->layer, &source, e) < 0)
         return -1;
     if (!find_format(p)) { /* only now: as the old server did (golden-v1/11, 12) */
         v1_error(p->call, 400,

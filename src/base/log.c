@@ -1,11 +1,13 @@
 #include "base/log.h"
 
 #include "base/buf.h"
+#include "base/secret.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <strings.h>
 #include <time.h>
@@ -15,9 +17,10 @@
 #define FIELDS_MAX   32
 #define TEXT_MAX     ((size_t)16 << 10) /* of one value: a request's target may be that long */
 
-static enum log_level max_level = LOG_INFO;
+static atomic_int max_level = LOG_INFO, form = LOG_JSON;
 
-void log_set_level(enum log_level level) { max_level = level; }
+void log_set_level(enum log_level level) { atomic_store(&max_level, (int)level); }
+void log_set_form(enum log_form f) { atomic_store(&form, (int)f); }
 
 bool log_level_parse(str name, enum log_level *ret)
 {
@@ -62,21 +65,42 @@ static size_t rune(struct buf *out, str s)
     return n;
 }
 
-static void quoted(struct buf *out, str s)
+/* Controls of C1, which some terminals obey. */
+static bool is_c1(str s) { return s.len > 1 && s.ptr[0] == '\xc2' && (uint8_t)s.ptr[1] < 0xa0; }
+
+/* As JSON of Go's encoder; for people "<", ">" and "&" stay, and no control reaches a terminal. */
+static void quoted(struct buf *out, str s, bool people)
 {
     buf_char(out, '"');
     while (s.len) {
         uint8_t c = (uint8_t)s.ptr[0];
         size_t n = 1;
-        if (c >= 0x80)
+        if (people && is_c1(s))
+            escape(out, (uint8_t)s.ptr[n++]);
+        else if (c >= 0x80)
             n = rune(out, s);
-        else if (c < 0x20 || strchr("\"\\<>&", c))
+        else if (c < 0x20 || c == '"' || c == '\\' || (people ? c == 0x7f : strchr("<>&", c) != NULL))
             escape(out, c);
         else
             buf_char(out, (char)c);
         s = str_skip(s, n);
     }
     buf_char(out, '"');
+}
+
+/* A value without its secrets, quoted. */
+static void quoted_value(struct buf *out, str s, bool people)
+{
+    s = str_head(s, TEXT_MAX);
+    if (!secret_suspected(s)) {
+        quoted(out, s, people);
+        return;
+    }
+    struct buf masked = { 0 };
+    secret_mask(s, &masked);
+    quoted(out, buf_view(&masked), people);
+    out->failed |= masked.failed;
+    buf_done(&masked);
 }
 
 static void local_time(char ret[64])
@@ -147,41 +171,113 @@ static void add(const struct log_field *sorted[], size_t *count, const struct lo
     ++*count;
 }
 
-void log_line(enum log_level level, const char *file, int line, const char *event,
-              const struct log_field *fields, size_t count)
+/* ---- the two forms of a line ---- */
+
+struct entry {
+    enum log_level level;
+    const char *event, *place, *when;
+    const struct log_field *fields;
+    size_t count;
+};
+
+static void value(struct buf *out, const struct log_field *f, bool people)
+{
+    if (f->is_number)
+        buf_printf(out, "%lld", (long long)f->number);
+    else
+        quoted_value(out, f->text, people);
+}
+
+static void as_json(struct buf *out, const struct entry *entry)
 {
     static const char *const names[] = { "fatal", "error", "warning", "info", "debug" };
     const struct log_field *sorted[FIELDS_MAX + 4];
-    char place[256], when[64];
     size_t n = 0;
-    int saved = errno;
+    const struct log_field own[] = { LOG_TEXT("Event", str_from(entry->event)),
+                                     LOG_TEXT("Level", str_from(names[entry->level])),
+                                     LOG_TEXT("Location", str_from(entry->place)),
+                                     LOG_TEXT("Time", str_from(entry->when)) };
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        add(sorted, &n, &own[i]);
+    for (size_t i = 0; i < entry->count && i < FIELDS_MAX && entry->fields[i].key; i++)
+        add(sorted, &n, &entry->fields[i]);
+    for (size_t i = 0; i < n; i++) {
+        buf_char(out, i ? ',' : '{');
+        quoted(out, str_from(sorted[i]->key), false);
+        buf_char(out, ':');
+        value(out, sorted[i], false);
+    }
+    buf_str(out, STR("}\n"));
+}
 
-    if (level > max_level)
+/* May it stand without quotes? */
+static bool is_plain(str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (s.ptr[i] <= ' ' || s.ptr[i] > '~' || strchr("\"\\=<>&", s.ptr[i]))
+            return false;
+    return s.len > 0 && !secret_suspected(s);
+}
+
+static void as_text(struct buf *out, const struct entry *entry, bool coloured)
+{
+    static const struct {
+        const char *name, *colour;
+    } looks[] = { { "FATAL", "\x1b[1;31m" },
+                  { "ERROR", "\x1b[31m" },
+                  { "WARN ", "\x1b[33m" },
+                  { "INFO ", "\x1b[32m" },
+                  { "DEBUG", "\x1b[2m" } };
+    const char *off = coloured ? "\x1b[0m" : "", *dim = coloured ? "\x1b[2m" : "";
+    buf_printf(out, "%s%.12s%s %s%s%s ", dim, entry->when + strlen("2006-01-02 "), off,
+               coloured ? looks[entry->level].colour : "", looks[entry->level].name, off);
+    buf_str(out, str_from(entry->event));
+    for (size_t i = 0; i < entry->count && i < FIELDS_MAX && entry->fields[i].key; i++) {
+        const struct log_field *f = &entry->fields[i];
+        buf_printf(out, "%s%s%s=%s", i ? " " : "  ", dim, f->key, off);
+        if (!f->is_number && is_plain(f->text) && f->text.len <= TEXT_MAX)
+            buf_str(out, f->text);
+        else
+            value(out, f, true);
+    }
+    buf_char(out, '\n');
+}
+
+void log_line(enum log_level level, const char *file, int line, const char *event,
+              const struct log_field *fields, size_t count)
+{
+    char place[256], when[64];
+    int saved = errno, how = atomic_load(&form);
+
+    if ((int)level > atomic_load(&max_level))
         return;
     const char *slash = strrchr(file, '/');
     snprintf(place, sizeof place, "%s:%d", slash ? slash + 1 : file, line);
     local_time(when);
-    const struct log_field own[] = { LOG_TEXT("Event", str_from(event)),
-                                     LOG_TEXT("Level", str_from(names[level])),
-                                     LOG_TEXT("Location", str_from(place)),
-                                     LOG_TEXT("Time", str_from(when)) };
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
-        add(sorted, &n, &own[i]);
-    for (size_t i = 0; i < count && i < FIELDS_MAX && fields[i].key; i++)
-        add(sorted, &n, &fields[i]);
-
+    const struct entry entry = { level, event, place, when, fields, count };
     struct buf out = { 0 };
-    for (size_t i = 0; i < n; i++) {
-        buf_char(&out, i ? ',' : '{');
-        quoted(&out, str_from(sorted[i]->key));
-        buf_char(&out, ':');
-        if (sorted[i]->is_number)
-            buf_printf(&out, "%lld", (long long)sorted[i]->number);
-        else
-            quoted(&out, str_head(sorted[i]->text, TEXT_MAX));
-    }
-    buf_str(&out, STR("}\n"));
+    if (how == LOG_JSON)
+        as_json(&out, &entry);
+    else
+        as_text(&out, &entry, how == LOG_COLOURED);
     write_whole(out.failed ? STR("{\"Event\":\"out of memory\",\"Level\":\"error\"}\n") : buf_view(&out));
     buf_done(&out);
     errno = saved;
+}
+
+void log_fatal_text(const char *event, const char *error)
+{
+    char when[40];
+    time_t now = time(NULL);
+    struct tm tm = { 0 };
+    struct buf out = { 0 };
+    gmtime_r(&now, &tm);
+    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    buf_printf(&out, "time=\"%s\" level=fatal msg=", when);
+    quoted_value(&out, str_from(event), true);
+    buf_str(&out, STR(" error="));
+    quoted_value(&out, str_from(error), true);
+    buf_char(&out, '\n');
+    fwrite(out.ptr, 1, out.len, stderr);
+    buf_done(&out);
 }

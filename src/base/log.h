@@ -1,8 +1,9 @@
 /*
- * log.h - what a server tells its operator: one JSON object a line on standard output, in Clair's words (spec/server.md 5).
+ * log.h - what a server tells its operator: a line an event on standard output, in Clair's words (spec/server.md 5), or as text for people.
  *
  * Shape      {"Event":"...","Level":"info","Location":"file.c:12","Time":"2006-01-02 15:04:05.000000", fields...}, keys sorted by
- *            bytes. Only cmd/ and api/ log; everything below returns errors.
+ *            bytes. As text: "15:04:05.000 INFO  event  key=value". Only cmd/ and api/ log; everything below returns errors.
+ * Secrets    are masked in every value (secret.h).
  * Threads    any; a line is written whole.
  */
 #pragma once
@@ -25,12 +26,17 @@ struct log_field {
         .key = (k), .number = (v), .is_number = true                                                         \
     }
 
-void log_set_level(
-    enum log_level level); /* those above it are not written [LOG_INFO]; before the first thread */
+enum log_form { LOG_JSON, LOG_PLAIN, LOG_COLOURED };
+
+void log_set_level(enum log_level level); /* those above it are not written [LOG_INFO] */
+void log_set_form(enum log_form form);    /* [LOG_JSON] */
 bool log_level_parse(str name,
                      enum log_level *ret); /* Clair's names, any letter case: "PANIC", "WARN", ... */
 void log_line(enum log_level level, const char *file, int line, const char *event,
               const struct log_field *fields, size_t count);
+/* The last words of a server that does not start, as the old one's before it had a log: one line on standard error,
+ * time="..." level=fatal msg="..." error="..." */
+void log_fatal_text(const char *event, const char *error);
 
 /* log_info("starting main API", LOG_NUM("port", 6060)) */
 #define LOG(level, event, ...)                                                                               \

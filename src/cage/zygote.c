@@ -243,9 +243,10 @@ _Noreturn void zygote_main(int control, const struct cage_task *const tasks[],
                            const struct cage_limits *limits)
 {
     prctl(PR_SET_NAME, "eclair:zygote", 0, 0, 0);
-    /* a terminal's Ctrl-C, a service manager's SIGTERM to all: for the parent, whose end ends us */
+    /* a terminal's Ctrl-C, a service manager's SIGTERM or SIGHUP to all: for the parent, whose end ends us */
     signal(SIGINT, SIG_IGN);
     signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
     struct zygote *z = calloc(1, sizeof *z);
     if (!z)
         _exit(70);

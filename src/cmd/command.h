@@ -43,7 +43,7 @@ struct command {
 
 extern const struct command *const commands[]; /* ends with NULL */
 extern const struct command command_scan, command_update, command_db, command_version_compare, command_push,
-    command_serve, command_help;
+    command_serve, command_config, command_help;
 
 /* Under which name we were called: options must then come before the arguments, as the old programs want it, and help and usage
  * errors go where theirs went. */
@@ -60,6 +60,8 @@ void help_overview(void);
 void help_command(const struct command *c, const struct program *program, FILE *to);
 const struct command *command_by_name(const char *name);
 
+/* One line on stderr: "eclair: ...", clean of control bytes and secrets. */
+void complain(const char *what);
 void warn(const char *fmt, ...) PRINTF(1, 2); /* one line on stderr: "eclair: warning: ..." */
 
 #define DATABASE_HELP                                                                                        \

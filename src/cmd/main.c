@@ -1,4 +1,6 @@
 /* main.c - the table of commands, and the one place where an error becomes text and an exit code. */
+#include "base/cleanup.h"
+#include "base/secret.h"
 #include "cmd/command.h"
 
 #include <fcntl.h>
@@ -9,8 +11,15 @@
 #include <unistd.h>
 
 const struct command *const commands[] = {
-    &command_scan, &command_serve,           &command_push, &command_update,
-    &command_db,   &command_version_compare, &command_help, NULL,
+    &command_scan,
+    &command_serve,
+    &command_push,
+    &command_update,
+    &command_db,
+    &command_config,
+    &command_version_compare,
+    &command_help,
+    NULL,
 };
 
 /* Under the names of the old programs we are those programs. */
@@ -27,15 +36,25 @@ const struct command *command_by_name(const char *name)
     return NULL;
 }
 
+void complain(const char *what)
+{
+    char clean[1024];
+    CLEANUP(buf_done) struct buf out = { 0 };
+    secret_mask(str_from(what), &out);
+    buf_char(&out, '\0');
+    err_clean(clean, sizeof clean, out.failed ? "out of memory" : out.ptr);
+    fprintf(stderr, "eclair: %s\n", clean);
+}
+
 void warn(const char *fmt, ...)
 {
-    char text[1024], clean[1024];
+    char text[1024] = "warning: ";
+    size_t n = strlen(text);
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
+    vsnprintf(text + n, sizeof text - n, fmt, ap);
     va_end(ap);
-    err_clean(clean, sizeof clean, text);
-    fprintf(stderr, "eclair: warning: %s\n", clean);
+    complain(text);
 }
 
 /* The old programs show their usage on standard error. */
@@ -109,7 +128,7 @@ int main(int argc, char **argv)
     if (code >= 0 && (fflush(stdout) != 0 || ferror(stdout)))
         code = err_errno(&e, "write to standard output");
     if (code < 0) {
-        fprintf(stderr, "eclair: %s\n", e.text);
+        complain(e.text);
         code = err_exit_code(e.kind);
     }
     return code;

@@ -4,7 +4,8 @@
 #include "base/log.h"
 #include "cage/cage.h"
 #include "cmd/command.h"
-#include "config/config.h"
+#include "cmd/service.h"
+#include "cmd/settings.h"
 #include "feed/feed.h"
 #include "feed/updater.h"
 #include "index/layer.h"
@@ -14,19 +15,12 @@
 
 #include <malloc.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <unistd.h>
 
-#define CONFIG_PLACE    "/etc/clair/config.yaml"
-#define DB_PLACE        "/var/lib/eclair/eclair.db" /* of a service (design.md 9, Store place) */
-#define WORK_STOP_MS    5000                        /* for posts whose clients were answered with 503 */
+#define WORK_STOP_MS    5000 /* for posts whose clients were answered with 503 */
 #define HEALTH_STOP_MS  10000
 #define UPDATER_STOP_MS 3000
-
-struct serve_options {
-    const char *config, *db, *log_level;
-    bool insecure_tls;
-};
+#define UPDATER_LOOK_MS 1000 /* while one of before a reload has not ended */
 
 static const struct option options[] = {
     { "config", "FILE", OPT_TEXT, offsetof(struct serve_options, config),
@@ -36,7 +30,10 @@ static const struct option options[] = {
       "the database, whatever the file says: a connection string, or a path [" DB_PLACE "]" },
     { "log-level", "LEVEL", OPT_TEXT, offsetof(struct serve_options, log_level),
       "panic, fatal, error, warn, info (default) or debug" },
-    { "insecure-tls", NULL, OPT_FLAG, offsetof(struct serve_options, insecure_tls),
+    { "loglevel", "LEVEL", OPT_TEXT, offsetof(struct serve_options, log_level), NULL }, /* of clair-jwt */
+    { "cpu-profile", "FILE", OPT_TEXT, offsetof(struct serve_options, cpu_profile),
+      "taken, with a warning: perf(1) profiles a running server" },
+    { "insecure-tls", NULL, OPT_BOOL, offsetof(struct serve_options, insecure_tls),
       "believe any certificate when layers are fetched" },
     { 0 },
 };
@@ -45,15 +42,14 @@ _Static_assert(sizeof(struct serve_options) <= OPTIONS_SIZE_MAX, "options");
 static const struct cage_task *const tasks[] = { &index_layer_task, &feed_task, NULL };
 
 struct serving {
-    struct arena *arena;
-    struct config config;
-    const char *database, *replica;
+    const struct serve_options *options;
+    struct settings *started; /* by which what cannot change was made */
+    struct settings *current; /* by which the rest goes on */
     struct cage *cage;
     struct api *api;
     struct server *main, *health;
     struct updater *updater;
-    const str *sources; /* NULL: all */
-    size_t source_count;
+    bool updater_due; /* to be started again, as soon as the old one has ended */
 };
 
 static void serving_done(struct serving *s)
@@ -62,99 +58,8 @@ static void serving_done(struct serving *s)
     server_freep(&s->health);
     api_freep(&s->api);
     cage_freep(&s->cage);
-    arena_freep(&s->arena);
-}
-
-/* ---- before anything runs ---- */
-
-static int read_config(struct serving *s, const struct serve_options *o, struct err *e)
-{
-    if (o->config && *o->config)
-        return config_load(o->config, s->arena, &s->config, e);
-    config_defaults(&s->config);
-    if (!o->config && access(CONFIG_PLACE, F_OK) == 0)
-        return config_load(CONFIG_PLACE, s->arena, &s->config, e);
-    return 0;
-}
-
-/* Of the file's database: another one has another. */
-static int find_replica(struct serving *s, const struct serve_options *o, struct err *e)
-{
-    str source = s->config.database_readsource;
-    if (o->db || !source.len)
-        return 0;
-    if (!(s->replica = arena_cstr(s->arena, source)))
-        return err_set(e, ERR_OOM, "out of memory");
-    return store_is_server(s->replica) && store_is_server(s->database)
-               ? 0
-               : err_set(e, ERR_USAGE,
-                         "database.options.readsource: wants a connection string of PostgreSQL, as source");
-}
-
-static int find_database(struct serving *s, const struct serve_options *o, struct err *e)
-{
-    char place[4096];
-    str source = s->config.database_source;
-    bool sqlite = str_eq(s->config.database_type, STR("sqlite"));
-    if (o->db)
-        s->database = o->db;
-    else if (source.len)
-        s->database = arena_cstr(s->arena, source);
-    else if (geteuid() == 0)
-        s->database = DB_PLACE;
-    else if (database_place(NULL, place, sizeof place, e) < 0)
-        return -1;
-    else
-        s->database = arena_cstr(s->arena, str_from(place));
-    if (!s->database)
-        return err_set(e, ERR_OOM, "out of memory");
-    if (!*s->database)
-        return err_set(e, ERR_USAGE, "--db: is empty");
-    if (!o->db && source.len && sqlite == store_is_server(s->database))
-        return err_set(e, ERR_USAGE, "database.type is %s, but database.options.source is %s",
-                       sqlite ? "sqlite" : "pgsql",
-                       sqlite ? "a connection string" : "none of libpq's forms (a path needs type: sqlite)");
-    return find_replica(s, o, e);
-}
-
-/* Which of Clair's updaters (spec/server.md 2) is which source of ours. */
-static const struct {
-    const char *updater, *source;
-} sources[] = {
-    { "alpine", "alpine" },
-    { "debian", "debian" },
-};
-
-static int find_sources(struct serving *s, struct err *e)
-{
-    if (!s->config.updaters)
-        return 0;
-    str *list = arena_array(s->arena, str, s->config.updater_count + 1);
-    if (!list)
-        return err_set(e, ERR_OOM, "out of memory");
-    for (size_t i = 0; i < s->config.updater_count; i++) {
-        str name = s->config.updaters[i];
-        size_t k = 0;
-        while (k < sizeof sources / sizeof *sources && !str_eq(name, str_from(sources[k].updater)))
-            k++;
-        if (k < sizeof sources / sizeof *sources)
-            list[s->source_count++] = str_from(sources[k].source);
-        else
-            log_warning("an enabled updater is not there: its data is not loaded",
-                        LOG_TEXT("updater name", name));
-    }
-    s->sources = list;
-    return 0;
-}
-
-static int set_log_level(const struct serve_options *o, struct err *e)
-{
-    enum log_level level = LOG_INFO;
-    if (o->log_level && !log_level_parse(str_from(o->log_level), &level))
-        return err_set(e, ERR_USAGE, "--log-level: '%s' is none of panic, fatal, error, warn, info, debug",
-                       o->log_level);
-    log_set_level(level);
-    return 0;
+    settings_freep(&s->current);
+    settings_freep(&s->started);
 }
 
 /* ---- the updater ---- */
@@ -198,14 +103,15 @@ static void log_event(void *ctx, const struct updater_event *event)
 
 static int start_updater(struct serving *s, struct err *e)
 {
-    bool enabled = s->config.updater && !(s->sources && !s->source_count);
+    const struct settings_view *v = settings_view(s->current);
+    bool enabled = v->config.updater && !(v->sources && !v->source_count);
     const struct updater_options o = {
-        .database = s->database,
+        .database = v->database,
         .cage = s->cage,
-        .mirror = s->config.mirror.len ? arena_cstr(s->arena, s->config.mirror) : NULL,
-        .interval_s = enabled ? s->config.updater_interval_s : 0,
-        .sources = s->sources,
-        .source_count = s->source_count,
+        .mirror = v->config.mirror.len ? arena_cstr(settings_arena(s->current), v->config.mirror) : NULL,
+        .interval_s = enabled ? v->config.updater_interval_s : 0,
+        .sources = v->sources,
+        .source_count = v->source_count,
         .told = log_event,
     };
     s->updater = updater_start(&o, e);
@@ -218,9 +124,9 @@ static int start_updater(struct serving *s, struct err *e)
 /* ---- the ports ---- */
 
 /* A server that is not up yet is no reason to give up: requests are answered with 500 meanwhile, and try again. Anything else is. */
-static int try_database(const struct serving *s, struct err *e)
+static int try_database(const struct settings_view *v, struct err *e)
 {
-    CLEANUP(store_freep) struct store *store = store_open(s->database, STORE_WRITE, e);
+    CLEANUP(store_freep) struct store *store = store_open(v->database, STORE_WRITE, e);
     if (store)
         return 0;
     if (e->kind != ERR_NETWORK)
@@ -231,12 +137,12 @@ static int try_database(const struct serving *s, struct err *e)
 }
 
 /* One can do without it. */
-static int try_replica(const struct serving *s, struct err *e)
+static int try_replica(const struct settings_view *v, struct err *e)
 {
     struct err why = { 0 };
     CLEANUP(store_freep)
-    struct store *store = s->replica ? store_open(s->replica, STORE_READ, &why) : NULL;
-    if (store || !s->replica)
+    struct store *store = v->replica ? store_open(v->replica, STORE_READ, &why) : NULL;
+    if (store || !v->replica)
         return 0;
     if (why.kind == ERR_USAGE)
         return err_set(e, why.kind, "database.options.readsource: %s", why.text);
@@ -247,52 +153,170 @@ static int try_replica(const struct serving *s, struct err *e)
 
 static int open_ports(struct serving *s, struct err *e)
 {
+    const struct config *c = &settings_view(s->started)->config;
+    struct arena *arena = settings_arena(s->started);
     const struct server_handler handler = api_handler(s->api), health = api_health_handler(s->api);
-    const struct server_options main_options = { .address = arena_cstr(s->arena, s->config.addr),
-                                                 .timeout_ms = s->config.timeout_ms };
-    const struct server_options health_options = { .address = arena_cstr(s->arena, s->config.healthaddr),
+    const struct server_options main_options = { .address = arena_cstr(arena, c->addr),
+                                                 .timeout_ms = c->timeout_ms };
+    const struct server_options health_options = { .address = arena_cstr(arena, c->healthaddr),
                                                    .read_threads = 2,
                                                    .long_threads = 1,
-                                                   .timeout_ms = s->config.timeout_ms };
-    if (arena_failed(s->arena))
+                                                   .timeout_ms = c->timeout_ms };
+    if (arena_failed(arena))
         return err_set(e, ERR_OOM, "out of memory");
     if (!(s->main = server_new(&main_options, &handler, e)) ||
         !(s->health = server_new(&health_options, &health, e)) || server_start(s->main, e) < 0 ||
         server_start(s->health, e) < 0)
         return -1;
-    log_info("starting main API", LOG_TEXT("addr", s->config.addr), LOG_NUM("port", server_port(s->main)));
-    log_info("starting health API", LOG_TEXT("addr", s->config.healthaddr),
-             LOG_NUM("port", server_port(s->health)));
+    log_info("starting main API", LOG_TEXT("addr", c->addr), LOG_NUM("port", server_port(s->main)));
+    log_info("starting health API", LOG_TEXT("addr", c->healthaddr), LOG_NUM("port", server_port(s->health)));
     return 0;
 }
 
-static int start(struct serving *s, const struct serve_options *o, struct err *e)
+static void let_go(void *owner)
 {
-    const struct api_options api = { .database = s->database,
-                                     .replica = s->replica,
-                                     .cage = s->cage,
-                                     .localpaths = s->config.localpaths,
-                                     .localpath_count = s->config.localpath_count,
-                                     .insecure_tls = o->insecure_tls };
-    if (http_init(e) < 0 || try_database(s, e) < 0 || try_replica(s, e) < 0)
+    struct settings *s = owner;
+    settings_freep(&s);
+}
+
+/* What requests go by; it keeps `settings`. */
+static struct api_options api_options(const struct serving *s, struct settings *settings)
+{
+    const struct settings_view *v = settings_view(settings);
+    return (struct api_options){ .database = v->database,
+                                 .replica = v->replica,
+                                 .cage = s->cage,
+                                 .localpaths = v->config.localpaths,
+                                 .localpath_count = v->config.localpath_count,
+                                 .insecure_tls = v->insecure_tls,
+                                 .readonly = v->config.readonly,
+                                 .token = v->token,
+                                 .release = let_go,
+                                 .owner = settings_hold(settings) };
+}
+
+static int start(struct serving *s, struct err *e)
+{
+    const struct settings_view *v = settings_view(s->started);
+    if (http_init(e) < 0 || try_database(v, e) < 0 || try_replica(v, e) < 0)
         return -1;
-    s->api = api_new(&api, e);
+    const struct api_options o = api_options(s, s->started);
+    s->api = api_new(&o, e);
+    if (!s->api)
+        let_go(o.owner);
     return s->api && open_ports(s, e) == 0 ? start_updater(s, e) : -1;
 }
 
-/* ---- the end ---- */
+/* ---- while it runs ---- */
 
-static void wait_for_signal(const sigset_t *set)
+static void log_notes(const struct settings_view *v)
 {
-    int which;
-    while (sigwait(set, &which) != 0)
-        ;
+    for (size_t i = 0; i < v->config.warning_count; i++)
+        log_warning("configuration", LOG_TEXT("note", v->config.warnings[i]));
+    for (size_t i = 0; i < v->unknown_count; i++)
+        log_warning("an enabled updater is not there: its data is not loaded",
+                    LOG_TEXT("updater name", v->unknown[i]));
+}
+
+static void use_log(const struct settings_view *v)
+{
+    log_set_level(v->log_level);
+    log_set_form(v->log_form);
+}
+
+static bool is_about_updates(const char *key)
+{
+    return str_starts(str_from(key), STR("updater.")) || str_starts(str_from(key), STR("feeds."));
+}
+
+/* Tells what is another than before; is the updater concerned? */
+static bool log_changes(const struct serving *s, struct settings *next)
+{
+    const struct config *now = &settings_view(next)->config;
+    bool updates = false;
+    for (size_t i = 0; config_key(i); i++) {
+        const struct config_key *k = config_key(i);
+        const struct settings *before = k->live ? s->current : s->started;
+        if (str_eq(now->values[i].text, settings_view(before)->config.values[i].text))
+            continue;
+        log_info(k->live ? "configuration changed" : "configuration changed: in force after a restart",
+                 LOG_TEXT("key", str_from(k->key)),
+                 LOG_TEXT("value", config_shown(now, i, settings_arena(next))));
+        updates |= k->live && is_about_updates(k->key);
+    }
+    return updates;
+}
+
+/* All or nothing of what can change while it runs. */
+static int take_over(struct serving *s, struct settings *next, struct err *e)
+{
+    const struct api_options o = api_options(s, next);
+    if (api_set_options(s->api, &o, e) < 0) {
+        let_go(o.owner);
+        return -1;
+    }
+    use_log(settings_view(next));
+    return 0;
+}
+
+static void reload(struct serving *s)
+{
+    struct err e = { 0 };
+    CLEANUP(settings_freep) struct settings *next = settings_load(s->options, &e);
+    if (!next || take_over(s, next, &e) < 0) {
+        log_error("the configuration stays as it was", LOG_TEXT("error", str_from(e.text)));
+        return;
+    }
+    log_notes(settings_view(next));
+    s->updater_due |= log_changes(s, next);
+    struct settings *old = s->current;
+    s->current = next;
+    next = old; /* freed here, when no request goes by it */
+    log_info("configuration read again");
+}
+
+/* One that is in the middle of a transfer ends later: then it is looked after once a second. */
+static void restart_updater(struct serving *s)
+{
+    struct err e = { 0 };
+    if (!s->updater_due || !updater_stop(&s->updater, 0))
+        return;
+    s->updater_due = start_updater(s, &e) < 0;
+    if (s->updater_due)
+        log_error("the updater could not be started: it is tried again", LOG_TEXT("error", str_from(e.text)));
+}
+
+/* The next signal; 0 when it is time to look after something. */
+static int next_signal(const struct serving *s, const sigset_t *set)
+{
+    int64_t ms = service_alive_ms();
+    if (s->updater_due && (!ms || ms > UPDATER_LOOK_MS))
+        ms = UPDATER_LOOK_MS;
+    const struct timespec wait = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
+    int which = ms ? sigtimedwait(set, NULL, &wait) : sigwaitinfo(set, NULL);
+    return which < 0 ? 0 : which;
+}
+
+static void wait_for_the_end(struct serving *s, const sigset_t *set)
+{
+    for (int which = 0; which != SIGTERM && which != SIGINT; which = next_signal(s, set)) {
+        if (which == SIGHUP) {
+            service_reloading();
+            reload(s);
+            service_ready();
+        }
+        restart_updater(s);
+        service_alive();
+    }
     log_info("Received interruption, gracefully stopping ...");
+    service_stopping();
     /* a second one does not wait */
     signal(SIGTERM, SIG_DFL);
     signal(SIGINT, SIG_DFL);
     pthread_sigmask(SIG_UNBLOCK, set, NULL);
 }
+
+/* ---- the end ---- */
 
 static void stop(struct serving *s)
 {
@@ -312,53 +336,69 @@ static void stop(struct serving *s)
         _exit(0);
 }
 
-static int serve(struct serving *s, const struct serve_options *o, struct err *e)
+static int serve(struct serving *s, struct err *e)
 {
     sigset_t set;
-    /* what a report took is used by the next one; given back, it would be faulted in again page by page */
-    mallopt(M_MMAP_THRESHOLD, 8 << 20);
-    mallopt(M_TRIM_THRESHOLD, 8 << 20);
-    mallopt(M_ARENA_MAX, 4);
-    if (set_log_level(o, e) < 0 || read_config(s, o, e) < 0 || find_database(s, o, e) < 0 ||
-        find_sources(s, e) < 0)
-        return -1;
-    for (size_t i = 0; i < s->config.warning_count; i++)
-        log_warning("configuration", LOG_TEXT("note", s->config.warnings[i]));
+    const struct settings_view *v = settings_view(s->started);
     s->cage = cage_new(tasks, NULL, e);
     if (!s->cage)
         return -1;
     if (*cage_notice(s->cage))
         log_warning("cage", LOG_TEXT("note", str_from(cage_notice(s->cage))));
+    log_notes(v);
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    if (start(s, o, e) < 0) {
+    if (start(s, e) < 0) {
         updater_stop(&s->updater, UPDATER_STOP_MS);
         return -1;
     }
-    wait_for_signal(&set);
+    service_ready();
+    wait_for_the_end(s, &set);
     stop(s);
     return 0;
 }
 
+/* As the old server: text on standard error before it has a log, then a line of the log too. */
+static int fail(const struct err *e, bool has_log)
+{
+    if (has_log)
+        LOG(LOG_FATAL, "the server ends", LOG_TEXT("error", str_from(e->text)));
+    log_fatal_text(has_log ? "the server ends" : "failed to load configuration", e->text);
+    return 1;
+}
+
 static int run(const void *opts, char **args, int count, struct err *e)
 {
-    CLEANUP(serving_done) struct serving s = { .arena = arena_new(0) };
+    CLEANUP(serving_done) struct serving s = { .options = opts, .started = settings_load(opts, e) };
     (void)args, (void)count;
-    return s.arena ? serve(&s, opts, e) : err_set(e, ERR_OOM, "out of memory");
+    /* what a report took is used by the next one; given back, it would be faulted in again page by page */
+    mallopt(M_MMAP_THRESHOLD, 8 << 20);
+    mallopt(M_TRIM_THRESHOLD, 8 << 20);
+    mallopt(M_ARENA_MAX, 4);
+    if (!s.started)
+        return fail(e, false);
+    s.current = settings_hold(s.started);
+    use_log(settings_view(s.started));
+    if (s.options->cpu_profile)
+        log_warning("-cpu-profile has no effect: perf(1) profiles a running server");
+    return serve(&s, e) < 0 ? fail(e, true) : 0;
 }
 
 const struct command command_serve = {
     .name = "serve",
     .arguments = "",
     .summary = "Runs the server: Clair's REST API and its updater",
-    .details = "Takes config.yaml as Clair 2 and Clair 3 did; `eclair help config` lists its keys. Without "
-               "one: an embedded\n"
-               "database, the API on port 6060, health on 6061, an update every two hours. The log is JSON, "
-               "a line an event, on "
-               "standard output.\n"
-               "SIGTERM stops it gracefully: requests that run are finished.",
+    .details =
+        "Takes config.yaml as Clair 2 and Clair 3 did; `eclair help config` lists its keys. Without "
+        "one: an embedded\n"
+        "database, the API on port 6060, health on 6061, an update every two hours. The log is JSON, "
+        "a line an event, on "
+        "standard output.\n"
+        "SIGTERM stops it gracefully: requests that run are finished. SIGHUP lets it read its configuration "
+        "again.",
     .options = options,
     .args_max = 0,
     .go_flags = true,

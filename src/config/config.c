@@ -1,38 +1,71 @@
 #include "config/config.h"
 
+#include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/secret.h"
 #include "codec/yaml.h"
+#include "config/distance.h"
 #include "config/duration.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
+#define PREFIX       "ECLAIR_"
 #define WARNINGS_MAX 100
 
-enum type { TEXT, PORT, MILLISECONDS, SECONDS, LIST, IGNORED, WITHOUT_EFFECT, REFUSED };
+enum type {
+    TEXT,
+    SECRET, /* text that nobody is shown */
+    WORD,   /* one of `words`, in any letter case */
+    BOOL,
+    PORT,
+    MILLISECONDS,
+    SECONDS,
+    LIST,    /* its count is the field behind it */
+    IGNORED, /* from here on there is no field */
+    WITHOUT_EFFECT,
+    REFUSED
+};
 
 struct key {
     struct config_key about;
     enum type type;
-    size_t field; /* in struct config */
+    size_t field;      /* in struct config */
+    const char *words; /* of a WORD: "auto json text" */
 };
 
 #define ROW(key, type, field, fallback, help)                                                                \
     {                                                                                                        \
-        { key, fallback, help }, type, offsetof(struct config, field)                                        \
+        { key, fallback, help, false, false }, type, offsetof(struct config, field), NULL                    \
+    }
+/* What a running server takes over (config_key.live). */
+#define LIVE(key, type, field, fallback, help)                                                               \
+    {                                                                                                        \
+        { key, fallback, help, false, true }, type, offsetof(struct config, field), NULL                     \
+    }
+#define LIVE_WORD(key, field, fallback, words, help)                                                         \
+    {                                                                                                        \
+        { key, fallback, help, false, true }, WORD, offsetof(struct config, field), words                    \
     }
 #define OLD(key)                                                                                             \
     {                                                                                                        \
-        { key, "", NULL }, IGNORED, 0                                                                        \
+        { key, "", NULL, true, false }, IGNORED, 0, NULL                                                     \
     }
 
 /* Known of Clair, and not done here: the help says what is instead. Told when it is set to more than nothing. */
 #define TOLD(key, type, instead)                                                                             \
     {                                                                                                        \
-        { key, "", instead }, type, 0                                                                        \
+        { key, "", instead, true, false }, type, 0, NULL                                                     \
     }
+
+#define COUNT_BEHIND(list, count)                                                                            \
+    _Static_assert(offsetof(struct config, count) == offsetof(struct config, list) + sizeof(const str *),    \
+                   "the count of a list stands behind it")
+COUNT_BEHIND(updaters, updater_count);
+COUNT_BEHIND(localpaths, localpath_count);
 
 /* A later row of the same field wins where the file has both. */
 static const struct key keys[] = {
@@ -43,7 +76,8 @@ static const struct key keys[] = {
         "Connection string of a hot standby of source: GET of layers reads there, and from source what it "
         "does not "
         "know yet or while it does not answer."),
-    ROW("database.options.paginationkey", TEXT, paginationkey, "", "Key of page tokens: 32 bytes as base64."),
+    ROW("database.options.paginationkey", SECRET, paginationkey, "",
+        "Key of page tokens: 32 bytes as base64."),
     OLD("database.options.cachesize"),
     TOLD("database.options.managedatabaselifecycle", WITHOUT_EFFECT,
          "the database must be there, and is not dropped"),
@@ -57,18 +91,23 @@ static const struct key keys[] = {
     ROW("api.healthaddr", TEXT, healthaddr, ":6061",
         "Address and port of the health API; wins over healthport."),
     ROW("api.timeout", MILLISECONDS, timeout_ms, "900s", "A request that takes longer is answered with 503."),
-    ROW("api.paginationkey", TEXT, paginationkey, "", "Key of page tokens: 32 bytes as base64."),
-    ROW("api.localpaths", LIST, localpaths, "",
-        "Folders below which the Path of a layer may lie; without it clients on this machine may name any "
-        "regular file, others none."),
+    ROW("api.paginationkey", SECRET, paginationkey, "", "Key of page tokens: 32 bytes as base64."),
+    LIVE("api.localpaths", LIST, localpaths, "",
+         "Folders below which the Path of a layer may lie; without it clients on this machine may name any "
+         "regular file, others none."),
+    LIVE("api.readonly", BOOL, readonly, "false",
+         "Requests that would change something are refused with 403."),
+    LIVE("api.token", SECRET, token, "",
+         "Requests that change something must say `Authorization: Bearer TOKEN`; others get 401."),
+    LIVE("api.tokenfile", TEXT, tokenfile, "", "File whose first line is that token."),
     OLD("api.servername"),
     ROW("api.cafile", TEXT, cafile, "", "PEM file: clients must have a certificate of it."),
     ROW("api.keyfile", TEXT, keyfile, "", "PEM file of the server's private key."),
     ROW("api.certfile", TEXT, certfile, "", "PEM file of the server's certificate."),
-    ROW("updater.interval", SECONDS, updater_interval_s, "2h",
-        "Time between two updates; 0 turns the updater off."),
-    ROW("updater.enabledupdaters", LIST, updaters, "", "Which sources to load; without it all."),
-    ROW("feeds.mirror", TEXT, mirror, "", "Folder or base URL that stands for every source's own place."),
+    LIVE("updater.interval", SECONDS, updater_interval_s, "2h",
+         "Time between two updates; 0 turns the updater off."),
+    LIVE("updater.enabledupdaters", LIST, updaters, "", "Which sources to load; without it all."),
+    LIVE("feeds.mirror", TEXT, mirror, "", "Folder or base URL that stands for every source's own place."),
     ROW("notifier.http.endpoint", TEXT, notifier_endpoint, "", "Address that is told of changes."),
     OLD("notifier.attempts"),
     OLD("notifier.renotifyinterval"),
@@ -78,118 +117,186 @@ static const struct key keys[] = {
     OLD("notifier.http.certfile"),
     OLD("notifier.http.proxy"),
     OLD("notifier.stomp"),
+    LIVE_WORD("log.level", log_level, "info", "panic fatal error warn warning info debug trace",
+              "What is logged: panic, fatal, error, warn, info or debug."),
+    LIVE_WORD("log.format", log_format, "auto", "auto json text",
+              "json: an object a line, as Clair's; text: for people; auto: text on a terminal."),
     OLD("worker"),
 };
 #define KEYS (sizeof keys / sizeof *keys)
 
 struct loading {
-    const char *name;
+    const char *name; /* of the file; NULL: there is none */
     struct arena *arena;
     struct config *to;
+    struct config_value *values;
     str *warnings;
 };
 
-static int oom(const struct loading *l, struct err *e)
+/* A key and what it is to be. */
+struct setting {
+    const struct key *key;
+    const struct yaml *value;
+    enum config_origin origin;
+    const char *name;
+};
+
+static bool has_field(const struct key *k) { return k->type <= LIST; }
+
+static bool is_word(str text, str word)
 {
-    return err_set(e, ERR_OOM, "%s: out of memory", l->name);
+    return text.len == word.len && !strncasecmp(text.ptr, word.ptr, word.len);
 }
 
-#define WARN(l, ...)                                                                                         \
-    do {                                                                                                     \
-        if ((l)->to->warning_count < WARNINGS_MAX)                                                           \
-            (l)->warnings[(l)->to->warning_count++] = arena_printf((l)->arena, __VA_ARGS__);                 \
-    } while (0)
+static int oom(struct err *e) { return err_set(e, ERR_OOM, "configuration: out of memory"); }
 
-static int wrong(const struct loading *l, const struct key *k, const struct yaml *v, const char *want,
+static void warning(struct loading *l, str text)
+{
+    CLEANUP(buf_done) struct buf shown = { 0 };
+    secret_mask(text, &shown);
+    if (l->to->warning_count < WARNINGS_MAX)
+        l->warnings[l->to->warning_count++] = arena_dup(l->arena, buf_view(&shown));
+}
+#define WARN(l, ...) warning(l, arena_printf((l)->arena, __VA_ARGS__))
+
+/* "config.yaml: line 7: clair.api.timeout", "ECLAIR_API_TIMEOUT", "--db". */
+static str place(const struct loading *l, const struct setting *s, unsigned line)
+{
+    if (s->origin != CONFIG_FILE)
+        return str_from(s->name);
+    return arena_printf(l->arena, "%s: line %u: clair.%s", s->name, line, s->key->about.key);
+}
+
+static str shown(const struct loading *l, const struct setting *s, str text)
+{
+    CLEANUP(buf_done) struct buf out = { 0 };
+    if (s->key->type == SECRET)
+        return STR(SECRET_MASK);
+    secret_mask(text, &out);
+    return arena_dup(l->arena, buf_view(&out));
+}
+
+static int wrong(const struct loading *l, const struct setting *s, const struct yaml *v, const char *want,
                  struct err *e)
 {
-    return err_set(e, ERR_FORMAT, "%s: line %u: clair.%s: '" STR_FMT "' is no %s", l->name, v->line,
-                   k->about.key, STR_ARG(v->text), want);
+    str where = place(l, s, v->line);
+    static const char *const kinds[] = {
+        [YAML_NULL] = "nothing", [YAML_SCALAR] = "", [YAML_LIST] = "a list", [YAML_MAP] = "a map"
+    };
+    if (v->type != YAML_SCALAR)
+        return err_set(e, ERR_FORMAT, STR_FMT ": %s is no %s", STR_ARG(where), kinds[v->type], want);
+    return err_set(e, ERR_FORMAT, STR_FMT ": '" STR_FMT "' is no %s", STR_ARG(where),
+                   STR_ARG(shown(l, s, v->text)), want);
 }
 
-static int set_port(struct loading *l, const struct key *k, const struct yaml *v, str *to, struct err *e)
+static int set_port(struct loading *l, const struct setting *s, str *to, struct err *e)
 {
     uint64_t port;
-    if (!str_to_u64(v->text, &port) || port > 65535)
-        return wrong(l, k, v, "port (1 to 65535)", e);
+    if (!str_to_u64(s->value->text, &port) || port > 65535)
+        return wrong(l, s, s->value, "port (1 to 65535)", e);
     *to = arena_printf(l->arena, ":%u", (unsigned)port);
     return 0;
 }
 
-static int set_duration(struct loading *l, const struct key *k, const struct yaml *v, int64_t unit_ns,
-                        int64_t *to, struct err *e)
+static int set_duration(struct loading *l, const struct setting *s, int64_t unit_ns, int64_t *to,
+                        struct err *e)
 {
+    const struct yaml *v = s->value;
     uint64_t number;
     int64_t ns;
     if (!v->quoted && str_to_u64(v->text, &number) && number) {
         if (number > INT64_MAX)
-            return wrong(l, k, v, "duration (900s, 2h, 1h30m)", e);
+            return wrong(l, s, v, "duration (900s, 2h, 1h30m)", e);
         bool seconds = number < 1000000;
         ns = seconds ? (int64_t)number * 1000000000 : (int64_t)number;
-        WARN(l, "%s: line %u: clair.%s: a number without a unit is taken for %s: write a unit (900s, 2h)",
-             l->name, v->line, k->about.key, seconds ? "seconds" : "nanoseconds");
+        WARN(l, STR_FMT ": a number without a unit is taken for %s: write a unit (900s, 2h)",
+             STR_ARG(place(l, s, v->line)), seconds ? "seconds" : "nanoseconds");
     } else if (!duration_parse(v->text, &ns)) {
-        return wrong(l, k, v, "duration (900s, 2h, 1h30m)", e);
+        return wrong(l, s, v, "duration (900s, 2h, 1h30m)", e);
     }
     *to = ns / unit_ns + (ns % unit_ns > 0); /* less than one unit is not zero, which would mean "off" */
     return 0;
 }
 
-static int set_list(struct loading *l, const struct key *k, const struct yaml *v, struct err *e)
+static int set_bool(struct loading *l, const struct setting *s, bool *to, struct err *e)
 {
+    static const char *const words[] = { "false", "true", "no", "yes", "off", "on" }; /* of YAML 1.1 */
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (is_word(s->value->text, str_from(words[i]))) {
+            *to = i % 2;
+            return 0;
+        }
+    return wrong(l, s, s->value, "true or false", e);
+}
+
+static int set_word(struct loading *l, const struct setting *s, str *to, struct err *e)
+{
+    char want[128];
+    for (str rest = str_from(s->key->words), word; (word = str_word(&rest)).len;)
+        if (is_word(s->value->text, word)) {
+            *to = word;
+            return 0;
+        }
+    snprintf(want, sizeof want, "word of: %s", s->key->words);
+    return wrong(l, s, s->value, want, e);
+}
+
+static int set_list(struct loading *l, const struct setting *s, const str **to, struct err *e)
+{
+    const struct yaml *v = s->value;
     if (v->type != YAML_LIST)
-        return wrong(l, k, v, "list", e);
+        return wrong(l, s, v, "list", e);
     str *list = arena_array(l->arena, str, v->count + 1);
     if (!list)
-        return oom(l, e);
+        return oom(e);
     for (size_t i = 0; i < v->count; i++) {
-        const struct yaml *item = v->pairs[i].value;
-        if (item->type != YAML_SCALAR)
-            return wrong(l, k, item, "text", e);
-        list[i] = item->text;
+        if (v->pairs[i].value->type != YAML_SCALAR)
+            return wrong(l, s, v->pairs[i].value, "text", e);
+        list[i] = v->pairs[i].value->text;
     }
-    bool updaters = k->field == offsetof(struct config, updaters);
-    *(updaters ? &l->to->updaters : &l->to->localpaths) = list;
-    *(updaters ? &l->to->updater_count : &l->to->localpath_count) = v->count;
+    *to = list;
+    memcpy(to + 1, &v->count, sizeof v->count); /* COUNT_BEHIND */
     return 0;
 }
 
 /* false, 0 and nothing are what it does anyway. */
-static int tell(struct loading *l, const struct key *k, const struct yaml *v, struct err *e)
+static int tell(struct loading *l, const struct setting *s, struct err *e)
 {
-    static const char *const nothing[] = { "", "0", "false", "False", "FALSE", "no", "off" };
+    static const char *const nothing[] = { "", "0", "false", "no", "off" };
+    str where = place(l, s, s->value->line);
     for (size_t i = 0; i < sizeof nothing / sizeof *nothing; i++)
-        if (v->type == YAML_SCALAR && str_eq(v->text, str_from(nothing[i])))
+        if (s->value->type == YAML_SCALAR && is_word(s->value->text, str_from(nothing[i])))
             return 0;
-    if (k->type == REFUSED)
-        return err_set(e, ERR_UNSUPPORTED, "%s: line %u: clair.%s: %s", l->name, v->line, k->about.key,
-                       k->about.help);
-    WARN(l, "%s: line %u: clair.%s has no effect: %s", l->name, v->line, k->about.key, k->about.help);
+    if (s->key->type == REFUSED)
+        return err_set(e, ERR_UNSUPPORTED, STR_FMT ": %s", STR_ARG(where), s->key->about.help);
+    WARN(l, STR_FMT " has no effect: %s", STR_ARG(where), s->key->about.help);
     return 0;
 }
 
-static int set(struct loading *l, const struct key *k, const struct yaml *v, struct err *e)
+static int set_field(struct loading *l, const struct setting *s, struct err *e)
 {
-    void *field = (char *)l->to + k->field;
-    if (v->type == YAML_NULL || k->type == IGNORED)
-        return 0;
-    if (k->type == WITHOUT_EFFECT || k->type == REFUSED)
-        return tell(l, k, v, e);
-    if (k->type != LIST && v->type != YAML_SCALAR)
-        return err_set(e, ERR_FORMAT, "%s: line %u: clair.%s: a list or map where one value is wanted",
-                       l->name, v->line, k->about.key);
-    switch (k->type) {
+    void *field = (char *)l->to + s->key->field;
+    const struct yaml *v = s->value;
+    if (s->key->type != LIST && v->type != YAML_SCALAR)
+        return err_set(e, ERR_FORMAT, STR_FMT ": a list or map where one value is wanted",
+                       STR_ARG(place(l, s, v->line)));
+    switch (s->key->type) {
     case TEXT:
+    case SECRET:
         *(str *)field = v->text;
         return 0;
+    case WORD:
+        return set_word(l, s, field, e);
+    case BOOL:
+        return set_bool(l, s, field, e);
     case PORT:
-        return set_port(l, k, v, field, e);
+        return set_port(l, s, field, e);
     case MILLISECONDS:
-        return set_duration(l, k, v, 1000000, field, e);
+        return set_duration(l, s, 1000000, field, e);
     case SECONDS:
-        return set_duration(l, k, v, 1000000000, field, e);
+        return set_duration(l, s, 1000000000, field, e);
     case LIST:
-        return set_list(l, k, v, e);
+        return set_list(l, s, field, e);
     case IGNORED:
     case WITHOUT_EFFECT:
     case REFUSED:
@@ -197,6 +304,41 @@ static int set(struct loading *l, const struct key *k, const struct yaml *v, str
     }
     return 0;
 }
+
+/* As a person would write it. */
+static str written(const struct loading *l, const struct yaml *v)
+{
+    str text = v->type == YAML_SCALAR ? v->text : STR("");
+    for (size_t i = 0; v->type == YAML_LIST && i < v->count; i++)
+        text = arena_printf(l->arena, STR_FMT "%s" STR_FMT, STR_ARG(text), i ? ", " : "",
+                            STR_ARG(v->pairs[i].value->text));
+    return text;
+}
+
+/* The last one that sets a field counts, whichever key it was. */
+static void remember(struct loading *l, const struct setting *s)
+{
+    for (size_t i = 0; i < KEYS; i++)
+        if (keys[i].field == s->key->field && has_field(&keys[i]))
+            l->values[i].loses = &keys[i] != s->key;
+    l->values[s->key - keys] = (struct config_value){
+        .text = written(l, s->value), .origin = s->origin, .name = s->name, .line = s->value->line
+    };
+}
+
+static int set(struct loading *l, const struct setting *s, struct err *e)
+{
+    if (s->value->type == YAML_NULL || s->key->type == IGNORED)
+        return 0;
+    if (s->key->type == WITHOUT_EFFECT || s->key->type == REFUSED)
+        return tell(l, s, e);
+    if (set_field(l, s, e) < 0)
+        return -1;
+    remember(l, s);
+    return 0;
+}
+
+/* ---- the file ---- */
 
 /* NULL: not there. */
 static const struct yaml *find(const struct yaml *root, const char *key)
@@ -206,87 +348,283 @@ static const struct yaml *find(const struct yaml *root, const char *key)
     return root;
 }
 
-static bool is_known(str path)
+enum known { UNKNOWN, SECTION, KEY };
+
+static enum known lookup(str path)
 {
     for (size_t i = 0; i < KEYS; i++) {
         str key = str_from(keys[i].about.key);
-        bool whole = str_eq(key, path);
-        bool above = str_starts(key, path) && key.ptr[path.len] == '.';
         bool below = keys[i].type == IGNORED && str_starts(path, key) && path.ptr[key.len] == '.';
-        if (whole || above || below)
-            return true;
+        if (str_eq(key, path) || below)
+            return KEY;
+        if (str_starts(key, path) && key.ptr[path.len] == '.')
+            return SECTION;
     }
-    return false;
+    return UNKNOWN;
 }
 
-static void warn_unknown(struct loading *l, const struct yaml *map, const char *prefix)
+/* As much of a key as the path has parts. */
+static str as_deep(const char *key, str path)
+{
+    str rest = str_from(key);
+    for (; path.len && rest.len; str_cut(&path, '.'))
+        str_cut(&rest, '.');
+    size_t n = rest.len ? (size_t)(rest.ptr - key) - 1 : strlen(key);
+    return str_of(key, n);
+}
+
+/* ": ignored", and what may have been meant. */
+static str advice(const struct loading *l, str path)
+{
+    str best = STR("");
+    unsigned least = 3; /* edits */
+    for (size_t i = 0; i < KEYS; i++) {
+        str key = as_deep(keys[i].about.key, path);
+        unsigned d = has_field(&keys[i]) ? edit_distance(path, key) : least;
+        if (d < least && d * 3 <= path.len)
+            best = key, least = d;
+    }
+    return best.len ? arena_printf(l->arena, "ignored; did you mean " STR_FMT "?", STR_ARG(best))
+                    : STR("ignored");
+}
+
+static void warn_unknown(struct loading *l, const struct yaml_pair *p, const char *prefix, str path)
+{
+    WARN(l, "%s: line %u: unknown key clair.%s%s" STR_FMT ": " STR_FMT, l->name, p->line, prefix,
+         *prefix ? "." : "", STR_ARG(str_head(p->key, 100)), STR_ARG(advice(l, path)));
+}
+
+/* Every key of the file that is none of ours is told; a section must be one. */
+static int check_keys(struct loading *l, const struct yaml *map, const char *prefix, struct err *e)
 {
     for (size_t i = 0; map->type == YAML_MAP && i < map->count; i++) {
         const struct yaml_pair *p = &map->pairs[i];
         char path[256];
         int n = snprintf(path, sizeof path, "%s%s" STR_FMT, prefix, *prefix ? "." : "", STR_ARG(p->key));
-        if (n < 0 || (size_t)n >= sizeof path || !is_known(str_from(path)))
-            WARN(l, "%s: line %u: unknown key clair.%s%s" STR_FMT ": ignored", l->name, p->line, prefix,
-                 *prefix ? "." : "", STR_ARG(str_head(p->key, 100)));
-        else
-            warn_unknown(l, p->value, path);
+        bool fits = n >= 0 && (size_t)n < sizeof path;
+        if (fits && !strcmp(path, "updater.notifier"))
+            continue; /* honoured, and told */
+        enum known known = fits ? lookup(str_from(path)) : UNKNOWN;
+        if (known == UNKNOWN)
+            warn_unknown(l, p, prefix, str_from(fits ? path : ""));
+        else if (known == SECTION && p->value->type != YAML_MAP && p->value->type != YAML_NULL)
+            return err_set(e, ERR_FORMAT, "%s: line %u: clair.%s: a section with keys is wanted", l->name,
+                           p->line, path);
+        else if (known == SECTION && check_keys(l, p->value, path, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* Beside `clair`: files of clair-jwt carry the configuration of its proxies. */
+static void warn_sections(struct loading *l, const struct yaml *root)
+{
+    for (size_t i = 0; i < root->count; i++) {
+        const struct yaml_pair *p = &root->pairs[i];
+        if (str_eq(p->key, STR("jwtproxy")))
+            WARN(l, "%s: line %u: section jwtproxy: the proxies are programs of their own, not started here",
+                 l->name, p->line);
+        else if (!str_eq(p->key, STR("clair")))
+            WARN(l, "%s: line %u: unknown section " STR_FMT ": ignored", l->name, p->line,
+                 STR_ARG(str_head(p->key, 100)));
     }
 }
+
+/* In Quay's printed sample the notifier stands inside the updater (spec/clair-jwt.md 3). */
+static const struct yaml *find_misplaced(struct loading *l, const struct yaml *clair, const char *key)
+{
+    const struct yaml *updater = yaml_get(clair, STR("updater"));
+    const struct yaml *nested = updater ? yaml_get(updater, STR("notifier")) : NULL;
+    str rest = str_from(key);
+    if (!nested || !str_eq(str_cut(&rest, '.'), STR("notifier")) || yaml_get(clair, STR("notifier")))
+        return NULL;
+    return find(nested, rest.ptr);
+}
+
+/* `updater:` with nothing behind it is off. */
+static int set_updater_null(struct loading *l, const struct yaml *clair, struct err *e)
+{
+    const struct yaml *updater = yaml_get(clair, STR("updater"));
+    if (!updater || updater->type != YAML_NULL)
+        return 0;
+    const struct yaml off = { .type = YAML_SCALAR, .line = updater->line, .text = STR("0") };
+    struct setting s = { .value = &off, .origin = CONFIG_FILE, .name = l->name };
+    for (size_t i = 0; i < KEYS; i++)
+        if (!strcmp(keys[i].about.key, "updater.interval"))
+            s.key = &keys[i];
+    return set(l, &s, e);
+}
+
+static int set_from_file(struct loading *l, str bytes, struct err *e)
+{
+    const struct yaml *root = yaml_read(bytes, l->arena, e);
+    if (!root)
+        return err_wrap(e, "%s", l->name);
+    const struct yaml *clair = yaml_get(root, STR("clair"));
+    if (!clair || clair->type != YAML_MAP)
+        return err_set(e, ERR_FORMAT, "%s: line %u: no section 'clair'", l->name, root->line);
+    for (size_t i = 0; i < KEYS; i++) {
+        const struct yaml *v = find(clair, keys[i].about.key);
+        if (!v)
+            v = find_misplaced(l, clair, keys[i].about.key);
+        const struct setting s = { &keys[i], v, CONFIG_FILE, l->name };
+        if (v && set(l, &s, e) < 0)
+            return -1;
+    }
+    const struct yaml *nested = find(clair, "updater.notifier");
+    if (nested)
+        WARN(l, "%s: line %u: clair.updater.notifier %s", l->name, nested->line,
+             yaml_get(clair, STR("notifier")) ? "is ignored: clair.notifier is there"
+                                              : "is taken for clair.notifier, where it belongs");
+    warn_sections(l, root);
+    return check_keys(l, clair, "", e) < 0 ? -1 : set_updater_null(l, clair, e);
+}
+
+/* ---- the environment and the command line ---- */
+
+/* One text as if it had stood in a file; of a list with commas. */
+static const struct yaml *as_yaml(struct loading *l, const struct key *k, str text)
+{
+    struct yaml *v = arena_array(l->arena, struct yaml, 1);
+    if (!v)
+        return NULL;
+    *v = (struct yaml){ .type = YAML_SCALAR, .text = text };
+    if (k->type != LIST)
+        return v;
+    size_t room = 1;
+    for (size_t i = 0; i < text.len; i++)
+        room += text.ptr[i] == ',';
+    struct yaml *items = arena_array(l->arena, struct yaml, room);
+    *v = (struct yaml){ .type = YAML_LIST, .pairs = arena_array(l->arena, struct yaml_pair, room) };
+    for (str item; items && v->pairs && text.len;) {
+        item = str_trim(str_cut(&text, ','));
+        items[v->count] = (struct yaml){ .type = YAML_SCALAR, .text = item };
+        v->pairs[v->count] = (struct yaml_pair){ .value = &items[v->count] };
+        v->count += item.len > 0;
+    }
+    return v;
+}
+
+static int set_text(struct loading *l, const struct key *k, str text, enum config_origin origin,
+                    const char *name, struct err *e)
+{
+    const struct setting s = { k, as_yaml(l, k, text), origin, name };
+    return s.value ? set(l, &s, e) : oom(e);
+}
+
+/* ECLAIR_API_... is meant for us, whatever follows; ECLAIR_TEST_... is not. */
+static bool is_of_a_section(const char *variable)
+{
+    str rest = str_skip(str_from(variable), strlen(PREFIX)), section = str_cut(&rest, '_');
+    for (size_t i = 0; i < KEYS && rest.len; i++) {
+        str key = str_from(keys[i].about.key);
+        if (is_word(section, str_cut(&key, '.')))
+            return true;
+    }
+    return false;
+}
+
+static int set_from_variable(struct loading *l, const char *name, const char *value, struct err *e)
+{
+    for (size_t i = 0; i < KEYS; i++)
+        if (str_eq(config_variable(&keys[i].about, l->arena), str_from(name)))
+            return *value ? set_text(l, &keys[i], str_from(value), CONFIG_ENVIRONMENT, name, e) : 0;
+    if (is_of_a_section(name))
+        WARN(l, "%s: no such key: ignored (eclair help config lists them)", name);
+    return 0;
+}
+
+static int set_from_environment(struct loading *l, const char *const *environment, struct err *e)
+{
+    for (; environment && *environment; environment++) {
+        const char *is = strchr(*environment, '=');
+        if (!is || !str_starts(str_from(*environment), STR(PREFIX)))
+            continue;
+        const char *name = arena_cstr(l->arena, str_of(*environment, (size_t)(is - *environment)));
+        if (!name)
+            return oom(e);
+        if (set_from_variable(l, name, is + 1, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int set_from_flags(struct loading *l, const struct config_sources *from, struct err *e)
+{
+    for (size_t i = 0; i < KEYS; i++)
+        for (size_t k = 0; k < from->flag_count; k++) {
+            const struct config_flag *f = &from->flags[k];
+            if (!strcmp(keys[i].about.key, f->key) &&
+                set_text(l, &keys[i], str_from(f->value), CONFIG_FLAG, f->name, e) < 0)
+                return -1;
+        }
+    return 0;
+}
+
+/* ---- all of it ---- */
 
 static int check(struct loading *l, struct err *e)
 {
     const struct config *c = l->to;
+    const char *name = l->name ? l->name : "configuration";
     str type = c->database_type;
     if (type.len && !str_eq(type, STR("pgsql")) && !str_eq(type, STR("sqlite")))
         return err_set(e, ERR_USAGE,
-                       "%s: database: unknown Driver \"" STR_FMT "\" (there are: pgsql, sqlite)", l->name,
+                       "%s: database: unknown Driver \"" STR_FMT "\" (there are: pgsql, sqlite)", name,
                        STR_ARG(type));
     if (str_eq(type, STR("pgsql")) && !c->database_source.len)
-        return err_set(e, ERR_USAGE, "%s: pgsql: no database connection string specified", l->name);
+        return err_set(e, ERR_USAGE, "%s: pgsql: no database connection string specified", name);
     if (c->certfile.len || c->keyfile.len || c->cafile.len) /* never plain text where TLS was asked for */
         return err_set(e, ERR_UNSUPPORTED, "%s: clair.api.certfile, keyfile, cafile: TLS is not built in yet",
-                       l->name);
+                       name);
+    if (c->token.len && c->tokenfile.len)
+        return err_set(e, ERR_USAGE, "%s: clair.api.token and clair.api.tokenfile: one of them is enough",
+                       name);
     if (c->notifier_endpoint.len)
-        WARN(l, "%s: clair.notifier.http.endpoint: notifications are not sent yet", l->name);
-    return arena_failed(l->arena) ? oom(l, e) : 0;
+        WARN(l, "%s: clair.notifier.http.endpoint: notifications are not sent yet", name);
+    return arena_failed(l->arena) ? oom(e) : 0;
 }
 
-void config_defaults(struct config *ret)
+static void set_defaults(struct loading *l)
 {
-    *ret = (struct config){
+    for (size_t i = 0; i < KEYS; i++) {
+        l->values[i].text = str_from(keys[i].about.fallback);
+        for (size_t k = i + 1; k < KEYS && has_field(&keys[i]); k++)
+            l->values[i].loses |= has_field(&keys[k]) && keys[k].field == keys[i].field;
+    }
+    *l->to = (struct config){
         .addr = STR(":6060"),
         .healthaddr = STR(":6061"),
         .timeout_ms = 900 * 1000,
-        .updater = true,
         .updater_interval_s = 2 * 3600,
+        .log_level = STR("info"),
+        .log_format = STR("auto"),
+        .values = l->values,
+        .warnings = l->warnings,
     };
+}
+
+static int load(const struct config_sources *from, const char *name, str bytes, struct arena *arena,
+                struct config *ret, struct err *e)
+{
+    struct loading l = { .name = name,
+                         .arena = arena,
+                         .to = ret,
+                         .values = arena_array(arena, struct config_value, KEYS),
+                         .warnings = arena_array(arena, str, WARNINGS_MAX) };
+    if (!l.values || !l.warnings)
+        return oom(e);
+    set_defaults(&l);
+    if ((name && set_from_file(&l, bytes, e) < 0) || set_from_environment(&l, from->environment, e) < 0 ||
+        set_from_flags(&l, from, e) < 0)
+        return -1;
+    ret->updater = ret->updater_interval_s > 0 && !(ret->updaters && !ret->updater_count);
+    return check(&l, e);
 }
 
 int config_read(str bytes, const char *name, struct arena *arena, struct config *ret, struct err *e)
 {
-    struct loading l = {
-        .name = name, .arena = arena, .to = ret, .warnings = arena_array(arena, str, WARNINGS_MAX)
-    };
-    config_defaults(ret);
-    if (!l.warnings)
-        return oom(&l, e);
-    ret->warnings = l.warnings;
-    const struct yaml *root = yaml_read(bytes, arena, e);
-    if (!root)
-        return err_wrap(e, "%s", name);
-    const struct yaml *clair = yaml_get(root, STR("clair"));
-    if (!clair || clair->type != YAML_MAP)
-        return err_set(e, ERR_FORMAT, "%s: line %u: no section 'clair'", name, root->line);
-    for (size_t i = 0; i < KEYS; i++) {
-        const struct yaml *v = find(clair, keys[i].about.key);
-        if (v && set(&l, &keys[i], v, e) < 0)
-            return -1;
-    }
-    const struct yaml *updater = yaml_get(clair, STR("updater"));
-    ret->updater = !(updater && updater->type == YAML_NULL) && ret->updater_interval_s > 0 &&
-                   !(ret->updaters && !ret->updater_count);
-    warn_unknown(&l, clair, "");
-    return check(&l, e);
+    return load(&(struct config_sources){ 0 }, name, bytes, arena, ret, e);
 }
 
 /* $VAR and ${VAR}, as Go's os.ExpandEnv: nothing else is special, an unknown name is empty. */
@@ -326,16 +664,36 @@ static int read_file(const char *path, struct arena *arena, str *ret, struct err
     return 0;
 }
 
-int config_load(const char *path, struct arena *arena, struct config *ret, struct err *e)
+int config_load(const struct config_sources *from, struct arena *arena, struct config *ret, struct err *e)
 {
-    str expanded, bytes;
-    expand(path, arena, &expanded);
-    const char *place = arena_cstr(arena, expanded);
-    if (!place)
-        return err_set(e, ERR_OOM, "%s: out of memory", path);
-    if (read_file(place, arena, &bytes, e) < 0)
+    str expanded, bytes = STR("");
+    if (!from->file)
+        return load(from, NULL, bytes, arena, ret, e);
+    expand(from->file, arena, &expanded);
+    const char *name = arena_cstr(arena, expanded);
+    if (!name)
+        return oom(e);
+    if (read_file(name, arena, &bytes, e) < 0)
         return -1;
-    return config_read(bytes, place, arena, ret, e);
+    return load(from, name, bytes, arena, ret, e);
 }
 
 const struct config_key *config_key(size_t i) { return i < KEYS ? &keys[i].about : NULL; }
+
+str config_shown(const struct config *c, size_t i, struct arena *arena)
+{
+    CLEANUP(buf_done) struct buf out = { 0 };
+    str text = c->values[i].text;
+    if (keys[i].type == SECRET)
+        return text.len ? STR(SECRET_MASK) : text;
+    secret_mask(text, &out);
+    return arena_dup(arena, buf_view(&out));
+}
+
+str config_variable(const struct config_key *k, struct arena *arena)
+{
+    char *name = arena_cstr(arena, arena_printf(arena, PREFIX "%s", k->key));
+    for (char *at = name; at && *at; at++)
+        *at = *at == '.' ? '_' : (char)(*at >= 'a' && *at <= 'z' ? *at - 'a' + 'A' : *at);
+    return str_from(name);
+}

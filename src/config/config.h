@@ -1,17 +1,30 @@
 /*
- * config.h - config.yaml of Clair 2 and Clair 3, one table of keys for both (spec/server.md 2, spec/seeds.md).
+ * config.h - config.yaml of Clair 2 and Clair 3, one table of keys for both (spec/server.md 2, spec/seeds.md), and what overrides it.
  *
- * Shape      config_read() fills a struct with what the file says; what it does not say keeps the fallback of the table. Both
- *            generations' keys are taken: `port` and `addr`, `paginationkey` in either place.
+ * Shape      config_load() fills a struct with what the file says, then the environment, then flags; what none says keeps the
+ *            fallback of the table. Both generations' keys are taken: `port` and `addr`, `paginationkey` in either place.
  * Sections   absent: fallbacks. Present but empty: `updater:` turns the updater off, as Clair took it; others count as absent.
+ * Environment  ECLAIR_ and the key in capitals, "_" for ".": ECLAIR_API_ADDR, ECLAIR_DATABASE_OPTIONS_SOURCE; lists with commas. An
+ *            empty one counts as absent. One that begins as a section of ours and is no key is a warning; others are not ours.
  * Unknown    keys are a warning each, never an error; those that Clair knew and we do not need (`cachesize`) are silent.
  * Durations  "900s", "2h", "1h30m" as Go writes them; a bare number below 1,000,000 is seconds, with a warning, and above it
  *            nanoseconds, which is what the old server took it for (design.md 9, "Time-outs").
- * Errors     "config.yaml: line 7: clair.api.timeout: '9x' is no duration (900s, 2h, 1h30m)".
+ * Errors     "config.yaml: line 7: clair.api.timeout: '9x' is no duration (900s, 2h, 1h30m)"; what is secret is not quoted.
  */
 #pragma once
 #include "base/arena.h"
 #include "base/err.h"
+
+enum config_origin { CONFIG_DEFAULT, CONFIG_FILE, CONFIG_ENVIRONMENT, CONFIG_FLAG };
+
+/* What a key was set to, and by whom. */
+struct config_value {
+    str text; /* as written; of a list its items with ", "; secrets are in it (config_shown() masks them) */
+    enum config_origin origin;
+    const char *name; /* of the file, the variable, the flag; NULL by default */
+    unsigned line;    /* of the file */
+    bool loses;       /* another key of the same meaning counts */
+};
 
 struct config {
     str database_type;       /* "pgsql", "sqlite"; empty: neither was said */
@@ -21,7 +34,10 @@ struct config {
     int64_t timeout_ms;
     str servername, cafile, keyfile, certfile;
     str paginationkey;
-    bool updater; /* false: off */
+    bool readonly; /* no request may change anything */
+    str token;     /* what requests that change something must show; empty: nothing */
+    str tokenfile; /* the same, in a file */
+    bool updater;  /* false: off */
     int64_t updater_interval_s;
     const str *updaters; /* enabledupdaters; NULL: all */
     size_t updater_count;
@@ -29,21 +45,37 @@ struct config {
     const str *localpaths; /* folders below which a layer's Path may lie; NULL: not said */
     size_t localpath_count;
     str notifier_endpoint;
-    const str *warnings;
+    str log_level, log_format;
+    const struct config_value *values; /* one for each config_key() */
+    const str *warnings;               /* without secrets */
     size_t warning_count;
 };
 
-/* What holds without a file. */
-void config_defaults(struct config *ret);
-/* `name` is the file's, for errors and warnings. */
+struct config_flag { /* a key that the command line sets */
+    const char *key, *value, *name;
+};
+
+struct config_sources {
+    const char *file;               /* $VAR and ${VAR} in it are taken from the environment; NULL: no file */
+    const char *const *environment; /* "NAME=value", ends with NULL; NULL: none */
+    const struct config_flag *flags;
+    size_t flag_count;
+};
+
+int config_load(const struct config_sources *from, struct arena *arena, struct config *ret, struct err *e);
+/* The bytes of a file alone; `name` is the file's, for errors and warnings. */
 int config_read(str bytes, const char *name, struct arena *arena, struct config *ret, struct err *e);
-/* The same from a file; $VAR and ${VAR} in the path are taken from the environment. */
-int config_load(const char *path, struct arena *arena, struct config *ret, struct err *e);
 
 /* Every key, for help. */
 struct config_key {
     const char *key;      /* below `clair`, with dots: "api.addr" */
     const char *fallback; /* as a person would write it; "" for none */
     const char *help;     /* NULL: taken and ignored */
+    bool inert;           /* taken because Clair had it, and without effect: help says what is instead */
+    bool live;            /* a server takes it over while it runs, when it is told to read its file again */
 };
 const struct config_key *config_key(size_t i); /* NULL behind the last */
+/* The value of key `i` for people: secrets masked. */
+str config_shown(const struct config *c, size_t i, struct arena *arena);
+/* The variable that sets it. */
+str config_variable(const struct config_key *k, struct arena *arena);

@@ -21,6 +21,7 @@
 
 struct updater {
     struct updater_options options;
+    struct arena *arena; /* what they point to */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake; /* stop, or ended */
@@ -237,9 +238,25 @@ static void *work(void *ctx)
 
 static void free_updater(struct updater *u)
 {
+    arena_freep(&u->arena);
     pthread_mutex_destroy(&u->lock);
     pthread_cond_destroy(&u->wake);
     free(u);
+}
+
+static int copy_options(struct updater *u, const struct updater_options *o)
+{
+    str *sources = NULL;
+    u->options = *o;
+    if (!(u->arena = arena_new(0)))
+        return -1;
+    u->options.database = arena_cstr(u->arena, str_from(o->database));
+    u->options.mirror = o->mirror ? arena_cstr(u->arena, str_from(o->mirror)) : NULL;
+    if (o->sources)
+        u->options.sources = sources = arena_array(u->arena, str, o->source_count + 1);
+    for (size_t i = 0; sources && i < o->source_count; i++)
+        sources[i] = arena_dup(u->arena, o->sources[i]);
+    return arena_failed(u->arena) ? -1 : 0;
 }
 
 struct updater *updater_start(const struct updater_options *o, struct err *e)
@@ -249,7 +266,12 @@ struct updater *updater_start(const struct updater_options *o, struct err *e)
         err_set(e, ERR_OOM, "updater");
         return NULL;
     }
-    u->options = *o;
+    if (copy_options(u, o) < 0) {
+        err_set(e, ERR_OOM, "updater");
+        arena_freep(&u->arena);
+        free(u);
+        return NULL;
+    }
     store_owner(u->owner);
     u->tidy_at =
         now() + (o->tidy_s ? o->tidy_s : TIDY_S) / 10; /* a server that starts has better things to do */

@@ -41,6 +41,6 @@ struct updater_options {
 
 struct updater;
 struct updater *updater_start(const struct updater_options *o,
-                              struct err *e); /* borrows what the options point to */
+                              struct err *e); /* copies the options; borrows the cage and ctx */
 /* False: it has not ended after wait_ms, and everything must stay as it is until the process ends. */
 bool updater_stop(struct updater **u, int64_t wait_ms);

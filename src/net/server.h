@@ -38,6 +38,7 @@ struct request {
     bool loopback; /* the peer is this machine */
     struct arena *arena;
     const void *route; /* what route() wants to remember; NULL before */
+    str id;            /* what route() wants it to be called in logs; empty before */
     int64_t began_ns;  /* CLOCK_MONOTONIC */
 };
 /* The value of the first header of that name (any letter case); empty, and its ptr NULL, when it is not there. */

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "codec/yaml.h"
+#include "config/distance.h"
 #include "config/duration.h"
 
 #include <stdio.h>
@@ -92,14 +93,26 @@ static const struct {
       "line 3: clair.api.timeout: a number without a unit is taken for seconds" },
     { "  api:\n    timeout: 900000000000\n", ":6060", 900000, true, 7200, "taken for nanoseconds" },
     { "  api:\n    timeout: 1m30s\n", ":6060", 90000, true, 7200, NULL },
-    { "  updater:\n", ":6060", 900000, false, 7200, NULL },
+    { "  updater:\n", ":6060", 900000, false, 0, NULL },
     { "  updater:\n    interval: 0\n", ":6060", 900000, false, 0, NULL },
     { "  updater:\n    interval: 0s\n", ":6060", 900000, false, 0, NULL },
     { "  updater:\n    interval: 1ms\n", ":6060", 900000, true, 1, NULL },
     { "  updater:\n    enabledupdaters: []\n", ":6060", 900000, false, 7200, NULL },
     { "  updater:\n    enabledupdaters:\n", ":6060", 900000, true, 7200, NULL },
     { "  worker:\n    namespace_detectors: [os-release]\n", ":6060", 900000, true, 7200, NULL },
-    { "  api:\n    prot: 1\n", ":6060", 900000, true, 7200, "line 3: unknown key clair.api.prot" },
+    { "  api:\n    prot: 1\n", ":6060", 900000, true, 7200,
+      "line 3: unknown key clair.api.prot: ignored; did you mean api.port?" },
+    { "  updatr:\n    interval: 5h\n", ":6060", 900000, true, 7200,
+      "line 2: unknown key clair.updatr: ignored; did you mean updater?" },
+    { "  API:\n    port: 5\n", ":6060", 900000, true, 7200, "did you mean api?" },
+    { "  a:\n    port: 5\n", ":6060", 900000, true, 7200, "unknown key clair.a: ignored" },
+    { "  api:\n    wholly_else: 1\n", ":6060", 900000, true, 7200,
+      "line 3: unknown key clair.api.wholly_else: ignored" },
+    { "  updater:\n    notifier:\n      http: {endpoint: http://x/}\n  notifier:\n", ":6060", 900000, true,
+      7200, "line 4: clair.updater.notifier is ignored" },
+    { "  updater:\n    notifier:\n      attempts: 3\n", ":6060", 900000, true, 7200,
+      "line 4: clair.updater.notifier is taken for clair.notifier" },
+    { "  log:\n    level: WARNING\n    format: text\n", ":6060", 900000, true, 7200, NULL },
     { "  notifier:\n    http:\n      endpoint: http://x/\n", ":6060", 900000, true, 7200, "not sent yet" },
     { "  notifier: &n\n    attempts: 5\n  other: *n\n", ":6060", 900000, true, 7200,
       "unknown key clair.other" },
@@ -140,6 +153,16 @@ static const struct {
       "c: line 3: clair.api.addr: a list or map where one value is wanted" },
     { "clair:\n  updater:\n    enabledupdaters: alpine\n",
       "line 3: clair.updater.enabledupdaters: 'alpine' is no list" },
+    { "clair:\n  updater:\n    enabledupdaters: {a: b}\n",
+      "line 3: clair.updater.enabledupdaters: a map is no list" },
+    { "clair:\n  updater:\n    enabledupdaters: [a, [b]]\n",
+      "line 3: clair.updater.enabledupdaters: a list is no text" },
+    { "clair:\n  api: 5\n", "c: line 2: clair.api: a section with keys is wanted" },
+    { "clair:\n  notifier:\n    http: [a]\n",
+      "c: line 3: clair.notifier.http: a section with keys is wanted" },
+    { "clair:\n  api:\n    readonly: maybe\n", "line 3: clair.api.readonly: 'maybe' is no true or false" },
+    { "clair:\n  log:\n    level: loud\n", "line 3: clair.log.level: 'loud' is no word of: panic fatal" },
+    { "clair:\n  api:\n    token: a\n    tokenfile: b\n", "one of them is enough" },
     { "clair:\n  database:\n    type: mysql\n", "unknown Driver \"mysql\"" },
     { "clair:\n  database:\n    type: pgsql\n", "pgsql: no database connection string specified" },
     { "clair:\n  api:\n    certfile: a\n    keyfile: b\n", "TLS is not built in yet" },
@@ -193,6 +216,11 @@ static void test_without_effect(void **state)
     }
 }
 
+static int load(const char *path, struct arena *arena, struct config *ret, struct err *e)
+{
+    return config_load(&(struct config_sources){ .file = path }, arena, ret, e);
+}
+
 static void test_load(void **state)
 {
     struct err e = { 0 };
@@ -205,13 +233,144 @@ static void test_load(void **state)
     fputs(seed, f);
     fclose(f);
     setenv("ECLAIR_TEST_FOLDER", folder, 1);
-    assert_int_equal(config_load("${ECLAIR_TEST_FOLDER}/c.yaml", arena, &c, &e), 0);
-    assert_int_equal(config_load("$ECLAIR_TEST_FOLDER/c.yaml", arena, &c, &e), 0);
-    assert_int_equal(config_load("/nowhere/$ECLAIR_TEST_NOTHING/c.yaml", arena, &c, &e), -1);
+    assert_int_equal(load("${ECLAIR_TEST_FOLDER}/c.yaml", arena, &c, &e), 0);
+    assert_int_equal(load("$ECLAIR_TEST_FOLDER/c.yaml", arena, &c, &e), 0);
+    assert_int_equal(load("/nowhere/$ECLAIR_TEST_NOTHING/c.yaml", arena, &c, &e), -1);
     assert_string_equal(e.text, "open /nowhere//c.yaml: No such file or directory");
-    assert_int_equal(config_load(folder, arena, &c, &e), -1);
+    assert_int_equal(load(folder, arena, &c, &e), -1);
+    assert_int_equal(load(NULL, arena, &c, &e), 0);
+    same(c.addr, STR(":6060"));
     unlink(path);
     rmdir(folder);
+}
+
+static const struct config_value *value_of(const struct config *c, const char *key)
+{
+    size_t i = 0;
+    while (strcmp(config_key(i)->key, key) != 0)
+        i++;
+    return &c->values[i];
+}
+
+static void test_environment(void **state)
+{
+    static const char *const environment[] = { "ECLAIR_API_PORT=7000",
+                                               "ECLAIR_UPDATER_ENABLEDUPDATERS= alpine,debian ,,",
+                                               "ECLAIR_UPDATER_INTERVAL=1h",
+                                               "ECLAIR_API_TIMEOUT=",
+                                               "ECLAIR_API_TOKEN=a,b",
+                                               "ECLAIR_API_PROT=1",
+                                               "ECLAIR_TEST_DATA=x",
+                                               "ECLAIR_NOW=x",
+                                               "ECLAIR",
+                                               "PATH=/bin",
+                                               "ECLAIR_LOG_LEVEL=debug",
+                                               NULL };
+    const struct config_flag flags[] = { { "log.level", "error", "--log-level" } };
+    const struct config_sources from = { .environment = environment, .flags = flags, .flag_count = 1 };
+    struct err e = { 0 };
+    struct config c;
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    assert_int_equal(config_load(&from, arena, &c, &e), 0);
+    same(c.addr, STR(":7000"));
+    assert_int_equal(c.updater_count, 2);
+    same(c.updaters[0], STR("alpine"));
+    same(c.updaters[1], STR("debian"));
+    assert_int_equal(c.updater_interval_s, 3600);
+    assert_int_equal(c.timeout_ms, 900000);
+    same(c.token, STR("a,b"));
+    same(c.log_level, STR("error"));
+    assert_int_equal(c.warning_count, 1);
+    same(c.warnings[0], STR("ECLAIR_API_PROT: no such key: ignored (eclair help config lists them)"));
+    assert_int_equal(value_of(&c, "log.level")->origin, CONFIG_FLAG);
+    assert_int_equal(value_of(&c, "api.port")->origin, CONFIG_ENVIRONMENT);
+    assert_false(value_of(&c, "api.port")->loses);
+    assert_true(value_of(&c, "api.addr")->loses);
+    assert_int_equal(value_of(&c, "api.timeout")->origin, CONFIG_DEFAULT);
+}
+
+static void test_wrong_environment(void **state)
+{
+    static const char *const environment[] = { "ECLAIR_API_TIMEOUT=soon", NULL };
+    struct err e = { 0 };
+    struct config c;
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    assert_int_equal(config_load(&(struct config_sources){ .environment = environment }, arena, &c, &e), -1);
+    assert_string_equal(e.text, "ECLAIR_API_TIMEOUT: 'soon' is no duration (900s, 2h, 1h30m)");
+}
+
+/* The environment wins over the file, even by the other key of the same field; `updater:` null can be turned on. */
+static void test_precedence(void **state)
+{
+    static const char *const environment[] = { "ECLAIR_API_PORT=7000", "ECLAIR_UPDATER_INTERVAL=1h", NULL };
+    char path[] = "/tmp/eclair-config-XXXXXX";
+    int fd = mkstemp(path);
+    static const char text[] = "clair:\n  api:\n    addr: :1\n  updater:\n";
+    assert_int_equal(write(fd, text, sizeof text - 1), sizeof text - 1);
+    close(fd);
+    struct err e = { 0 };
+    struct config c;
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    const struct config_sources from = { .file = path, .environment = environment };
+    assert_int_equal(config_load(&from, arena, &c, &e), 0);
+    same(c.addr, STR(":7000"));
+    assert_true(value_of(&c, "api.addr")->loses);
+    assert_int_equal(value_of(&c, "api.addr")->line, 3);
+    assert_true(c.updater);
+    unlink(path);
+}
+
+/* Nothing secret is in what people are shown. */
+static void test_secrets(void **state)
+{
+    static const char text[] = "clair:\n"
+                               "  database:\n"
+                               "    options:\n"
+                               "      source: host=a password='hid den' user=b\n"
+                               "  api:\n"
+                               "    token: hidden\n"
+                               "    paginationkey: hidden\n"
+                               "    prot: hidden\n"
+                               "  feeds:\n"
+                               "    mirror: https://u:hidden@host/path?sig=hidden\n"
+                               "  notifier:\n"
+                               "    http:\n"
+                               "      endpoint: http://u:hidden@h/\n";
+    struct err e = { 0 };
+    struct config c;
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    assert_int_equal(config_read(str_from(text), "c", arena, &c, &e), 0);
+    for (size_t i = 0; config_key(i); i++)
+        assert_false(str_contains(config_shown(&c, i, arena), STR("hid")));
+    for (size_t i = 0; i < c.warning_count; i++)
+        assert_false(str_contains(c.warnings[i], STR("hid")));
+    for (size_t i = 0; config_key(i); i++)
+        if (!strcmp(config_key(i)->key, "database.options.source"))
+            same(config_shown(&c, i, arena), STR("host=a password=*** user=b"));
+    same(c.database_source, STR("host=a password='hid den' user=b"));
+}
+
+static void test_distance(void **state)
+{
+    static const struct {
+        const char *a, *b;
+        unsigned d;
+    } table[] = { { "", "", 0 },
+                  { "a", "", 1 },
+                  { "api.port", "api.prot", 2 },
+                  { "same", "same", 0 },
+                  { "kitten", "sitting", 3 },
+                  { "API", "api", 0 },
+                  { "api.adr", "api.addr", 1 },
+                  { "intervall", "interval", 1 } };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        assert_int_equal(edit_distance(str_from(table[i].a), str_from(table[i].b)), table[i].d);
+        assert_int_equal(edit_distance(str_from(table[i].b), str_from(table[i].a)), table[i].d);
+    }
+    char longest[DISTANCE_MAX + 1];
+    memset(longest, 'a', sizeof longest);
+    assert_int_equal(edit_distance(str_of(longest, DISTANCE_MAX), STR("a")), DISTANCE_MAX - 1);
+    assert_int_equal(edit_distance(str_of(longest, DISTANCE_MAX + 1), STR("a")), DISTANCE_MAX);
 }
 
 static const struct {
@@ -279,9 +438,18 @@ static void test_yaml(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_seed),           cmocka_unit_test(test_files), cmocka_unit_test(test_wrong),
-        cmocka_unit_test(test_without_effect), cmocka_unit_test(test_load),  cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_seed),
+        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_wrong),
+        cmocka_unit_test(test_without_effect),
+        cmocka_unit_test(test_load),
+        cmocka_unit_test(test_durations),
         cmocka_unit_test(test_yaml),
+        cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_wrong_environment),
+        cmocka_unit_test(test_precedence),
+        cmocka_unit_test(test_secrets),
+        cmocka_unit_test(test_distance),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);
 }

@@ -56,6 +56,56 @@ static void test_line(void **state)
         assert_true(form[i] == 'd' ? when[i] >= '0' && when[i] <= '9' : when[i] == form[i]);
 }
 
+static void told_secrets(void)
+{
+    log_info("fetched",
+             LOG_TEXT("path", STR("https://me:hidden@host:1/a?X-Sig=hidden#x (password=hidden, next)")),
+             LOG_TEXT("error", STR("postgresql://u:hid?d@en@h/d?sslmode=off&password=hidden")),
+             LOG_TEXT("header", STR("Authorization: bearer hidden")), LOG_TEXT("plain", STR("a://b c@d?e")));
+}
+
+static void test_secrets(void **state)
+{
+    (void)state;
+    CLEANUP(buf_done) struct buf got = { 0 };
+    capture(told_secrets, &got);
+    str line = buf_view(&got);
+    assert_false(str_contains(line, STR("hid")));
+    assert_true(str_contains(line, STR("\"path\":\"https://me:***@host:1/a?*** (password=***, next)\"")));
+    assert_true(
+        str_contains(line, STR("\"error\":\"postgresql://u:***@h/d?sslmode=off\\u0026password=***\"")));
+    assert_true(str_contains(line, STR("\"header\":\"Authorization: bearer ***\"")));
+    assert_true(str_contains(line, STR("\"plain\":\"a://b c@d?e\"")));
+}
+
+static void for_people(void)
+{
+    log_set_form(LOG_PLAIN);
+    log_warning("a <b>", LOG_NUM("port", 6060), LOG_TEXT("addr", STR(":6060")), LOG_TEXT("empty", STR("")),
+                LOG_TEXT("error", STR("x <y> \"z\" \x1b[2J\xc2\x9b\x7f")),
+                LOG_TEXT("path", STR("http://a:hidden@b/")));
+    log_set_form(LOG_COLOURED);
+    log_error("b");
+    log_set_form(LOG_JSON);
+}
+
+static void test_for_people(void **state)
+{
+    (void)state;
+    CLEANUP(buf_done) struct buf got = { 0 };
+    capture(for_people, &got);
+    str rest = buf_view(&got), first = str_line(&rest), second = str_line(&rest);
+    assert_int_equal(first.ptr[2], ':');
+    assert_int_equal(first.ptr[8], '.');
+    str text = str_skip(first, strlen("15:04:05.000 "));
+    static const char want[] = "WARN  a <b>  port=6060 addr=:6060 empty=\"\" error=\"x <y> \\\"z\\\" "
+                               "\\u001b[2J\\u009b\\u007f\" path=\"http://a:***@b/\"";
+    if (!str_eq(text, str_from(want)))
+        fail_msg("'" STR_FMT "'", STR_ARG(text));
+    assert_true(str_contains(second, STR("\x1b[31mERROR\x1b[0m b")));
+    assert_int_equal(rest.len, 0);
+}
+
 static void levels(void)
 {
     log_debug("not told");
@@ -171,6 +221,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_line),
+        cmocka_unit_test(test_secrets),
+        cmocka_unit_test(test_for_people),
         cmocka_unit_test(test_levels),
         cmocka_unit_test(test_level_names),
         cmocka_unit_test(test_threads),

@@ -1,0 +1,202 @@
+#include "cmd/settings.h"
+
+#include "base/cleanup.h"
+#include "cmd/command.h"
+#include "store/store.h"
+
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define TOKEN_MAX 4096
+
+extern char **environ;
+
+struct settings {
+    struct arena *arena;
+    atomic_uint holders;
+    struct settings_view view;
+};
+
+const struct settings_view *settings_view(const struct settings *s) { return &s->view; }
+struct arena *settings_arena(struct settings *s) { return s->arena; }
+
+struct settings *settings_hold(struct settings *s)
+{
+    atomic_fetch_add(&s->holders, 1);
+    return s;
+}
+
+void settings_freep(struct settings **s)
+{
+    if (*s && atomic_fetch_sub(&(*s)->holders, 1) == 1) {
+        arena_freep(&(*s)->arena);
+        free(*s);
+    }
+    *s = NULL;
+}
+
+static const char *find_file(const struct serve_options *o)
+{
+    const char *named = getenv("ECLAIR_CONFIG");
+    if (o->config)
+        return *o->config ? o->config : NULL;
+    if (named && *named)
+        return named;
+    return access(CONFIG_PLACE, F_OK) == 0 ? CONFIG_PLACE : NULL;
+}
+
+static int read_config(struct settings *s, const struct serve_options *o, struct err *e)
+{
+    struct config_flag flags[2];
+    size_t n = 0;
+    if (o->db)
+        flags[n++] = (struct config_flag){ "database.options.source", o->db, "--db" };
+    if (o->log_level)
+        flags[n++] = (struct config_flag){ "log.level", o->log_level, "--log-level" };
+    s->view.file = find_file(o);
+    const struct config_sources from = {
+        .file = s->view.file, .environment = (const char *const *)environ, .flags = flags, .flag_count = n
+    };
+    return config_load(&from, s->arena, &s->view.config, e);
+}
+
+/* Of the configured database: another one has another. */
+static int find_replica(struct settings *s, const struct serve_options *o, struct err *e)
+{
+    str source = s->view.config.database_readsource;
+    if (o->db || !source.len)
+        return 0;
+    if (!(s->view.replica = arena_cstr(s->arena, source)))
+        return err_set(e, ERR_OOM, "out of memory");
+    return store_is_server(s->view.replica) && store_is_server(s->view.database)
+               ? 0
+               : err_set(e, ERR_USAGE,
+                         "database.options.readsource: wants a connection string of PostgreSQL, as source");
+}
+
+static int find_database(struct settings *s, const struct serve_options *o, struct err *e)
+{
+    char place[4096];
+    const char *state = getenv("STATE_DIRECTORY"); /* of a service manager: may be several, with ":" */
+    str type = s->view.config.database_type, source = s->view.config.database_source;
+    bool sqlite = str_eq(type, STR("sqlite"));
+    if (o->db && !*o->db)
+        return err_set(e, ERR_USAGE, "--db: is empty");
+    if (source.len)
+        s->view.database = arena_cstr(s->arena, source);
+    else if (state && *state == '/' && !strchr(state, ':'))
+        s->view.database = arena_cstr(s->arena, arena_printf(s->arena, "%s/eclair.db", state));
+    else if (geteuid() == 0)
+        s->view.database = DB_PLACE;
+    else if (database_place(NULL, place, sizeof place, e) < 0)
+        return -1;
+    else
+        s->view.database = arena_cstr(s->arena, str_from(place));
+    if (!s->view.database)
+        return err_set(e, ERR_OOM, "out of memory");
+    /* the flag wins over both; without a word on the type the string tells it */
+    if (!o->db && type.len && source.len && sqlite == store_is_server(s->view.database))
+        return err_set(e, ERR_USAGE, "database.type is %s, but database.options.source is %s",
+                       sqlite ? "sqlite" : "pgsql",
+                       sqlite ? "a connection string" : "none of libpq's forms (a path needs type: sqlite)");
+    return find_replica(s, o, e);
+}
+
+/* Which of Clair's updaters (spec/server.md 2) is which source of ours. */
+static const struct {
+    const char *updater, *source;
+} sources[] = {
+    { "alpine", "alpine" },
+    { "debian", "debian" },
+};
+
+static const char *source_of(str updater)
+{
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
+        if (str_eq(updater, str_from(sources[i].updater)))
+            return sources[i].source;
+    return NULL;
+}
+
+static int find_sources(struct settings *s, struct err *e)
+{
+    const struct config *c = &s->view.config;
+    if (!c->updaters)
+        return 0;
+    str *list = arena_array(s->arena, str, c->updater_count + 1);
+    str *unknown = arena_array(s->arena, str, c->updater_count + 1);
+    if (!list || !unknown)
+        return err_set(e, ERR_OOM, "out of memory");
+    for (size_t i = 0; i < c->updater_count; i++) {
+        const char *source = source_of(c->updaters[i]);
+        if (source)
+            list[s->view.source_count++] = str_from(source);
+        else
+            unknown[s->view.unknown_count++] = c->updaters[i];
+    }
+    s->view.sources = list;
+    s->view.unknown = unknown;
+    return 0;
+}
+
+static int read_token(struct settings *s, const char *path, struct err *e)
+{
+    char bytes[TOKEN_MAX];
+    CLEANUP(close_fdp) int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+    ssize_t n = fd < 0 ? -1 : read(fd, bytes, sizeof bytes);
+    if (n < 0)
+        return err_errno(e, "api.tokenfile: %s", path ? path : "");
+    str rest = str_of(bytes, (size_t)n), first = str_trim(str_line(&rest));
+    if (!first.len || first.len == sizeof bytes)
+        return err_set(e, ERR_FORMAT, "api.tokenfile: %s: no token in its first line", path);
+    s->view.token = arena_dup(s->arena, first);
+    return 0;
+}
+
+static int find_token(struct settings *s, struct err *e)
+{
+    const struct config *c = &s->view.config;
+    s->view.token = c->token;
+    return c->tokenfile.len ? read_token(s, arena_cstr(s->arena, c->tokenfile), e) : 0;
+}
+
+static void find_log(struct settings *s)
+{
+    const struct config *c = &s->view.config;
+    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+    bool terminal = isatty(STDOUT_FILENO), plain = (no_color && *no_color) || !term || !strcmp(term, "dumb");
+    s->view.log_level = LOG_INFO;
+    log_level_parse(c->log_level, &s->view.log_level);
+    if (str_eq(c->log_format, STR("json")) || (str_eq(c->log_format, STR("auto")) && !terminal))
+        s->view.log_form = LOG_JSON;
+    else
+        s->view.log_form = terminal && !plain ? LOG_COLOURED : LOG_PLAIN;
+}
+
+static int load(struct settings *s, const struct serve_options *o, struct err *e)
+{
+    s->view.insecure_tls = o->insecure_tls > 0;
+    if (read_config(s, o, e) < 0 || find_database(s, o, e) < 0 || find_sources(s, e) < 0 ||
+        find_token(s, e) < 0)
+        return -1;
+    find_log(s);
+    return arena_failed(s->arena) ? err_set(e, ERR_OOM, "out of memory") : 0;
+}
+
+struct settings *settings_load(const struct serve_options *o, struct err *e)
+{
+    struct settings *s = calloc(1, sizeof *s);
+    if (s) {
+        s->arena = arena_new(0);
+        atomic_init(&s->holders, 1);
+    }
+    if (!s || !s->arena)
+        err_set(e, ERR_OOM, "out of memory");
+    else if (load(s, o, e) == 0)
+        return s;
+    settings_freep(&s);
+    return NULL;
+}

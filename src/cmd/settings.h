@@ -1,0 +1,39 @@
+/*
+ * settings.h - what a server is to do: its configuration from file, environment and flags, judged as a whole. `serve` does it,
+ *              `config check` tells it.
+ *
+ * Ownership  shared by holders: the server, and requests that run by them; they do not change once they are loaded.
+ */
+#pragma once
+#include "base/log.h"
+#include "config/config.h"
+
+#define CONFIG_PLACE "/etc/clair/config.yaml"    /* if it is there */
+#define DB_PLACE     "/var/lib/eclair/eclair.db" /* of a service (design.md 9, Store place) */
+
+struct serve_options { /* the flags */
+    const char *config, *db, *log_level, *cpu_profile;
+    int insecure_tls; /* OPT_BOOL */
+};
+
+struct settings;
+struct settings_view {
+    const char *file; /* that was read; NULL: none */
+    struct config config;
+    const char *database, *replica; /* replica: NULL for none */
+    const str *sources;             /* feeds to load; NULL: all */
+    size_t source_count;
+    const str *unknown; /* enabledupdaters that are not there */
+    size_t unknown_count;
+    str token; /* of api.token or its file; empty: none */
+    bool insecure_tls;
+    enum log_level log_level;
+    enum log_form log_form;
+};
+
+/* NULL on error. The file: -config, else ECLAIR_CONFIG, else CONFIG_PLACE if it is there; -config= is none. */
+struct settings *settings_load(const struct serve_options *o, struct err *e);
+const struct settings_view *settings_view(const struct settings *s);
+struct arena *settings_arena(struct settings *s); /* for what must live as long; the loader's thread only */
+struct settings *settings_hold(struct settings *s);
+void settings_freep(struct settings **s); /* gives up one hold; NULL is fine. Any thread */
