@@ -245,11 +245,37 @@ static int try_replica(const struct serving *s, struct err *e)
     return 0;
 }
 
+static void log_notice(enum server_notice what, const char *peer, const char *text)
+{
+    switch (what) {
+    case NOTICE_REFUSED:
+        log_debug("TLS handshake failed", LOG_TEXT("error", str_from(text)),
+                  LOG_TEXT("remote addr", str_from(peer)));
+        break;
+    case NOTICE_RELOADED:
+        log_info("certificate, key and CA were read again");
+        break;
+    case NOTICE_KEPT:
+        log_warning("certificate, key or CA changed, but the old ones stay",
+                    LOG_TEXT("error", str_from(text)));
+        break;
+    case NOTICE_EXPIRED:
+        log_warning("clients will not trust this server", LOG_TEXT("error", str_from(text)));
+        break;
+    }
+}
+
+static const char *path_or_null(struct arena *a, str path) { return path.len ? arena_cstr(a, path) : NULL; }
+
 static int open_ports(struct serving *s, struct err *e)
 {
     const struct server_handler handler = api_handler(s->api), health = api_health_handler(s->api);
     const struct server_options main_options = { .address = arena_cstr(s->arena, s->config.addr),
-                                                 .timeout_ms = s->config.timeout_ms };
+                                                 .timeout_ms = s->config.timeout_ms,
+                                                 .tls = { path_or_null(s->arena, s->config.certfile),
+                                                          path_or_null(s->arena, s->config.keyfile),
+                                                          path_or_null(s->arena, s->config.cafile) },
+                                                 .notice = log_notice };
     const struct server_options health_options = { .address = arena_cstr(s->arena, s->config.healthaddr),
                                                    .read_threads = 2,
                                                    .long_threads = 1,

@@ -243,8 +243,13 @@ static int check(struct loading *l, struct err *e)
                        STR_ARG(type));
     if (str_eq(type, STR("pgsql")) && !c->database_source.len)
         return err_set(e, ERR_USAGE, "%s: pgsql: no database connection string specified", l->name);
-    if (c->certfile.len || c->keyfile.len || c->cafile.len) /* never plain text where TLS was asked for */
-        return err_set(e, ERR_UNSUPPORTED, "%s: clair.api.certfile, keyfile, cafile: TLS is not built in yet",
+    /* never plain text where TLS was asked for */
+    if (!c->certfile.len != !c->keyfile.len)
+        return err_set(e, ERR_USAGE, "%s: clair.api: certfile and keyfile go together", l->name);
+    if (c->cafile.len && !c->certfile.len)
+        return err_set(e, ERR_USAGE,
+                       "%s: clair.api.cafile: without certfile and keyfile there is no TLS, and no client "
+                       "that shows a certificate",
                        l->name);
     if (c->notifier_endpoint.len)
         WARN(l, "%s: clair.notifier.http.endpoint: notifications are not sent yet", l->name);
