@@ -15,6 +15,7 @@
 #include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define CONFIG_PLACE    "/etc/clair/config.yaml"
@@ -338,9 +339,20 @@ static void stop(struct serving *s)
         _exit(0);
 }
 
+/* A connection in TLS has three. */
+static void raise_descriptors(void)
+{
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
+        r.rlim_cur = r.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &r);
+    }
+}
+
 static int serve(struct serving *s, const struct serve_options *o, struct err *e)
 {
     sigset_t set;
+    raise_descriptors();
     /* what a report took is used by the next one; given back, it would be faulted in again page by page */
     mallopt(M_MMAP_THRESHOLD, 8 << 20);
     mallopt(M_TRIM_THRESHOLD, 8 << 20);
