@@ -15,6 +15,7 @@
 
 #include <malloc.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define WORK_STOP_MS    5000 /* for posts whose clients were answered with 503 */
@@ -151,13 +152,39 @@ static int try_replica(const struct settings_view *v, struct err *e)
     return 0;
 }
 
+static void log_notice(enum server_notice what, const char *peer, const char *text)
+{
+    switch (what) {
+    case NOTICE_REFUSED:
+        log_debug("TLS handshake failed", LOG_TEXT("error", str_from(text)),
+                  LOG_TEXT("remote addr", str_from(peer)));
+        break;
+    case NOTICE_RELOADED:
+        log_info("certificate, key and CA were read again");
+        break;
+    case NOTICE_KEPT:
+        log_warning("certificate, key or CA changed, but the old ones stay",
+                    LOG_TEXT("error", str_from(text)));
+        break;
+    case NOTICE_EXPIRED:
+        log_warning("clients will not trust this server", LOG_TEXT("error", str_from(text)));
+        break;
+    }
+}
+
+static const char *path_or_null(struct arena *a, str path) { return path.len ? arena_cstr(a, path) : NULL; }
+
 static int open_ports(struct serving *s, struct err *e)
 {
     const struct config *c = &settings_view(s->started)->config;
     struct arena *arena = settings_arena(s->started);
     const struct server_handler handler = api_handler(s->api), health = api_health_handler(s->api);
     const struct server_options main_options = { .address = arena_cstr(arena, c->addr),
-                                                 .timeout_ms = c->timeout_ms };
+                                                 .timeout_ms = c->timeout_ms,
+                                                 .tls = { path_or_null(arena, c->certfile),
+                                                          path_or_null(arena, c->keyfile),
+                                                          path_or_null(arena, c->cafile) },
+                                                 .notice = log_notice };
     const struct server_options health_options = { .address = arena_cstr(arena, c->healthaddr),
                                                    .read_threads = 2,
                                                    .long_threads = 1,
@@ -336,10 +363,21 @@ static void stop(struct serving *s)
         _exit(0);
 }
 
+/* A connection in TLS has three. */
+static void raise_descriptors(void)
+{
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
+        r.rlim_cur = r.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &r);
+    }
+}
+
 static int serve(struct serving *s, struct err *e)
 {
     sigset_t set;
     const struct settings_view *v = settings_view(s->started);
+    raise_descriptors();
     s->cage = cage_new(tasks, NULL, e);
     if (!s->cage)
         return -1;

@@ -574,8 +574,13 @@ static int check(struct loading *l, struct err *e)
                        STR_ARG(type));
     if (str_eq(type, STR("pgsql")) && !c->database_source.len)
         return err_set(e, ERR_USAGE, "%s: pgsql: no database connection string specified", name);
-    if (c->certfile.len || c->keyfile.len || c->cafile.len) /* never plain text where TLS was asked for */
-        return err_set(e, ERR_UNSUPPORTED, "%s: clair.api.certfile, keyfile, cafile: TLS is not built in yet",
+    /* never plain text where TLS was asked for */
+    if (!c->certfile.len != !c->keyfile.len)
+        return err_set(e, ERR_USAGE, "%s: clair.api: certfile and keyfile go together", name);
+    if (c->cafile.len && !c->certfile.len)
+        return err_set(e, ERR_USAGE,
+                       "%s: clair.api.cafile: without certfile and keyfile there is no TLS, and no client "
+                       "that shows a certificate",
                        name);
     if (c->token.len && c->tokenfile.len)
         return err_set(e, ERR_USAGE, "%s: clair.api.token and clair.api.tokenfile: one of them is enough",

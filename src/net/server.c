@@ -24,7 +24,9 @@ static void fill_defaults(struct server_options *o)
     o->queue_max = o->queue_max ? o->queue_max : 1024;
     o->connections = o->connections ? o->connections : 4096;
     o->body_max = o->body_max ? o->body_max : (size_t)1 << 20;
+    o->answers_max = o->answers_max ? o->answers_max : (size_t)1 << 30;
     o->idle_ms = o->idle_ms ? o->idle_ms : 60000;
+    o->send_rate = o->send_rate ? o->send_rate : 16 << 10;
     o->receive_ms = o->receive_ms ? o->receive_ms : 60000;
 }
 
@@ -43,7 +45,7 @@ static void run_job(struct exchange *x)
     pthread_mutex_lock(&s->lock);
     if (x->fate == FATE_WAITING) {
         x->fate = FATE_DONE;
-        http1_resume(x);
+        exchange_resume(x);
     }
     pthread_mutex_unlock(&s->lock);
 }
@@ -57,17 +59,16 @@ void server_wake(struct server *s)
     (void)n; /* full: it is awake */
 }
 
-/* Here protocols will be told apart. */
-static void take_in(struct server *s, int fd, const struct sockaddr *addr, socklen_t len)
+/* Most clients of plain HTTP/1.1 have spoken before they are accepted, and need no detour. */
+static void take_in(struct server *s, int fd, const struct sockaddr *addr)
 {
-    pthread_mutex_lock(&s->lock);
-    s->conn_count++;
-    pthread_mutex_unlock(&s->lock);
-    if (http1_take(s, fd, addr, len))
-        return;
-    pthread_mutex_lock(&s->lock);
-    s->conn_count--;
-    pthread_mutex_unlock(&s->lock);
+    struct conn *c = conn_new(s, fd, addr);
+    if (!c)
+        close(fd);
+    else if (!s->loop.tls && conn_opening(fd) == OPENING_HTTP1)
+        http1_take(s, c, AF_INET);
+    else
+        loop_take(s, c);
 }
 
 /* Returns false when the process has no more descriptors. */
@@ -84,7 +85,7 @@ static bool accept_some(struct server *s, int listener)
         int fd = accept4(listener, (struct sockaddr *)&addr, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0)
             return errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM;
-        take_in(s, fd, (const struct sockaddr *)&addr, len);
+        take_in(s, fd, (const struct sockaddr *)&addr);
     }
     return true;
 }
@@ -103,21 +104,18 @@ static void sweep(struct server *s)
 {
     int64_t now = clock_ms();
     pthread_mutex_lock(&s->lock);
-    for (struct conn *c = s->conns; c; c = c->next) {
+    for (struct conn *c = s->conns[CONN_HTTP1]; c; c = c->next) {
         if (c->cut_ms <= now || is_left(c)) {
             c->cut_ms = INT64_MAX;
             shutdown(c->fd, SHUT_RDWR); /* the loop sees an end and closes it */
         }
-        if (c->x && c->x->fate == FATE_WAITING && c->x->late_ms <= now) {
-            c->x->fate = FATE_LATE;
+        if (c->x && exchange_late(c->x, now))
             http1_resume(c->x);
-        }
     }
     pthread_mutex_unlock(&s->lock);
 }
 
-/* Limits are kept to an eighth of the shortest. */
-static int sweep_period(const struct server *s)
+int sweep_period(const struct server *s)
 {
     int64_t least = s->o.idle_ms < s->o.receive_ms ? s->o.idle_ms : s->o.receive_ms;
     if (s->o.timeout_ms && s->o.timeout_ms < least)
@@ -178,6 +176,7 @@ static void init_locks(struct server *s)
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&s->quiet, &attr);
+    pthread_cond_init(&s->loop.calmed, &attr);
     pthread_condattr_destroy(&attr);
 }
 
@@ -197,7 +196,8 @@ struct server *server_new(const struct server_options *o, const struct server_ha
     /* both, even if the first fails: server_freep() takes them down */
     r |= pool_init(&s->read_pool, s->o.read_threads, s->o.queue_max, run_job, e);
     r |= pool_init(&s->long_pool, s->o.long_threads, s->o.queue_max, run_job, e);
-    if (r || server_listen(s, o->address, e) < 0)
+    bool tls = o->tls.certfile || o->tls.keyfile || o->tls.cafile;
+    if (r || (tls && !(s->loop.tls = tls_new(&s->o, e))) || server_listen(s, o->address, e) < 0)
         server_freep(&s);
     return s;
 }
@@ -208,9 +208,15 @@ int server_start(struct server *s, struct err *e)
 {
     if (http1_start(s, e) < 0)
         return -1;
+    if (loop_start(s, e) < 0) {
+        http1_stop(s);
+        return -1;
+    }
     int r = thread_start(&s->acceptor, accept_all, s);
     if (r) {
+        loop_calm(s);
         http1_stop(s);
+        loop_stop(s);
         return err_set(e, ERR_IO, "cannot start a thread: %s", strerror(r));
     }
     s->started = true;
@@ -244,10 +250,12 @@ void server_stop(struct server *s, int64_t wait_ms)
     for (size_t i = 0; i < s->listener_count; i++)
         shutdown(s->listeners[i], SHUT_RDWR);
     server_wake(s);
-    if (s->started)
+    if (s->started) {
+        loop_wake(s);
         wait_until_quiet(s, wait_ms);
+    }
     s->closing = true;
-    for (struct conn *c = s->conns; c; c = c->next)
+    for (struct conn *c = s->conns[CONN_HTTP1]; c; c = c->next)
         if (c->x && c->x->fate == FATE_WAITING) {
             c->x->fate = FATE_CLOSED;
             http1_resume(c->x);
@@ -256,7 +264,9 @@ void server_stop(struct server *s, int64_t wait_ms)
     server_wake(s);
     if (s->started)
         pthread_join(s->acceptor, NULL);
+    loop_calm(s);
     http1_stop(s);
+    loop_stop(s);
     pool_stop(&s->read_pool);
     pool_stop(&s->long_pool);
     close_listeners(s);
@@ -281,7 +291,9 @@ void server_freep(struct server **sp)
     server_stop(s, 0);
     pool_done(&s->read_pool);
     pool_done(&s->long_pool);
+    tls_freep(&s->loop.tls);
     close_fdp(&s->wake);
+    pthread_cond_destroy(&s->loop.calmed);
     pthread_cond_destroy(&s->quiet);
     pthread_mutex_destroy(&s->lock);
     free(s);

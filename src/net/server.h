@@ -1,17 +1,20 @@
 /*
  * server.h - an HTTP server that knows nothing of any API: a request in, a handler, a response out, whatever the protocol.
  *
- * Shape      The listener's own thread takes connections and hands them to the protocol (today HTTP/1.1 by libmicrohttpd; TLS and
- *            HTTP/2 will be told apart there by their first bytes). When the head of a request is there, route() says which kind
+ * Shape      The listener's own thread takes connections. Plain HTTP/1.1 is libmicrohttpd's; TLS, HTTP/2 in it and plain HTTP/2
+ *            with prior knowledge are told apart by first bytes and ALPN, on a loop of ours. When the head of a request is there, route() says which kind
  *            of work it is; when its body is there too, handle() fills the response, on the loop itself (SERVE_NOW) or on one of
  *            two bounded pools. A slow SERVE_LONG never delays the others.
  * Ownership  A request and all its views live in its arena until handle() has returned and, if it is still there, its client was
  *            answered. A client that vanishes, or whose time is up, does not stop handle(): its response is dropped.
  * Bodies     Kept up to body_max; what follows is read and dropped (body_cut), up to BODY_DROP_MAX, then the connection is closed. All bodies together: 256 times body_max, else 503.
  * Responses  Date is added. Up to 2048 bytes with Content-Length, else chunked (HTTP/1.0: until the connection closes), both after
- *            gzip (spec/api-v1.md 1). A HEAD gets the headers alone.
- * Limits     32 KiB of headers (431 beyond); connections; time without a byte; time until a request is complete. A full queue
- *            answers 503 with Retry-After.
+ *            gzip (spec/api-v1.md 1); over HTTP/2 always with Content-Length. A HEAD gets the headers alone.
+ * Limits     32 KiB of headers (431 beyond); connections, of which one address (of IPv6: one /64) gets seven eighths; time without
+ *            a byte; time until a request is complete; an answer must be taken at send_rate. HTTP/2: 128
+ *            streams at once, a hundred resets more than answers. A full queue answers 503 with Retry-After.
+ * TLS        1.2 and 1.3. The files are looked at when a handshake begins, once a second at most, and read again when they
+ *            changed; what does not fit together changes nothing. Plain HTTP gets 400 there.
  * Threads    handle() runs on many at once. All calls below belong to the thread that made the server.
  */
 #pragma once
@@ -58,6 +61,19 @@ struct response {
 /* Both views must live as long as the request: constants, or in its arena. More than RESPONSE_HEADERS are dropped. */
 void response_header(struct response *r, const char *name, str value);
 
+enum server_notice {
+    NOTICE_REFUSED,  /* a handshake failed; of no interest but to who looks for the reason */
+    NOTICE_RELOADED, /* certificate, key or CA were read again */
+    NOTICE_KEPT,     /* they changed, but the old ones stay: why */
+    NOTICE_EXPIRED,  /* the certificate is not valid at this time */
+};
+
+struct server_tls { /* paths of PEM files; all NULL: plain text */
+    const char *certfile, *keyfile;
+    const char
+        *cafile; /* NULL: clients need no certificate; else one that it signed, or the handshake fails */
+};
+
 struct server_options { /* 0 = the default in brackets */
     const char *
         address; /* "0.0.0.0:6060", "[::1]:6060", "localhost:6060", ":6060" (all addresses, IPv4 and IPv6); port 0: any */
@@ -66,9 +82,15 @@ struct server_options { /* 0 = the default in brackets */
     unsigned queue_max;    /* requests that wait for a pool, each [1024] */
     unsigned connections;  /* at once [4096]; further ones wait to be accepted */
     size_t body_max;       /* [1 MiB] */
-    int64_t timeout_ms;    /* from the complete head of a request to its answer [no limit] */
-    unsigned idle_ms;      /* without a byte, in whole seconds [60,000] */
-    unsigned receive_ms;   /* from the first byte of a request to its last [60,000] */
+    size_t
+        answers_max; /* bytes of large answers that clients have not taken yet, together [1 GiB]; then 503 */
+    int64_t timeout_ms;  /* from the complete head of a request to its answer [no limit] */
+    unsigned idle_ms;    /* without a byte, in whole seconds [60,000] */
+    unsigned receive_ms; /* from the first byte of a request to its last [60,000] */
+    unsigned send_rate;  /* bytes a second that a client must take of an answer, after idle_ms [16 KiB] */
+    struct server_tls tls;
+    void (*notice)(enum server_notice what, const char *peer,
+                   const char *text); /* for a log; may be NULL. Any thread */
 };
 
 struct server_handler {
@@ -83,7 +105,8 @@ struct server_handler {
 };
 
 struct server;
-/* Binds and listens, but takes nobody in yet: "listen tcp :6060: bind: address already in use" (ERR_IO). */
+/* Binds and listens, but takes nobody in yet: "listen tcp :6060: bind: address already in use" (ERR_IO). Reads the files of TLS: an
+ * error names the file; one of the CA begins with "could not initialize client cert authentication". */
 struct server *server_new(const struct server_options *o, const struct server_handler *h, struct err *e);
 unsigned server_port(const struct server *s);
 int server_start(struct server *s, struct err *e);

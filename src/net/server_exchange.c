@@ -1,6 +1,7 @@
 /* One request and its answer, whatever the protocol. */
 #include "net/server_internal.h"
 
+#include "base/clock.h"
 #include "codec/gzip.h"
 
 #include <stdio.h>
@@ -8,7 +9,8 @@
 #include <strings.h>
 #include <time.h>
 
-#define ARENA_MAX ((size_t)256 << 20)
+#define ARENA_MAX    ((size_t)256 << 20)
+#define SMALL_ANSWER ((size_t)64 << 10)
 
 int64_t clock_ns(void)
 {
@@ -34,7 +36,7 @@ static str without_authority(str target)
     return target;
 }
 
-struct exchange *exchange_new(struct server *s, const char *target, const char *peer, bool loopback)
+struct exchange *exchange_new(struct server *s, const char *target, const struct conn *c)
 {
     size_t n = strlen(target);
     struct exchange *x = calloc(1, sizeof *x + n + 1);
@@ -50,12 +52,18 @@ struct exchange *exchange_new(struct server *s, const char *target, const char *
     x->r.path = str_cut(&rest, '?');
     x->r.query = rest;
     x->r.arena = arena;
-    x->r.loopback = loopback;
-    snprintf(x->r.peer, sizeof x->r.peer, "%s", peer);
+    x->r.loopback = c->loopback;
+    snprintf(x->r.peer, sizeof x->r.peer, "%s", c->peer);
     x->body.max = s->o.body_max;
     x->s = s;
     x->refs = 1;
     return x;
+}
+
+char *exchange_headers(struct exchange *x, size_t count, size_t bytes)
+{
+    x->headers = malloc(count * sizeof *x->headers + bytes + 1);
+    return x->headers ? (char *)(x->headers + count) : NULL;
 }
 
 struct exchange *exchange_hold(struct exchange *x)
@@ -88,21 +96,153 @@ bool exchange_receive(struct exchange *x, str bytes)
     return x->dropped <= BODY_DROP_MAX;
 }
 
-void exchange_drop(struct exchange *x)
+/* ---- from its head to its answer ---- */
+
+void exchange_begin(struct exchange *x)
 {
-    if (!x || __atomic_sub_fetch(&x->refs, 1, __ATOMIC_ACQ_REL))
+    struct server *s = x->s;
+    x->r.began_ns = clock_ns();
+    x->late_ms = s->o.timeout_ms ? x->r.began_ns / 1000000 + s->o.timeout_ms : INT64_MAX;
+    x->routed = true;
+    x->service = s->h.route(s->h.ctx, &x->r);
+}
+
+void exchange_complete(struct exchange *x)
+{
+    pthread_mutex_lock(&x->s->lock);
+    x->s->active++;
+    x->active = true;
+    pthread_mutex_unlock(&x->s->lock);
+}
+
+void exchange_over(struct exchange *x)
+{
+    if (!x)
         return;
-    drop_body(x);
-    arena_freep(&x->r.arena);
-    response_done(&x->response);
-    free(x->headers);
-    free(x);
+    struct server *s = x->s;
+    pthread_mutex_lock(&s->lock);
+    if (x->fate != FATE_LATE) /* then its work goes on */
+        x->fate = FATE_CLOSED;
+    if (x->active && --s->active == 0)
+        pthread_cond_broadcast(&s->quiet);
+    x->active = false;
+    pthread_mutex_unlock(&s->lock);
+    exchange_told(x, 0);
+    exchange_drop(x);
+}
+
+static struct response *late(struct exchange *x, struct response *r)
+{
+    if (x->s->h.timed_out)
+        x->s->h.timed_out(x->s->h.ctx, &x->r, r);
+    else
+        r->status = 503;
+    response_finish(r);
+    return r;
+}
+
+static struct response *busy(struct response *r)
+{
+    r->status = 503;
+    response_header(r, "Content-Type", STR("text/plain; charset=utf-8"));
+    response_header(r, "Retry-After", STR("1"));
+    buf_str(&r->body, STR("busy\n"));
+    response_finish(r);
+    return r;
+}
+
+struct response *exchange_serve(struct exchange *x, struct response *other)
+{
+    struct server *s = x->s;
+    x->r.body = buf_view(&x->body);
+    if (x->starved)
+        return busy(other);
+    if (x->late_ms <= clock_ms())
+        return late(x, other);
+    if (x->service == SERVE_NOW) {
+        exchange_run(x);
+        return &x->response;
+    }
+    pthread_mutex_lock(&s->lock);
+    bool closing = s->closing;
+    bool taken = !closing && pool_add(x->service == SERVE_READ ? &s->read_pool : &s->long_pool, x);
+    if (taken) {
+        x->fate = FATE_WAITING;
+        if (x->connection)
+            http1_suspend(x);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return taken || closing ? NULL : busy(other);
+}
+
+struct response *exchange_go_on(struct exchange *x, struct response *other)
+{
+    pthread_mutex_lock(&x->s->lock);
+    enum fate fate = x->fate;
+    pthread_mutex_unlock(&x->s->lock);
+    return fate == FATE_DONE ? &x->response : fate == FATE_LATE ? late(x, other) : NULL;
+}
+
+void exchange_resume(struct exchange *x)
+{
+    if (x->connection)
+        http1_resume(x);
+    else
+        http2_resume(x);
+}
+
+bool exchange_late(struct exchange *x, int64_t now)
+{
+    if (x->fate != FATE_WAITING || x->late_ms > now)
+        return false;
+    x->fate = FATE_LATE;
+    return true;
+}
+
+int64_t send_limit(const struct server *s, size_t bytes)
+{
+    return clock_ms() + s->o.idle_ms + (int64_t)bytes * 1000 / s->o.send_rate;
+}
+
+/* False: too much waits for clients already. One answer alone is never too much. */
+static bool hold_answer(struct exchange *x)
+{
+    size_t n = x->response.body.len;
+    if (n <= SMALL_ANSWER)
+        return true;
+    x->held = n;
+    size_t all = __atomic_add_fetch(&x->s->answer_bytes, n, __ATOMIC_RELAXED);
+    return all == n || all <= x->s->o.answers_max;
+}
+
+static void release_answer(struct exchange *x)
+{
+    __atomic_sub_fetch(&x->s->answer_bytes, x->held, __ATOMIC_RELAXED);
+    x->held = 0;
 }
 
 void exchange_run(struct exchange *x)
 {
     x->s->h.handle(x->s->h.ctx, &x->r, &x->response);
     response_finish(&x->response);
+    if (hold_answer(x))
+        return;
+    release_answer(x);
+    response_done(&x->response);
+    x->response = (struct response){ 0 };
+    busy(&x->response);
+}
+
+void exchange_drop(struct exchange *x)
+{
+    if (!x || __atomic_sub_fetch(&x->refs, 1, __ATOMIC_ACQ_REL))
+        return;
+    drop_body(x);
+    release_answer(x);
+    arena_freep(&x->r.arena);
+    response_done(&x->response);
+    free(x->headers);
+    free(x);
 }
 
 void exchange_told(struct exchange *x, unsigned status)

@@ -3,13 +3,12 @@
 
 #include "base/clock.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <microhttpd.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #define LENGTH_MAX 2048        /* of an answer with Content-Length (Go's rule) */
 #define CHUNK      (8u << 10)  /* of an answer without; the connection's memory is 32 KiB */
@@ -23,52 +22,30 @@ static struct conn *conn_of(struct MHD_Connection *c)
 
 /* ---- connections ---- */
 
-static void name_peer(struct conn *c, const struct sockaddr *addr)
-{
-    char text[INET6_ADDRSTRLEN] = "?";
-    const uint8_t *v4 = NULL;
-    unsigned port = 0;
-    if (addr && addr->sa_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)addr;
-        v4 = (const uint8_t *)&in->sin_addr;
-        port = ntohs(in->sin_port);
-    } else if (addr && addr->sa_family == AF_INET6) {
-        const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)addr;
-        port = ntohs(in->sin6_port);
-        if (IN6_IS_ADDR_V4MAPPED(&in->sin6_addr)) {
-            v4 = in->sin6_addr.s6_addr + 12;
-        } else {
-            inet_ntop(AF_INET6, &in->sin6_addr, text, sizeof text);
-            c->loopback = IN6_IS_ADDR_LOOPBACK(&in->sin6_addr);
-        }
-    }
-    if (v4) {
-        inet_ntop(AF_INET, v4, text, sizeof text);
-        c->loopback = v4[0] == 127;
-    }
-    snprintf(c->peer, sizeof c->peer, v4 ? "%s:%u" : "[%s]:%u", text, port);
-}
-
 /* Before the first byte of a request there are idle_ms, which libmicrohttpd watches; a request that began then has
  * receive_ms. Seen from here both together are the limit until its head is there. */
 static int64_t next_cut(const struct server *s) { return clock_ms() + s->o.idle_ms + s->o.receive_ms; }
 
+/* The youngest of that socket: the number may have been another's that never came so far. */
+static struct conn *find_handed(struct server *s, int fd)
+{
+    pthread_mutex_lock(&s->lock);
+    struct conn *c = s->conns[CONN_HANDED];
+    while (c && c->fd != fd)
+        c = c->next;
+    pthread_mutex_unlock(&s->lock);
+    return c;
+}
+
 static void conn_open(struct server *s, struct MHD_Connection *connection, void **socket_context)
 {
-    struct conn *c = calloc(1, sizeof *c);
+    struct conn *c =
+        find_handed(s, MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
     if (!c)
         return; /* its first request is refused */
-    c->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    name_peer(c, MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
     c->cut_ms = next_cut(s);
+    conn_move(s, c, CONN_HTTP1);
     *socket_context = c;
-    pthread_mutex_lock(&s->lock);
-    c->next = s->conns;
-    c->self = &s->conns;
-    if (c->next)
-        c->next->self = &c->next;
-    s->conns = c;
-    pthread_mutex_unlock(&s->lock);
 }
 
 static void end_exchange(struct server *s, struct conn *c)
@@ -77,29 +54,15 @@ static void end_exchange(struct server *s, struct conn *c)
     struct exchange *x = c->x;
     c->x = NULL;
     c->cut_ms = next_cut(s);
-    if (x && x->active && --s->active == 0)
-        pthread_cond_broadcast(&s->quiet);
     pthread_mutex_unlock(&s->lock);
-    if (x)
-        exchange_told(x, 0);
-    exchange_drop(x);
+    exchange_over(x);
 }
 
 static void conn_close(struct server *s, struct conn *c)
 {
     if (c)
         end_exchange(s, c);
-    pthread_mutex_lock(&s->lock);
-    if (c) {
-        *c->self = c->next;
-        if (c->next)
-            c->next->self = c->self;
-    }
-    bool was_full = s->conn_count-- >= s->o.connections;
-    pthread_mutex_unlock(&s->lock);
-    free(c);
-    if (was_full)
-        server_wake(s);
+    conn_freep(s, &c);
 }
 
 static void on_connection(void *ctx, struct MHD_Connection *connection, void **socket_context,
@@ -120,7 +83,7 @@ static void *on_target(void *ctx, const char *target, struct MHD_Connection *con
     struct conn *c = conn_of(connection);
     if (!c)
         return NULL;
-    struct exchange *x = exchange_new(s, target, c->peer, c->loopback);
+    struct exchange *x = exchange_new(s, target, c);
     if (!x)
         return NULL;
     x->connection = connection;
@@ -173,26 +136,14 @@ static bool take_headers(struct exchange *x, const char *method)
     struct header_copy c = { 0 };
     size_t n = strlen(method);
     MHD_get_connection_values_n(x->connection, MHD_HEADER_KIND, count_header, &c);
-    x->headers = malloc(c.count * sizeof *x->headers + c.bytes + n);
-    if (!x->headers)
+    char *text = exchange_headers(x, c.count, c.bytes + n);
+    if (!text)
         return false;
-    c = (struct header_copy){ .headers = x->headers, .text = (char *)(x->headers + c.count) };
+    c = (struct header_copy){ .headers = x->headers, .text = text };
     MHD_get_connection_values_n(x->connection, MHD_HEADER_KIND, copy_header, &c);
     x->header_count = c.count;
     memcpy(c.text, method, n);
     x->r.method = str_of(c.text, n);
-    return true;
-}
-
-static bool begin(struct exchange *x, const char *method)
-{
-    struct server *s = x->s;
-    if (!take_headers(x, method))
-        return false;
-    x->r.began_ns = clock_ns();
-    x->late_ms = s->o.timeout_ms ? x->r.began_ns / 1000000 + s->o.timeout_ms : INT64_MAX;
-    x->routed = true;
-    x->service = s->h.route(s->h.ctx, &x->r);
     return true;
 }
 
@@ -255,6 +206,7 @@ static bool add_header(struct MHD_Response *m, const char *name, str value)
 
 static enum MHD_Result answer(struct exchange *x, struct response *r)
 {
+    int64_t limit = send_limit(x->s, r->body.len);
     struct MHD_Response *m = pack_response(r, str_eq(x->r.method, STR("HEAD")));
     if (!m)
         return MHD_NO;
@@ -263,6 +215,9 @@ static enum MHD_Result answer(struct exchange *x, struct response *r)
         whole &= add_header(m, r->headers[i].name, r->headers[i].value);
     if (__atomic_load_n(&x->s->stopping, __ATOMIC_RELAXED))
         MHD_add_response_header(m, "Connection", "close");
+    pthread_mutex_lock(&x->s->lock);
+    conn_of(x->connection)->cut_ms = limit;
+    pthread_mutex_unlock(&x->s->lock);
     enum MHD_Result ok = whole ? MHD_queue_response(x->connection, r->status, m) : MHD_NO;
     MHD_destroy_response(m);
     if (ok == MHD_YES)
@@ -270,97 +225,64 @@ static enum MHD_Result answer(struct exchange *x, struct response *r)
     return ok;
 }
 
-static enum MHD_Result answer_late(struct exchange *x)
+/* A thread has it, or had it and will have this connection resumed. */
+static bool is_held(struct exchange *x)
 {
-    struct response r = { 0 };
-    if (x->s->h.timed_out)
-        x->s->h.timed_out(x->s->h.ctx, &x->r, &r);
-    else
-        r.status = 503;
-    response_finish(&r);
-    enum MHD_Result ok = answer(x, &r);
-    response_done(&r);
-    return ok;
+    pthread_mutex_lock(&x->s->lock);
+    bool held = x->fate != FATE_OPEN && x->fate != FATE_CLOSED;
+    pthread_mutex_unlock(&x->s->lock);
+    return held;
 }
 
-static enum MHD_Result answer_busy(struct exchange *x)
+/* `r` is what to send now, if anything; `other` may hold it. */
+static enum MHD_Result answer_if(struct exchange *x, struct response *r, struct response *other)
 {
-    struct response r = { .status = 503 };
-    response_header(&r, "Content-Type", STR("text/plain; charset=utf-8"));
-    response_header(&r, "Retry-After", STR("1"));
-    buf_str(&r.body, STR("busy\n"));
-    response_finish(&r);
-    enum MHD_Result ok = answer(x, &r);
-    response_done(&r);
+    enum MHD_Result ok = MHD_NO;
+    if (r)
+        ok = answer(x, r);
+    else if (is_held(x))
+        ok = MHD_YES;
+    response_done(other);
     return ok;
 }
 
 /* The request is complete. */
 static enum MHD_Result serve(struct exchange *x)
 {
-    struct server *s = x->s;
-    x->r.body = buf_view(&x->body);
-    if (x->starved)
-        return answer_busy(x);
-    if (x->late_ms <= clock_ms())
-        return answer_late(x);
-    if (x->service == SERVE_NOW) {
-        exchange_run(x);
-        return answer(x, &x->response);
-    }
-    pthread_mutex_lock(&s->lock);
-    bool closing = s->closing;
-    bool taken = !closing && pool_add(x->service == SERVE_READ ? &s->read_pool : &s->long_pool, x);
-    if (taken) {
-        x->fate = FATE_WAITING;
-        MHD_suspend_connection(x->connection);
-    }
-    pthread_mutex_unlock(&s->lock);
-    return taken ? MHD_YES : closing ? MHD_NO : answer_busy(x);
+    struct response other = { 0 };
+    pthread_mutex_lock(&x->s->lock);
+    conn_of(x->connection)->cut_ms = INT64_MAX;
+    pthread_mutex_unlock(&x->s->lock);
+    exchange_complete(x);
+    return answer_if(x, exchange_serve(x, &other), &other);
 }
 
-static enum fate take_fate(struct exchange *x)
+static enum MHD_Result go_on(struct exchange *x)
 {
-    pthread_mutex_lock(&x->s->lock);
-    enum fate fate = x->fate;
-    pthread_mutex_unlock(&x->s->lock);
-    return fate;
+    struct response other = { 0 };
+    return answer_if(x, exchange_go_on(x, &other), &other);
 }
 
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *upload, size_t *size,
                                   void **con_cls)
 {
-    struct server *s = ctx;
     struct exchange *x = *con_cls;
-    (void)connection, (void)url, (void)version;
+    (void)ctx, (void)connection, (void)url, (void)version;
     if (!x)
         return MHD_NO;
-    if (!x->routed)
-        return begin(x, method) ? MHD_YES : MHD_NO;
+    if (!x->routed) {
+        if (!take_headers(x, method))
+            return MHD_NO;
+        exchange_begin(x);
+        return MHD_YES;
+    }
     if (*size) {
         bool ok = exchange_receive(x, str_of(upload, *size));
         *size = 0;
         return ok ? MHD_YES : MHD_NO;
     }
-    switch (take_fate(x)) {
-    case FATE_OPEN:
-        pthread_mutex_lock(&s->lock);
-        conn_of(connection)->cut_ms = INT64_MAX;
-        s->active++;
-        x->active = true;
-        pthread_mutex_unlock(&s->lock);
-        return serve(x);
-    case FATE_WAITING:
-        return MHD_YES;
-    case FATE_DONE:
-        return answer(x, &x->response);
-    case FATE_LATE:
-        return answer_late(x);
-    case FATE_CLOSED:
-        break;
-    }
-    return MHD_NO;
+    return x->active ? go_on(x) : serve(x);
 }
 
 static void on_end(void *ctx, struct MHD_Connection *connection, void **con_cls,
@@ -375,11 +297,16 @@ static void on_end(void *ctx, struct MHD_Connection *connection, void **con_cls,
 
 /* ---- life ---- */
 
+void http1_suspend(struct exchange *x) { MHD_suspend_connection(x->connection); }
+
 void http1_resume(struct exchange *x) { MHD_resume_connection(x->connection); }
 
-bool http1_take(struct server *s, int fd, const struct sockaddr *addr, socklen_t len)
+void http1_take(struct server *s, struct conn *c, sa_family_t family)
 {
-    return MHD_add_connection(s->http1, fd, addr, len) == MHD_YES;
+    struct sockaddr_storage addr = { .ss_family = family }; /* which peer it is, conn knows */
+    socklen_t len = family == AF_UNIX ? sizeof(struct sockaddr_un) : sizeof(struct sockaddr_in);
+    if (MHD_add_connection(s->http1, c->fd, (const struct sockaddr *)&addr, len) != MHD_YES)
+        conn_freep(s, &c);
 }
 
 int http1_start(struct server *s, struct err *e)

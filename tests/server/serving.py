@@ -76,8 +76,9 @@ def request(port, method, target, body=b"", headers=(), timeout=120):
 class Server:
     """`database`: a path, or a connection string."""
 
-    def __init__(self, folder, database, cwd=None, more="", api="", env=None, replica=None):
+    def __init__(self, folder, database, cwd=None, more="", api="", env=None, replica=None, flags=()):
         self.folder, self.database, self.cwd, self.env = Path(folder), str(database), cwd, env or {}
+        self.flags = flags
         self.replica = f"      readsource: {replica}\n" if replica else ""
         self.api, self.more = api, more  # YAML: more of the section `api`, and more sections
         self.port, self.health_port = free_ports(2)
@@ -97,7 +98,7 @@ class Server:
         env = helpers.environment(ECLAIR_NOW=None, **self.env)
         env.pop("ECLAIR_NOW", None)
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen([helpers.ECLAIR, "serve", "-config", self.config()], cwd=self.cwd, env=env,
+            self.process = subprocess.Popen([helpers.ECLAIR, "serve", "-config", self.config(), *self.flags], cwd=self.cwd, env=env,
                                             stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
         if wait:
             self.wait()

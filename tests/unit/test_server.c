@@ -1,13 +1,13 @@
 /* The HTTP server against clients that behave and clients that do not. Waits are generous; no test depends on how long a thing took. */
+#include "server_fixture.h"
+
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "codec/inflate.h"
-#include "net/server.h"
 
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <sys/socket.h>
@@ -15,172 +15,7 @@
 
 #include <cmocka.h>
 
-#define PATIENCE_S 30
-
-/* ---- the API under test ---- */
-
-static struct {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    bool open; /* the gate that "/long" waits at */
-    unsigned routed;
-    unsigned running, finished;           /* of "/long" */
-    unsigned told[8], told_count, silent; /* what answered() heard; silent: status 0 */
-} gate = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
-
-static void gate_set(bool open)
-{
-    pthread_mutex_lock(&gate.lock);
-    gate.open = open;
-    pthread_cond_broadcast(&gate.changed);
-    pthread_mutex_unlock(&gate.lock);
-}
-
-static void wait_for(const unsigned *what, unsigned at_least)
-{
-    struct timespec end;
-    clock_gettime(CLOCK_REALTIME, &end);
-    end.tv_sec += PATIENCE_S;
-    pthread_mutex_lock(&gate.lock);
-    int r = 0;
-    while (*what < at_least && r == 0)
-        r = pthread_cond_timedwait(&gate.changed, &gate.lock, &end);
-    unsigned got = *what;
-    pthread_mutex_unlock(&gate.lock);
-    if (got < at_least)
-        fail_msg("%u instead of %u", got, at_least);
-}
-
-static void stay(void)
-{
-    pthread_mutex_lock(&gate.lock);
-    gate.running++;
-    pthread_cond_broadcast(&gate.changed);
-    while (!gate.open)
-        pthread_cond_wait(&gate.changed, &gate.lock);
-    gate.finished++;
-    pthread_cond_broadcast(&gate.changed);
-    pthread_mutex_unlock(&gate.lock);
-}
-
-static enum service route(void *ctx, struct request *r)
-{
-    assert_ptr_equal(ctx, &gate);
-    r->route = "routed";
-    pthread_mutex_lock(&gate.lock);
-    gate.routed++;
-    pthread_cond_broadcast(&gate.changed);
-    pthread_mutex_unlock(&gate.lock);
-    return str_starts(r->path, STR("/long"))   ? SERVE_LONG
-           : str_starts(r->path, STR("/read")) ? SERVE_READ
-                                               : SERVE_NOW;
-}
-
-static void handle(void *ctx, struct request *r, struct response *ret)
-{
-    ret->status = 200;
-    response_header(ret, "Server", arena_printf(r->arena, "test/%d", 1));
-    if (str_starts(r->path, STR("/header")))
-        response_header(ret, "X-Long", r->query);
-    if (str_starts(r->path, STR("/long")))
-        stay();
-    uint64_t n;
-    if (str_starts(r->path, STR("/size")) && str_to_u64(r->query, &n)) {
-        for (uint64_t i = 0; i < n; i++)
-            buf_char(&ret->body, (char)('a' + i % 23));
-        ret->gzip = str_contains(request_header(r, "accept-encoding"), STR("gzip"));
-        return;
-    }
-    if (str_starts(r->path, STR("/full")))
-        ret->body.failed = true;
-    buf_printf(&ret->body, STR_FMT " " STR_FMT " ? " STR_FMT " = " STR_FMT ", body %zu%s, %s, %s",
-               STR_ARG(r->method), STR_ARG(r->path), STR_ARG(r->query), STR_ARG(r->target), r->body.len,
-               r->body_cut ? " cut" : "", r->loopback ? "loopback" : "far", (const char *)r->route);
-    if (str_starts(r->path, STR("/peer")))
-        buf_printf(&ret->body, ", %s", r->peer);
-}
-
-static void timed_out(void *ctx, const struct request *r, struct response *ret)
-{
-    ret->status = 503;
-    buf_str(&ret->body, STR("too late"));
-}
-
-static void answered(void *ctx, const struct request *r, unsigned status, int64_t elapsed_ns)
-{
-    pthread_mutex_lock(&gate.lock);
-    if (status == 0)
-        gate.silent++;
-    else if (gate.told_count < 8)
-        gate.told[gate.told_count++] = status;
-    pthread_cond_broadcast(&gate.changed);
-    pthread_mutex_unlock(&gate.lock);
-    assert_true(elapsed_ns >= 0 && r->began_ns > 0);
-}
-
-static const struct server_handler handler = { &gate, route, handle, timed_out, answered };
-
-static struct server *serve(struct server_options o)
-{
-    struct err e = { 0 };
-    o.address = o.address ? o.address : "127.0.0.1:0";
-    pthread_mutex_lock(&gate.lock);
-    gate.open = false;
-    gate.routed = gate.running = gate.finished = gate.told_count = gate.silent = 0;
-    pthread_mutex_unlock(&gate.lock);
-    struct server *s = server_new(&o, &handler, &e);
-    if (!s || server_start(s, &e) < 0)
-        fail_msg("%s", e.text);
-    assert_true(server_port(s) > 0);
-    return s;
-}
-
-/* Also when an assertion in the middle fails, a handler must not wait for ever. */
-static int open_gate(void **state)
-{
-    gate_set(true);
-    return 0;
-}
-
 /* ---- clients ---- */
-
-static int dial_any(const struct server *s, bool v6)
-{
-    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
-    struct sockaddr_in6 at6 = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
-    at.sin_port = at6.sin6_port = htons((uint16_t)server_port(s));
-    const struct timeval patience = { .tv_sec = PATIENCE_S };
-    int fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(fd >= 0);
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    int r = v6 ? connect(fd, (const struct sockaddr *)&at6, sizeof at6)
-               : connect(fd, (const struct sockaddr *)&at, sizeof at);
-    if (r < 0) {
-        close(fd);
-        return -1;
-    }
-    return fd;
-}
-
-static int dial(const struct server *s)
-{
-    int fd = dial_any(s, false);
-    assert_true(fd >= 0);
-    return fd;
-}
-
-/* False when the other side does not take it any more. */
-static bool say(int fd, str text)
-{
-    while (text.len) {
-        ssize_t n = send(fd, text.ptr, text.len, MSG_NOSIGNAL);
-        if (n <= 0)
-            return false;
-        text = str_skip(text, (size_t)n);
-    }
-    return true;
-}
 
 static void say_request(int fd, const char *line)
 {
@@ -690,6 +525,49 @@ static void test_slow_reader(void **state)
     assert_true(r.raw.len < 50000000);
 }
 
+/* Some is taken all the time, but not enough. */
+static void test_sipping_reader(void **state)
+{
+    CLEANUP(server_freep)
+    struct server *s = serve((struct server_options){ .idle_ms = 1000, .send_rate = 1 << 30 });
+    CLEANUP(close_fdp) int fd = dial(s);
+    CLEANUP(reply_done) struct reply r = { 0 };
+    int64_t end = clock_ms() + PATIENCE_S * 1000;
+    int little = 65536;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &little, sizeof little);
+    say_request(fd, "GET /size?40000000");
+    size_t total = 0;
+    while (clock_ms() < end && more(fd, &r)) {
+        total += r.raw.len;
+        buf_clear(&r.raw);
+        nanosleep(&(struct timespec){ 0, 20000000 }, NULL);
+    }
+    assert_true(clock_ms() < end && total < 40000000);
+}
+
+/* Who takes nothing holds what others would get, but not what is small. */
+static void test_answers_limit(void **state)
+{
+    CLEANUP(server_freep) struct server *s = serve((struct server_options){ .answers_max = 30 << 20 });
+    CLEANUP(reply_done) struct reply r = { 0 };
+    CLEANUP(close_fdp) int fd = dial(s), deaf = dial(s);
+    say_request(deaf, "GET /size?40000000"); /* alone it is never too much */
+    wait_for(&gate.told_count, 1);
+    say_request(fd, "GET /size?100000");
+    hear(fd, &r);
+    assert_int_equal(r.status, 503);
+    assert_non_null(head_value(&r, "\nRetry-After: 1"));
+    say_request(fd, "GET /size?60000");
+    hear(fd, &r);
+    assert_int_equal(r.status, 200);
+    close_fdp(&deaf);
+    for (int64_t end = clock_ms() + PATIENCE_S * 1000; r.body.len != 100001 && clock_ms() < end;) {
+        say_request(fd, "GET /size?100000");
+        hear(fd, &r);
+    }
+    assert_int_equal(r.status, 200);
+}
+
 static void test_vanished(void **state)
 {
     CLEANUP(server_freep) struct server *s = serve((struct server_options){ 0 });
@@ -717,7 +595,7 @@ static void test_garbage(void **state)
     static const char *const cases[] = { "\r\n\r\n\r\n", "GET\r\n\r\n",
                                          "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
                                          "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n",
-                                         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" };
+                                         "PRI * HTTP/2.1\r\n\r\nSM\r\n\r\n" };
     CLEANUP(server_freep) struct server *s = serve((struct server_options){ 0 });
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         CLEANUP(close_fdp) int fd = dial(s);
@@ -873,6 +751,38 @@ static void test_connection_limit(void **state)
     }
 }
 
+static int dial_from(const struct server *s, uint32_t host)
+{
+    const struct timeval patience = { .tv_sec = PATIENCE_S };
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(host) } };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&at, sizeof at), 0);
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    at.sin_port = htons((uint16_t)server_port(s));
+    assert_int_equal(connect(fd, (const struct sockaddr *)&at, sizeof at), 0);
+    return fd;
+}
+
+/* One address gets no more than seven eighths of the places. */
+static void test_share(void **state)
+{
+    CLEANUP(server_freep) struct server *s = serve((struct server_options){ .connections = 16 });
+    CLEANUP(reply_done) struct reply r = { 0 };
+    int fds[14];
+    for (int i = 0; i < 14; i++) {
+        fds[i] = dial(s);
+        check_now(fds[i], &r);
+    }
+    CLEANUP(close_fdp) int fifteenth = dial(s), other = dial_from(s, INADDR_LOOPBACK + 1);
+    assert_true(ended(fifteenth, &r));
+    check_now(other, &r);
+    for (int i = 0; i < 14; i++) {
+        check_now(fds[i], &r);
+        close(fds[i]);
+    }
+}
+
 /* ---- the end ---- */
 
 static void *open_when_closed(void *server)
@@ -959,6 +869,8 @@ int main(void)
         T(test_large_headers),
         T(test_slow_senders),
         T(test_slow_reader),
+        T(test_sipping_reader),
+        T(test_answers_limit),
         T(test_vanished),
         T(test_garbage),
         T(test_timeout),
@@ -967,6 +879,7 @@ int main(void)
         T(test_long_beside_reads),
         T(test_many),
         T(test_connection_limit),
+        T(test_share),
         T(test_graceful_stop),
         T(test_impatient_stop),
         T(test_never_started),

@@ -1,0 +1,32 @@
+/*
+ * server_fixture.h - an API for tests of the server: it says back what it was asked.
+ *
+ * Paths      /now.. on the loop, /read.. on the pool of look-ups, /long.. on the other, where it waits for gate_set(true);
+ *            /size?N a body of N bytes, gzip for who accepts it; /header?V as X-Long; /full 500; /peer with the peer.
+ */
+#pragma once
+#include "net/server.h"
+
+#include <pthread.h>
+
+#define PATIENCE_S 30
+
+extern struct gate {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool open; /* the gate that "/long" waits at */
+    unsigned routed;
+    unsigned running, finished;           /* of "/long" */
+    unsigned told[8], told_count, silent; /* what answered() heard; silent: status 0 */
+} gate;
+
+extern const struct server_handler handler;
+
+void gate_set(bool open);
+int open_gate(void **state); /* a teardown: also when an assertion fails, a handler must not wait for ever */
+void wait_for(const unsigned *what, unsigned at_least); /* of the gate's */
+struct server *serve(struct server_options o);          /* on any port of 127.0.0.1, if o has no address */
+
+int dial_any(const struct server *s, bool v6); /* -1: refused */
+int dial(const struct server *s);
+bool say(int fd, str text); /* false when the other side does not take it any more */
