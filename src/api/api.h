@@ -20,9 +20,12 @@ struct api_options {
     const str *
         localpaths; /* folders below which the Path of a layer may lie; NULL: any regular file, for clients on this machine */
     size_t localpath_count;
-    bool insecure_tls; /* believe any certificate of a layer's URL */
-    bool readonly;     /* nothing may be changed */
-    str token;         /* what must be shown to change something; empty: nothing */
+    bool insecure_tls;  /* believe any certificate of a layer's URL */
+    const str *sources; /* feeds that the updater loads */
+    size_t source_count;
+    int64_t updater_interval_s; /* 0: this server does not load any */
+    bool readonly;              /* nothing may be changed */
+    str token;                  /* what must be shown to change something; empty: nothing */
     /* Who owns what all these point to: told when no request needs it any more. NULL: it outlives the api. */
     void (*release)(void *owner);
     void *owner;

@@ -1,4 +1,5 @@
-/* health.c - the health port: GET /health says whether the database answers (spec/server.md 6, spec/seeds.md B). */
+/* health.c - the health port: GET /health says whether the database answers (spec/server.md 6, spec/seeds.md B), /healthz whether
+ * the process lives, /readyz whether requests are worth sending (status.c). */
 #include "api/internal.h"
 
 #include "base/clock.h"
@@ -6,9 +7,10 @@
 
 #define FRESH_MS 1000 /* one query a second at most, however often a load balancer asks */
 
-static bool is_health(const struct request *r)
+/* HEAD, too */
+static bool is_get(const struct request *r, const char *path)
 {
-    return str_eq(r->path, STR("/health")) &&
+    return str_eq(r->path, str_from(path)) &&
            (str_eq(r->method, STR("GET")) || str_eq(r->method, STR("HEAD")));
 }
 
@@ -16,7 +18,8 @@ static bool is_fresh(const struct api *a) { return clock_ms() < atomic_load(&a->
 
 static enum service find(void *ctx, struct request *r)
 {
-    return is_health(r) && !is_fresh(ctx) ? SERVE_READ : SERVE_NOW;
+    bool asks = is_get(r, "/readyz") || (is_get(r, "/health") && !is_fresh(ctx));
+    return asks ? SERVE_READ : SERVE_NOW;
 }
 
 static void ask(struct api *a)
@@ -42,8 +45,12 @@ static void health(struct api *a, struct response *ret)
 
 static void handle(void *ctx, struct request *r, struct response *ret)
 {
-    if (is_health(r)) {
+    if (is_get(r, "/health")) {
         health(ctx, ret);
+    } else if (is_get(r, "/healthz")) {
+        plain_text(ret, 200, "ok\n");
+    } else if (is_get(r, "/readyz")) {
+        ready_answer(ctx, ret);
     } else if (str_eq(r->path, STR("/health"))) {
         plain_text(ret, 405, "Method Not Allowed\n");
     } else if (str_eq(r->path, STR("/health/")) && str_eq(r->method, STR("GET"))) {

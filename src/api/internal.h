@@ -9,7 +9,8 @@
 
 #define V1_ENGINE 3 /* the worker version of all Clair 2.0 and 2.1: IndexedByVersion */
 
-struct flights; /* layers that are being indexed (v1_post.c) */
+struct standing; /* what /readyz and /v1/status say (status.c) */
+struct flights;  /* layers that are being indexed (v1_post.c) */
 
 struct api {
     struct api_options options; /* of the start: what never changes is read here */
@@ -19,6 +20,7 @@ struct api {
     struct stores *replica; /* NULL: there is none */
     struct reports *reports;
     struct flights *flights;
+    struct standing *standing;
     atomic_int_fast64_t health_until_ms; /* the last answer holds until then */
     atomic_bool healthy;
 };
@@ -53,6 +55,11 @@ void v1_post_layer(struct call *c);
 void v1_get_layer(struct call *c);
 void v1_delete_layer(struct call *c);
 
+void v1_get_status(struct call *c);
+void ready_answer(struct api *a, struct response *ret); /* GET /readyz */
+
+struct standing *standing_new(struct err *e);
+void standing_freep(struct standing **s);
 struct flights *flights_new(void);
 void flights_freep(struct flights **f);
 

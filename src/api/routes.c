@@ -14,6 +14,7 @@ static const struct route routes[] = {
     { "POST", "/v1/layers", SERVE_LONG, v1_post_layer },
     { "GET", "/v1/layers/{}", SERVE_READ, v1_get_layer },
     { "DELETE", "/v1/layers/{}", SERVE_READ, v1_delete_layer },
+    { "GET", "/v1/status", SERVE_READ, v1_get_status },
 };
 #define ROUTES (sizeof routes / sizeof *routes)
 

@@ -102,15 +102,20 @@ static void log_event(void *ctx, const struct updater_event *event)
     }
 }
 
+/* 0: not at all */
+static int64_t update_interval(const struct settings_view *v)
+{
+    return v->config.updater && v->source_count ? v->config.updater_interval_s : 0;
+}
+
 static int start_updater(struct serving *s, struct err *e)
 {
     const struct settings_view *v = settings_view(s->current);
-    bool enabled = v->config.updater && !(v->sources && !v->source_count);
     const struct updater_options o = {
         .database = v->database,
         .cage = s->cage,
         .mirror = v->config.mirror.len ? arena_cstr(settings_arena(s->current), v->config.mirror) : NULL,
-        .interval_s = enabled ? v->config.updater_interval_s : 0,
+        .interval_s = update_interval(v),
         .sources = v->sources,
         .source_count = v->source_count,
         .told = log_event,
@@ -118,7 +123,7 @@ static int start_updater(struct serving *s, struct err *e)
     s->updater = updater_start(&o, e);
     if (!s->updater)
         return -1;
-    log_info(enabled ? "updater service started" : "updater service is disabled.");
+    log_info(o.interval_s ? "updater service started" : "updater service is disabled.");
     return 0;
 }
 
@@ -216,6 +221,9 @@ static struct api_options api_options(const struct serving *s, struct settings *
                                  .localpaths = v->config.localpaths,
                                  .localpath_count = v->config.localpath_count,
                                  .insecure_tls = v->insecure_tls,
+                                 .sources = v->sources,
+                                 .source_count = v->source_count,
+                                 .updater_interval_s = update_interval(v),
                                  .readonly = v->config.readonly,
                                  .token = v->token,
                                  .release = let_go,

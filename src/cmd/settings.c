@@ -1,6 +1,7 @@
 #include "cmd/settings.h"
 
 #include "base/cleanup.h"
+#include "feed/feed.h"
 #include "cmd/command.h"
 #include "store/store.h"
 
@@ -121,11 +122,24 @@ static const char *source_of(str updater)
     return NULL;
 }
 
+static int all_sources(struct settings *s, struct err *e)
+{
+    size_t n = 0;
+    while (feeds[n])
+        n++;
+    str *list = arena_array(s->arena, str, n);
+    for (size_t i = 0; list && i < n; i++)
+        list[i] = str_from(feeds[i]->name);
+    s->view.sources = list;
+    s->view.source_count = n;
+    return list ? 0 : err_set(e, ERR_OOM, "out of memory");
+}
+
 static int find_sources(struct settings *s, struct err *e)
 {
     const struct config *c = &s->view.config;
     if (!c->updaters)
-        return 0;
+        return all_sources(s, e);
     str *list = arena_array(s->arena, str, c->updater_count + 1);
     str *unknown = arena_array(s->arena, str, c->updater_count + 1);
     if (!list || !unknown)

@@ -21,7 +21,7 @@ struct settings_view {
     const char *file; /* that was read; NULL: none */
     struct config config;
     const char *database, *replica; /* replica: NULL for none */
-    const str *sources;             /* feeds to load; NULL: all */
+    const str *sources;             /* feeds to load */
     size_t source_count;
     const str *unknown; /* enabledupdaters that are not there */
     size_t unknown_count;

@@ -1,0 +1,351 @@
+/* status.c - what this server has and lacks: /readyz for those who send requests here, GET /v1/status for people and clients. */
+#include "api/internal.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "codec/json.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#define FRESH_MS    1000       /* of an answer */
+#define COUNT_MS    30000      /* of the counts, which read whole tables */
+#define STALE_LEAST 3600       /* seconds: an interval of minutes makes nobody nervous */
+#define STALE_NEVER 172800     /* without an updater of its own */
+#define MEMORY      (1u << 20) /* of an answer */
+
+struct standing {
+    pthread_mutex_t lock;    /* of all below */
+    pthread_mutex_t reading; /* of whoever asks the database */
+    struct buf ready, status;
+    unsigned ready_code;
+    int64_t until_ms, count_until_ms;
+    struct store_counts counts;
+    int64_t bytes;
+    int64_t began; /* when the server started */
+};
+
+struct standing *standing_new(struct err *e)
+{
+    struct standing *s = calloc(1, sizeof *s);
+    if (!s) {
+        err_set(e, ERR_OOM, "out of memory");
+        return NULL;
+    }
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_mutex_init(&s->reading, NULL);
+    s->began = clock_now();
+    return s;
+}
+
+void standing_freep(struct standing **s)
+{
+    if (!*s)
+        return;
+    pthread_mutex_destroy(&(*s)->lock);
+    pthread_mutex_destroy(&(*s)->reading);
+    buf_done(&(*s)->ready);
+    buf_done(&(*s)->status);
+    free(*s);
+    *s = NULL;
+}
+
+/* ---- what there is ---- */
+
+struct picture {
+    const struct api_options *o;
+    struct arena *arena;
+    int64_t now;
+    bool up;
+    struct err why; /* it is not up */
+    struct feed_status *feeds;
+    size_t feed_count;
+    struct store_counts counts;
+    int64_t bytes, last;
+};
+
+static const char *state_of(const struct picture *p, const struct feed_status *f)
+{
+    int64_t interval = p->o->updater_interval_s;
+    int64_t limit = interval ? 3 * interval : STALE_NEVER;
+    if (!p->up)
+        return "unknown";
+    if (!f->last_success)
+        return "never loaded";
+    return p->now - f->last_success > (limit > STALE_LEAST ? limit : STALE_LEAST) ? "stale" : "loaded";
+}
+
+static bool is_wanted(const struct picture *p, str feed)
+{
+    for (size_t i = 0; i < p->o->source_count; i++)
+        if (str_eq(p->o->sources[i], feed))
+            return true;
+    return false;
+}
+
+/* Those that are wanted and of which the database knows nothing are listed, too. */
+static int add_missing(struct picture *p, struct err *e)
+{
+    struct feed_status *all =
+        arena_array(p->arena, struct feed_status, p->feed_count + p->o->source_count + 1);
+    size_t known = p->feed_count;
+    if (!all)
+        return err_set(e, ERR_OOM, "out of memory");
+    if (known)
+        memcpy(all, p->feeds, known * sizeof *all);
+    for (size_t i = 0; i < p->o->source_count; i++) {
+        size_t k = 0;
+        while (k < known && !str_eq(all[k].name, p->o->sources[i]))
+            k++;
+        if (k == known)
+            all[p->feed_count++] = (struct feed_status){ .name = p->o->sources[i] };
+    }
+    p->feeds = all;
+    return 0;
+}
+
+static int read_counts(struct api *a, struct store *s, struct picture *p, struct err *e)
+{
+    struct standing *st = a->standing;
+    if (st->count_until_ms <= clock_ms()) { /* only whoever holds `reading` is here */
+        if (store_count(s, &st->counts, e) < 0 || store_size(s, &st->bytes, e) < 0)
+            return -1;
+        st->count_until_ms = clock_ms() + COUNT_MS;
+    }
+    p->counts = st->counts;
+    p->bytes = st->bytes;
+    return store_generation(s, &p->counts.generation, e);
+}
+
+static int read_store(struct api *a, struct store *s, struct picture *p, struct err *e)
+{
+    str last;
+    uint64_t number = 0;
+    if (store_ping(s, e) < 0 || store_feeds(s, p->arena, &p->feeds, &p->feed_count, e) < 0 ||
+        read_counts(a, s, p, e) < 0)
+        return -1;
+    int found = store_value_get(s, STR("updater/last"), p->arena, &last, e);
+    if (found > 0 && str_to_u64(last, &number))
+        p->last = (int64_t)number;
+    return found < 0 ? -1 : 0;
+}
+
+static void read_picture(struct api *a, struct picture *p)
+{
+    struct store *s = stores_take(a->stores, &p->why);
+    p->now = clock_now();
+    p->up = s && read_store(a, s, p, &p->why) == 0;
+    stores_give(a->stores, s);
+    if (!p->up)
+        p->feed_count = 0;
+    struct err ignored = { 0 };
+    if (add_missing(p, &ignored) < 0)
+        p->feed_count = 0;
+}
+
+/* ---- what is told ---- */
+
+static void put_text(struct json_writer *w, const char *key, str value)
+{
+    json_w_key(w, key);
+    json_w_str(w, value);
+}
+
+static void put_number(struct json_writer *w, const char *key, int64_t value)
+{
+    json_w_key(w, key);
+    json_w_int(w, value);
+}
+
+/* null: never */
+static void put_time(struct json_writer *w, const char *key, int64_t t)
+{
+    char text[CLOCK_TEXT] = "";
+    if (t)
+        clock_format(t, text);
+    json_w_key(w, key);
+    json_w_str_or_null(w, str_from(text));
+}
+
+static void put_feeds(struct json_writer *w, const struct picture *p)
+{
+    json_w_key(w, "feeds");
+    json_w_array(w);
+    for (size_t i = 0; i < p->feed_count; i++) {
+        const struct feed_status *f = &p->feeds[i];
+        json_w_object(w);
+        put_text(w, "name", f->name);
+        put_text(w, "state", str_from(state_of(p, f)));
+        json_w_key(w, "enabled");
+        json_w_bool(w, is_wanted(p, f->name));
+        put_number(w, "entries", f->entries);
+        put_time(w, "last_try", f->last_try);
+        put_time(w, "last_success", f->last_success);
+        json_w_key(w, "age");
+        if (f->last_success)
+            json_w_int(w, p->now > f->last_success ? p->now - f->last_success : 0);
+        else
+            json_w_null(w);
+        json_w_key(w, "error");
+        json_w_str_or_null(w, f->error);
+        json_w_object_end(w);
+    }
+    json_w_array_end(w);
+}
+
+static void put_missing(struct json_writer *w, const struct picture *p)
+{
+    json_w_key(w, "missing");
+    json_w_array(w);
+    for (size_t i = 0; i < p->feed_count; i++)
+        if (!p->feeds[i].last_success && is_wanted(p, p->feeds[i].name))
+            json_w_str(w, p->feeds[i].name);
+    json_w_array_end(w);
+}
+
+static bool any_loaded(const struct picture *p)
+{
+    for (size_t i = 0; i < p->feed_count; i++)
+        if (p->feeds[i].last_success && p->feeds[i].entries)
+            return true;
+    return false;
+}
+
+static unsigned write_ready(const struct picture *p, struct buf *out)
+{
+    struct json_writer w = { .out = out, .indent = 2 };
+    bool loaded = any_loaded(p), ready = p->up && loaded;
+    json_w_object(&w);
+    json_w_key(&w, "ready");
+    json_w_bool(&w, ready);
+    if (!ready)
+        put_text(&w, "reason", p->up ? STR("no feed has been loaded") : STR("the database does not answer"));
+    put_missing(&w, p);
+    put_feeds(&w, p);
+    json_w_object_end(&w);
+    buf_char(out, '\n');
+    return ready ? 200 : 503;
+}
+
+static void put_database(struct json_writer *w, const struct picture *p)
+{
+    json_w_key(w, "database");
+    json_w_object(w);
+    put_text(w, "engine", store_is_server(p->o->database) ? STR("postgresql") : STR("sqlite"));
+    json_w_key(w, "up");
+    json_w_bool(w, p->up);
+    if (p->up) {
+        put_number(w, "schema", p->counts.schema);
+        put_number(w, "bytes", p->bytes);
+    }
+    json_w_object_end(w);
+}
+
+static void put_counts(struct json_writer *w, const struct store_counts *c)
+{
+    json_w_key(w, "counts");
+    json_w_object(w);
+    put_number(w, "layers", c->layers);
+    put_number(w, "images", c->images);
+    put_number(w, "packages", c->packages);
+    put_number(w, "advisories", c->advisories);
+    put_number(w, "ranges", c->ranges);
+    json_w_object_end(w);
+}
+
+static void put_updater(struct json_writer *w, const struct picture *p)
+{
+    int64_t interval = p->o->updater_interval_s;
+    json_w_key(w, "updater");
+    json_w_object(w);
+    json_w_key(w, "enabled");
+    json_w_bool(w, interval > 0);
+    put_number(w, "interval", interval);
+    put_time(w, "last", p->last);
+    put_time(w, "next", p->last && interval ? p->last + interval : 0);
+    json_w_object_end(w);
+}
+
+static void write_status(const struct picture *p, const struct standing *s, struct buf *out)
+{
+    struct json_writer w = { .out = out, .indent = 2 };
+    json_w_object(&w);
+    put_text(&w, "program", STR("eclair"));
+    put_text(&w, "version", STR(ECLAIR_VERSION));
+    put_time(&w, "started", s->began);
+    put_time(&w, "now", p->now);
+    json_w_key(&w, "ready");
+    json_w_bool(&w, p->up && any_loaded(p));
+    put_database(&w, p);
+    if (p->up) {
+        put_number(&w, "generation", p->counts.generation);
+        put_counts(&w, &p->counts);
+    }
+    put_updater(&w, p);
+    put_feeds(&w, p);
+    json_w_object_end(&w);
+    buf_char(out, '\n');
+}
+
+/* ---- once a second ---- */
+
+static void replace(struct buf *old, struct buf *new)
+{
+    buf_done(old);
+    *old = *new;
+    *new = (struct buf){ 0 };
+}
+
+static void look(struct api *a, const struct api_options *o)
+{
+    struct standing *s = a->standing;
+    CLEANUP(arena_freep) struct arena *arena = arena_new(MEMORY);
+    CLEANUP(buf_done) struct buf ready = { 0 }, status = { 0 };
+    struct picture p = { .o = o, .arena = arena };
+    if (!arena)
+        return;
+    read_picture(a, &p);
+    unsigned code = write_ready(&p, &ready);
+    write_status(&p, s, &status);
+    pthread_mutex_lock(&s->lock);
+    replace(&s->ready, &ready);
+    replace(&s->status, &status);
+    s->ready_code = code;
+    s->until_ms = clock_ms() + FRESH_MS;
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* Whoever comes while another one asks a database that hangs is told what was known before. */
+static void look_again(struct api *a)
+{
+    struct standing *s = a->standing;
+    pthread_mutex_lock(&s->lock);
+    bool fresh = clock_ms() < s->until_ms, known = s->ready.len;
+    pthread_mutex_unlock(&s->lock);
+    if (fresh || (known ? pthread_mutex_trylock(&s->reading) : pthread_mutex_lock(&s->reading)))
+        return;
+    struct rules *rules = rules_hold(a);
+    look(a, rules_options(rules));
+    rules_drop(a, rules);
+    pthread_mutex_unlock(&s->reading);
+}
+
+static void give(struct api *a, bool status, struct response *ret)
+{
+    struct standing *s = a->standing;
+    look_again(a);
+    pthread_mutex_lock(&s->lock);
+    ret->status = status ? 200 : s->ready_code;
+    buf_str(&ret->body, buf_view(status ? &s->status : &s->ready));
+    pthread_mutex_unlock(&s->lock);
+    response_header(ret, "Content-Type", STR("application/json;charset=utf-8"));
+    response_header(ret, "Server", STR("clair"));
+}
+
+void ready_answer(struct api *a, struct response *ret) { give(a, false, ret); }
+
+void v1_get_status(struct call *c)
+{
+    give(c->api, true, c->response);
+    c->response->gzip = str_contains(request_header(c->request, "Accept-Encoding"), STR("gzip"));
+}

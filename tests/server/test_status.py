@@ -1,0 +1,79 @@
+"""/healthz, /readyz and GET /v1/status: what a server has and lacks, told truly."""
+import time
+
+import pytest
+
+MORE = "  feeds:\n    mirror: {mirror}\n  updater:\n    interval: 1h\n    enabledupdaters: [debian{more}]\n"
+
+
+def health(server, path, method="GET"):
+    import serving
+    return serving.request(server.health_port, method, path)
+
+
+def wait_for(what, seconds=120):
+    end = time.monotonic() + seconds
+    while not (value := what()):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    return value
+
+
+@pytest.fixture
+def mirror(tmp_path):
+    """Two releases of one package, in Debian's form."""
+    folder = tmp_path / "mirror"
+    document = folder / "debian/tracker/data/json"
+    document.parent.mkdir(parents=True)
+    document.write_text('{"zlib": {"CVE-2999-0001": {"releases": {"bookworm": {"status": "resolved", "urgency": "high",'
+                        ' "fixed_version": "1:1.2.13.dfsg-2", "repositories": {"bookworm": "1:1.2.13.dfsg-1"}}}}}}')
+    return folder
+
+
+def test_nothing_loaded(serve):
+    server = serve()
+    answer = health(server, "/readyz")
+    assert answer.status == 503 and answer.json()["ready"] is False
+    assert answer.json()["reason"] == "no feed has been loaded"
+    assert {"alpine", "debian"} <= set(answer.json()["missing"])
+    assert (health(server, "/healthz").status, health(server, "/healthz").body) == (200, b"ok\n")
+    assert health(server, "/readyz", "HEAD").status == 503 and health(server, "/healthz", "HEAD").status == 200
+    assert health(server, "/health").status == 200
+
+
+def test_loaded(serve, store, mirror):
+    """One of two enabled sources is there: ready, and the other one is named."""
+    server = serve(MORE.format(mirror=mirror, more=", alpine"))
+    answer = wait_for(lambda: (a := health(server, "/readyz")).status == 200 and a)
+    ready = answer.json()
+    assert ready["ready"] is True and ready["missing"] == ["alpine"]
+    feeds = {f["name"]: f for f in ready["feeds"]}
+    assert feeds["debian"]["state"] == "loaded" and feeds["debian"]["entries"] > 0 and 0 <= feeds["debian"]["age"] < 3600
+    assert feeds["alpine"]["state"] == "never loaded" and feeds["alpine"]["age"] is None
+
+    def finished():
+        status = server.get("/v1/status").json()
+        return status["updater"]["last"] and status
+
+    status = wait_for(finished)
+    assert status["program"] == "eclair" and status["ready"] is True
+    assert status["database"]["engine"] == {"sqlite": "sqlite", "postgres": "postgresql"}[store]
+    assert status["database"]["up"] is True and status["database"]["bytes"] > 0
+    assert status["generation"] == 1 and status["updater"]["interval"] == 3600 and status["updater"]["next"]
+    assert server.request("HEAD", "/v1/status").status == 200
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_database_is_away(serve, postgres, mirror):
+    server = serve(MORE.format(mirror=mirror, more=""))
+    wait_for(lambda: health(server, "/readyz").status == 200)
+    postgres.stop()
+    try:
+        answer = wait_for(lambda: (a := health(server, "/readyz")).status == 503 and a)
+        assert answer.json()["reason"] == "the database does not answer"
+        assert health(server, "/healthz").status == 200
+        status = server.get("/v1/status")
+        assert status.status == 200 and status.json()["database"]["up"] is False
+    finally:
+        postgres.start_again()
+    wait_for(lambda: health(server, "/readyz").status == 200)
