@@ -46,7 +46,9 @@ void api_freep(struct api **a)
 /* The body of golden-v1/65: without a newline, and no "Server". */
 static void timed_out(void *ctx, const struct request *r, struct response *ret)
 {
-    (void)ctx, (void)r;
+    const struct api *a = ctx;
+    (void)r;
+    metrics_add(a->options.metrics, METRIC_LATE, 1, STR(""), STR(""));
     ret->status = 503;
     response_header(ret, "Content-Type", STR("text/plain; charset=utf-8"));
     buf_str(&ret->body, STR("{\"Error\":{\"Message\":\"Clair failed to respond within the configured timeout "
@@ -55,9 +57,13 @@ static void timed_out(void *ctx, const struct request *r, struct response *ret)
 
 static void answered(void *ctx, const struct request *r, unsigned status, int64_t elapsed_ns)
 {
+    struct api *a = ctx;
     char text[16];
-    (void)ctx;
+    const char *route = routes_metric(r);
     snprintf(text, sizeof text, "%u", status);
+    if (route)
+        metrics_observe(a->options.metrics, METRIC_API_DURATION, (double)elapsed_ns / 1e6, str_from(text),
+                        str_from(route));
     log_info("Handled HTTP request", LOG_NUM("elapsed time", elapsed_ns), LOG_TEXT("method", r->method),
              LOG_TEXT("remote addr", str_from(r->peer)), LOG_REQUEST(r), LOG_TEXT("request uri", r->target),
              LOG_TEXT("status", str_from(text)));

@@ -12,11 +12,13 @@
 #include "net/server.h"
 
 struct cage;
+struct metrics;
 
 struct api_options {
     const char *database; /* for store_open() */
     const char *replica;  /* the same, perhaps behind: what is read is read there, if it can be; NULL: none */
     struct cage *cage;    /* with index_tasks */
+    struct metrics *metrics; /* of metrics_of_server(); NULL: nothing is counted */
     const str *
         localpaths; /* folders below which the Path of a layer may lie; NULL: any regular file, for clients on this machine */
     size_t localpath_count;

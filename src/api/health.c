@@ -18,7 +18,7 @@ static bool is_fresh(const struct api *a) { return clock_ms() < atomic_load(&a->
 
 static enum service find(void *ctx, struct request *r)
 {
-    bool asks = is_get(r, "/readyz") || (is_get(r, "/health") && !is_fresh(ctx));
+    bool asks = is_get(r, "/readyz") || is_get(r, "/metrics") || (is_get(r, "/health") && !is_fresh(ctx));
     return asks ? SERVE_READ : SERVE_NOW;
 }
 
@@ -51,6 +51,8 @@ static void handle(void *ctx, struct request *r, struct response *ret)
         plain_text(ret, 200, "ok\n");
     } else if (is_get(r, "/readyz")) {
         ready_answer(ctx, ret);
+    } else if (is_get(r, "/metrics")) {
+        metrics_answer(ctx, r, ret);
     } else if (str_eq(r->path, STR("/health"))) {
         plain_text(ret, 405, "Method Not Allowed\n");
     } else if (str_eq(r->path, STR("/health/")) && str_eq(r->method, STR("GET"))) {

@@ -1,6 +1,7 @@
 /* internal.h - what the files of api/ share. */
 #pragma once
 #include "api/api.h"
+#include "api/metrics.h"
 #include "api/reports.h"
 #include "api/stores.h"
 
@@ -36,6 +37,8 @@ struct call {
 
 /* ---- answers of REST v1 (v1_answer.c) ---- */
 
+/* Counts time in the database under one of Clair's names: "FindLayer". */
+void v1_asked(const struct call *c, const char *query, int64_t began_ns);
 void v1_error(struct call *c, unsigned status, str message); /* {"Error":{"Message":...}} */
 void v1_failure(struct call *c, const struct err *e);        /* what the store or the system said */
 void v1_headers(struct call *c, unsigned status);            /* of a JSON body that is in the response */
@@ -58,6 +61,11 @@ void v1_delete_layer(struct call *c);
 void v1_get_status(struct call *c);
 void ready_answer(struct api *a, struct response *ret); /* GET /readyz */
 
+void v1_get_metrics(struct call *c);
+void metrics_answer(struct api *a, const struct request *r, struct response *ret); /* GET /metrics */
+
+/* Asks the database, once a second at most, and sets the gauges of what it says. */
+void standing_look(struct api *a);
 struct standing *standing_new(struct err *e);
 void standing_freep(struct standing **s);
 struct flights *flights_new(void);
@@ -72,4 +80,6 @@ bool request_id_given(const struct request *r); /* by its client, who then finds
 /* ---- the table of routes (routes.c) ---- */
 
 enum service routes_find(void *api, struct request *r);
+const char *
+routes_metric(const struct request *r); /* its name in metrics; NULL: no route, or none that is counted */
 void routes_handle(void *api, struct request *r, struct response *ret);

@@ -8,13 +8,16 @@ struct route {
     const char *pattern; /* "{}" stands for one part, decoded into call.parameters */
     enum service service;
     void (*handle)(struct call *c);
+    const char *metric; /* its name in Clair's metrics; NULL: not counted there */
 };
 
 static const struct route routes[] = {
-    { "POST", "/v1/layers", SERVE_LONG, v1_post_layer },
-    { "GET", "/v1/layers/{}", SERVE_READ, v1_get_layer },
-    { "DELETE", "/v1/layers/{}", SERVE_READ, v1_delete_layer },
-    { "GET", "/v1/status", SERVE_READ, v1_get_status },
+    { "POST", "/v1/layers", SERVE_LONG, v1_post_layer, "v1/postLayer" },
+    { "GET", "/v1/layers/{}", SERVE_READ, v1_get_layer, "v1/getLayer" },
+    { "DELETE", "/v1/layers/{}", SERVE_READ, v1_delete_layer, "v1/deleteLayer" },
+    { "GET", "/v1/status", SERVE_READ, v1_get_status, "v1/getStatus" },
+    { "GET", "/v1/metrics", SERVE_READ, v1_get_metrics, "v1/getMetrics" },
+    { "GET", "/metrics", SERVE_READ, v1_get_metrics, NULL },
 };
 #define ROUTES (sizeof routes / sizeof *routes)
 
@@ -55,6 +58,12 @@ static const struct route *find(str method, str path, bool *other_method)
     return NULL;
 }
 
+const char *routes_metric(const struct request *r)
+{
+    const struct route *route = r->route;
+    return route ? route->metric : NULL;
+}
+
 /* The version test looks at the first three characters (spec/api-v1.md 1). */
 static bool is_v1(str path) { return str_starts(path, STR("/v1")); }
 
@@ -62,7 +71,7 @@ enum service routes_find(void *api, struct request *r)
 {
     bool other;
     (void)api;
-    const struct route *found = is_v1(r->path) ? find(r->method, r->path, &other) : NULL;
+    const struct route *found = find(r->method, r->path, &other);
     r->route = found;
     request_id(r);
     return found ? found->service : SERVE_NOW;
@@ -83,9 +92,9 @@ static void redirect(struct request *r, str to, struct response *ret)
 static void no_route(struct request *r, struct response *ret)
 {
     bool other = false;
+    find(r->method, r->path, &other);
     if (is_v1(r->path)) {
         str clean = path_clean(r->path, r->arena);
-        find(r->method, r->path, &other);
         bool ignored;
         if (!other && !str_eq(clean, r->path) && str_find(clean, '"') < 0 &&
             find(r->method, clean, &ignored)) {

@@ -287,6 +287,29 @@ static void write_status(const struct picture *p, const struct standing *s, stru
     buf_char(out, '\n');
 }
 
+/* ---- what is counted ---- */
+
+static void set_gauges(struct metrics *m, const struct picture *p)
+{
+    const str none = STR("");
+    metrics_set(m, METRIC_STORE_UP, p->up, none, none);
+    if (!p->up)
+        return; /* the others stay what was known last */
+    for (size_t i = 0; i < p->feed_count; i++) {
+        const struct feed_status *f = &p->feeds[i];
+        metrics_set(m, METRIC_FEED_LOADED, f->last_success > 0, f->name, none);
+        metrics_set(m, METRIC_FEED_ENTRIES, (double)f->entries, f->name, none);
+        metrics_set(m, METRIC_FEED_FAILED, f->error.len > 0, f->name, none);
+        if (f->last_success)
+            metrics_set(m, METRIC_FEED_AGE, (double)(p->now - f->last_success), f->name, none);
+    }
+    metrics_set(m, METRIC_STORE_BYTES, (double)p->bytes, none, none);
+    metrics_set(m, METRIC_STORE_GENERATION, (double)p->counts.generation, none, none);
+    metrics_set(m, METRIC_STORE_LAYERS, (double)p->counts.layers, none, none);
+    metrics_set(m, METRIC_STORE_IMAGES, (double)p->counts.images, none, none);
+    metrics_set(m, METRIC_STORE_ADVISORIES, (double)p->counts.advisories, none, none);
+}
+
 /* ---- once a second ---- */
 
 static void replace(struct buf *old, struct buf *new)
@@ -305,6 +328,7 @@ static void look(struct api *a, const struct api_options *o)
     if (!arena)
         return;
     read_picture(a, &p);
+    set_gauges(a->options.metrics, &p);
     unsigned code = write_ready(&p, &ready);
     write_status(&p, s, &status);
     pthread_mutex_lock(&s->lock);
@@ -316,7 +340,7 @@ static void look(struct api *a, const struct api_options *o)
 }
 
 /* Whoever comes while another one asks a database that hangs is told what was known before. */
-static void look_again(struct api *a)
+void standing_look(struct api *a)
 {
     struct standing *s = a->standing;
     pthread_mutex_lock(&s->lock);
@@ -333,7 +357,7 @@ static void look_again(struct api *a)
 static void give(struct api *a, bool status, struct response *ret)
 {
     struct standing *s = a->standing;
-    look_again(a);
+    standing_look(a);
     pthread_mutex_lock(&s->lock);
     ret->status = status ? 200 : s->ready_code;
     buf_str(&ret->body, buf_view(status ? &s->status : &s->ready));

@@ -1,6 +1,7 @@
 /* v1_answer.c - the envelopes and headers of REST v1, and which failure is which status. */
 #include "api/internal.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "codec/json.h"
 
@@ -20,6 +21,12 @@ void v1_headers(struct call *c, unsigned status)
     r->gzip = str_contains(request_header(c->request, "Accept-Encoding"), STR("gzip"));
     response_header(r, "Content-Type", STR("application/json;charset=utf-8"));
     response_header(r, "Server", STR("clair"));
+}
+
+void v1_asked(const struct call *c, const char *query, int64_t began_ns)
+{
+    metrics_observe(c->options->metrics, METRIC_PGSQL_DURATION, (double)(clock_ns() - began_ns) / 1e6,
+                    str_from(query), STR("all"));
 }
 
 void v1_error(struct call *c, unsigned status, str message)
@@ -42,6 +49,8 @@ void v1_failure(struct call *c, const struct err *e)
 {
     log_error("request failed", LOG_TEXT("error", str_from(e->text)), LOG_REQUEST(c->request),
               LOG_TEXT("request uri", c->request->target));
+    const char *route = routes_metric(c->request);
+    metrics_add(c->options->metrics, METRIC_PGSQL_ERRORS, 1, str_from(route ? route : ""), STR(""));
     if (e->kind == ERR_NETWORK && str_contains(str_from(e->text), STR(": connect: ")))
         v1_error(c, 500, arena_printf(c->request->arena, "dial tcp %s", e->text));
     else

@@ -3,6 +3,7 @@
 
 #include "api/path.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "codec/json.h"
 
@@ -232,7 +233,11 @@ static int find_answer(struct reading *r, struct err *e)
                           STR_ARG(l->chain));
     if (!r->key.len)
         return oom(e);
+    struct metrics *m = r->call->options->metrics;
     r->cached = reports_get(r->call->api->reports, r->key, r->generation, &r->call->response->body);
+    metrics_add(m, METRIC_REPORTS, 1, r->cached ? STR("yes") : STR("no"), STR(""));
+    metrics_add(m, METRIC_PGSQL_CACHE_QUERIES, 1, STR("report"), STR(""));
+    metrics_add(m, METRIC_PGSQL_CACHE_HITS, r->cached, STR("report"), STR(""));
     return 0;
 }
 
@@ -253,7 +258,9 @@ static int read_from(struct stores *from, struct reading *r, struct err *e)
 {
     r->arena = arena_new(REPORT_MEMORY_MAX);
     r->store = r->arena ? stores_take(from, e) : NULL;
+    int64_t began = clock_ns();
     int found = r->store ? read_layer(r, e) : r->arena ? -1 : oom(e);
+    v1_asked(r->call, "FindLayer", began);
     stores_give(from, r->store);
     return found;
 }
@@ -308,7 +315,9 @@ void v1_delete_layer(struct call *c)
 {
     struct err e = { 0 };
     struct store *s = stores_take(c->api->stores, &e);
+    int64_t began = clock_ns();
     int found = s ? store_named_delete(s, c->parameters[0], &e) : -1;
+    v1_asked(c, "DeleteLayer", began);
     stores_give(c->api->stores, s);
     if (found < 0)
         v1_failure(c, &e);

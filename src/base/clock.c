@@ -13,12 +13,14 @@ int64_t clock_now(void)
     return (int64_t)time(NULL);
 }
 
-int64_t clock_ms(void)
+int64_t clock_ns(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
+
+int64_t clock_ms(void) { return clock_ns() / 1000000; }
 
 int64_t clock_up(void)
 {

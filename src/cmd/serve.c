@@ -1,6 +1,8 @@
 /* serve.c - the server: what `clair` was. Opens the ports, starts the updater, waits for a signal. */
 #include "api/api.h"
+#include "api/metrics.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "cage/cage.h"
 #include "cmd/command.h"
@@ -47,6 +49,8 @@ struct serving {
     struct settings *started; /* by which what cannot change was made */
     struct settings *current; /* by which the rest goes on */
     struct cage *cage;
+    struct metrics *metrics;
+    int64_t update_began_ms; /* of the updater's thread */
     struct api *api;
     struct server *main, *health;
     struct updater *updater;
@@ -58,6 +62,7 @@ static void serving_done(struct serving *s)
     server_freep(&s->main);
     server_freep(&s->health);
     api_freep(&s->api);
+    metrics_freep(&s->metrics);
     cage_freep(&s->cage);
     settings_freep(&s->current);
     settings_freep(&s->started);
@@ -76,9 +81,23 @@ static void log_source(const struct updater_event *event)
              LOG_NUM("withdrawn", n->withdrawn));
 }
 
+static void count_event(struct serving *s, enum updater_event_kind kind)
+{
+    const str none = STR("");
+    if (kind == UPDATER_FAILED)
+        metrics_add(s->metrics, METRIC_UPDATER_ERRORS, 1, none, none);
+    if (kind == UPDATER_STARTED)
+        s->update_began_ms = clock_ms();
+    if (kind == UPDATER_FINISHED)
+        metrics_set(s->metrics, METRIC_UPDATER_DURATION, (double)(clock_ms() - s->update_began_ms) / 1e3,
+                    none, none);
+    if (kind == UPDATER_STARTED || kind == UPDATER_FINISHED)
+        metrics_set(s->metrics, METRIC_UPDATER_RUNNING, kind == UPDATER_STARTED, none, none);
+}
+
 static void log_event(void *ctx, const struct updater_event *event)
 {
-    (void)ctx;
+    count_event(ctx, event->kind);
     switch (event->kind) {
     case UPDATER_STARTED:
         log_info("updating vulnerabilities");
@@ -119,6 +138,7 @@ static int start_updater(struct serving *s, struct err *e)
         .sources = v->sources,
         .source_count = v->source_count,
         .told = log_event,
+        .ctx = s,
     };
     s->updater = updater_start(&o, e);
     if (!s->updater)
@@ -218,6 +238,7 @@ static struct api_options api_options(const struct serving *s, struct settings *
     return (struct api_options){ .database = v->database,
                                  .replica = v->replica,
                                  .cage = s->cage,
+                                 .metrics = s->metrics,
                                  .localpaths = v->config.localpaths,
                                  .localpath_count = v->config.localpath_count,
                                  .insecure_tls = v->insecure_tls,
@@ -235,6 +256,9 @@ static int start(struct serving *s, struct err *e)
     const struct settings_view *v = settings_view(s->started);
     if (http_init(e) < 0 || try_database(v, e) < 0 || try_replica(v, e) < 0)
         return -1;
+    if (!(s->metrics = metrics_of_server(e)))
+        return -1;
+    metrics_set(s->metrics, METRIC_PROCESS_START, (double)clock_now(), STR(""), STR(""));
     const struct api_options o = api_options(s, s->started);
     s->api = api_new(&o, e);
     if (!s->api)

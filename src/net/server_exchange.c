@@ -12,13 +12,6 @@
 #define ARENA_MAX    ((size_t)256 << 20)
 #define SMALL_ANSWER ((size_t)64 << 10)
 
-int64_t clock_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 /* RFC 9112 3.2.2: a client may send the whole URL; path and query are what we serve. */
 static str without_authority(str target)
 {

@@ -96,7 +96,6 @@ void exchange_run(struct exchange *x); /* handle(), then what any protocol needs
 void exchange_told(struct exchange *x, unsigned status); /* calls answered(), once */
 void response_finish(struct response *r);                /* gzip, and 500 when it did not fit into memory */
 void response_done(struct response *r);
-int64_t clock_ns(void);
 
 /* ---- threads ---- */
 
