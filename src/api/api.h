@@ -10,7 +10,19 @@
 #include "base/err.h"
 #include "net/server.h"
 
+#define API_POST_THREADS                                                                                     \
+    512 /* what api_handler() wants of a server for SERVE_LONG: most of them wait (posts.h) */
+
 struct cage;
+struct places;
+
+struct api_fetch {               /* of layers whose Path is a URL; 0 = no limit */
+    const struct places *places; /* NULL: anywhere but link-local addresses */
+    const char *cafile;          /* PEM file: authorities beside the system's; NULL: none */
+    bool insecure_tls;           /* believe any certificate */
+    int64_t timeout_ms;          /* from its first byte to its last */
+    uint64_t size_max;           /* bytes */
+};
 
 struct api_options {
     const char *database; /* for store_open() */
@@ -19,7 +31,7 @@ struct api_options {
     const str *
         localpaths; /* folders below which the Path of a layer may lie; NULL: any regular file, for clients on this machine */
     size_t localpath_count;
-    bool insecure_tls; /* believe any certificate of a layer's URL */
+    struct api_fetch fetch;
 };
 
 struct api;

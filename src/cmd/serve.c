@@ -9,6 +9,7 @@
 #include "feed/updater.h"
 #include "index/layer.h"
 #include "net/http.h"
+#include "net/places.h"
 #include "net/server.h"
 #include "store/store.h"
 
@@ -48,6 +49,8 @@ struct serving {
     struct arena *arena;
     struct config config;
     const char *database, *replica;
+    struct places places; /* of layers' URLs */
+    const char *cafile;   /* NULL: none */
     struct cage *cage;
     struct api *api;
     struct server *main, *health;
@@ -144,6 +147,22 @@ static int find_sources(struct serving *s, struct err *e)
                         LOG_TEXT("updater name", name));
     }
     s->sources = list;
+    return 0;
+}
+
+/* What may be said of layers' URLs (section fetch). */
+static int find_places(struct serving *s, struct err *e)
+{
+    const struct config *c = &s->config;
+    if (places_read(c->fetch_allow, c->fetch_allow_count, s->arena, &s->places.allow, e) < 0)
+        return err_wrap(e, "fetch.allow");
+    if (places_read(c->fetch_deny, c->fetch_deny_count, s->arena, &s->places.deny, e) < 0)
+        return err_wrap(e, "fetch.deny");
+    if (!c->fetch_cafile.len)
+        return 0;
+    s->cafile = arena_cstr(s->arena, c->fetch_cafile);
+    if (!s->cafile || access(s->cafile, R_OK) < 0)
+        return err_errno(e, "fetch.cafile: " STR_FMT, STR_ARG(c->fetch_cafile));
     return 0;
 }
 
@@ -273,7 +292,11 @@ static int start(struct serving *s, const struct serve_options *o, struct err *e
                                      .cage = s->cage,
                                      .localpaths = s->config.localpaths,
                                      .localpath_count = s->config.localpath_count,
-                                     .insecure_tls = o->insecure_tls };
+                                     .fetch = { .places = &s->places,
+                                                .cafile = s->cafile,
+                                                .insecure_tls = o->insecure_tls,
+                                                .timeout_ms = s->config.fetch_timeout_ms,
+                                                .size_max = s->config.fetch_size_max } };
     if (http_init(e) < 0 || try_database(s, e) < 0 || try_replica(s, e) < 0)
         return -1;
     s->api = api_new(&api, e);
@@ -320,7 +343,7 @@ static int serve(struct serving *s, const struct serve_options *o, struct err *e
     mallopt(M_TRIM_THRESHOLD, 8 << 20);
     mallopt(M_ARENA_MAX, 4);
     if (set_log_level(o, e) < 0 || read_config(s, o, e) < 0 || find_database(s, o, e) < 0 ||
-        find_sources(s, e) < 0)
+        find_sources(s, e) < 0 || find_places(s, e) < 0)
         return -1;
     for (size_t i = 0; i < s->config.warning_count; i++)
         log_warning("configuration", LOG_TEXT("note", s->config.warnings[i]));

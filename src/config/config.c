@@ -11,7 +11,7 @@
 
 #define WARNINGS_MAX 100
 
-enum type { TEXT, PORT, MILLISECONDS, SECONDS, LIST, IGNORED, WITHOUT_EFFECT, REFUSED };
+enum type { TEXT, PORT, MILLISECONDS, SECONDS, BYTES, LIST, IGNORED, WITHOUT_EFFECT, REFUSED };
 
 struct key {
     struct config_key about;
@@ -65,6 +65,16 @@ static const struct key keys[] = {
     ROW("api.cafile", TEXT, cafile, "", "PEM file: clients must have a certificate of it."),
     ROW("api.keyfile", TEXT, keyfile, "", "PEM file of the server's private key."),
     ROW("api.certfile", TEXT, certfile, "", "PEM file of the server's certificate."),
+    ROW("fetch.allow", LIST, fetch_allow, "",
+        "Where layers' URLs may lead: host, *.example.com, address or 10.0.0.0/8, each with :port behind it "
+        "if only that is meant; without it anywhere but to link-local addresses."),
+    ROW("fetch.deny", LIST, fetch_deny, "", "The same, where they may not; wins over allow."),
+    ROW("fetch.cafile", TEXT, fetch_cafile, "",
+        "PEM file: authorities that are believed beside the system's when layers are fetched."),
+    ROW("fetch.timeout", MILLISECONDS, fetch_timeout_ms, "1h",
+        "The most that one layer may take from its first byte to its last; 0: any time."),
+    ROW("fetch.maxsize", BYTES, fetch_size_max, "32GiB",
+        "The most bytes that are fetched of one layer (KiB, MiB, GiB); 0: any number."),
     ROW("updater.interval", SECONDS, updater_interval_s, "2h",
         "Time between two updates; 0 turns the updater off."),
     ROW("updater.enabledupdaters", LIST, updaters, "", "Which sources to load; without it all."),
@@ -135,6 +145,34 @@ static int set_duration(struct loading *l, const struct key *k, const struct yam
     return 0;
 }
 
+/* "32GiB", or a number of bytes. */
+static int set_bytes(struct loading *l, const struct key *k, const struct yaml *v, uint64_t *to,
+                     struct err *e)
+{
+    static const char *const units[] = { "KiB", "MiB", "GiB", "TiB" };
+    str number = v->text;
+    unsigned shift = 0;
+    for (unsigned i = 0; i < sizeof units / sizeof *units && !shift; i++)
+        if (str_ends(v->text, str_from(units[i]))) {
+            shift = 10 * (i + 1);
+            number = str_trim(str_head(v->text, v->text.len - 3));
+        }
+    if (!str_to_u64(number, to) || *to > UINT64_MAX >> shift)
+        return wrong(l, k, v, "size (1048576, 500MiB, 32GiB)", e);
+    *to <<= shift;
+    return 0;
+}
+
+/* Where the length of a list is. */
+static const struct {
+    size_t list, count;
+} counts[] = {
+    { offsetof(struct config, updaters), offsetof(struct config, updater_count) },
+    { offsetof(struct config, localpaths), offsetof(struct config, localpath_count) },
+    { offsetof(struct config, fetch_allow), offsetof(struct config, fetch_allow_count) },
+    { offsetof(struct config, fetch_deny), offsetof(struct config, fetch_deny_count) },
+};
+
 static int set_list(struct loading *l, const struct key *k, const struct yaml *v, struct err *e)
 {
     if (v->type != YAML_LIST)
@@ -148,9 +186,10 @@ static int set_list(struct loading *l, const struct key *k, const struct yaml *v
             return wrong(l, k, item, "text", e);
         list[i] = item->text;
     }
-    bool updaters = k->field == offsetof(struct config, updaters);
-    *(updaters ? &l->to->updaters : &l->to->localpaths) = list;
-    *(updaters ? &l->to->updater_count : &l->to->localpath_count) = v->count;
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        if (counts[i].list == k->field)
+            *(size_t *)(void *)((char *)l->to + counts[i].count) = v->count;
+    *(const str **)(void *)((char *)l->to + k->field) = list;
     return 0;
 }
 
@@ -188,6 +227,8 @@ static int set(struct loading *l, const struct key *k, const struct yaml *v, str
         return set_duration(l, k, v, 1000000, field, e);
     case SECONDS:
         return set_duration(l, k, v, 1000000000, field, e);
+    case BYTES:
+        return set_bytes(l, k, v, field, e);
     case LIST:
         return set_list(l, k, v, e);
     case IGNORED:
@@ -259,6 +300,8 @@ void config_defaults(struct config *ret)
         .timeout_ms = 900 * 1000,
         .updater = true,
         .updater_interval_s = 2 * 3600,
+        .fetch_timeout_ms = 3600 * 1000,
+        .fetch_size_max = (uint64_t)32 << 30,
     };
 }
 

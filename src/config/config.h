@@ -28,6 +28,11 @@ struct config {
     str mirror;            /* folder or base URL for every feed; empty: their own places */
     const str *localpaths; /* folders below which a layer's Path may lie; NULL: not said */
     size_t localpath_count;
+    const str *fetch_allow, *fetch_deny; /* places.h; NULL: not said */
+    size_t fetch_allow_count, fetch_deny_count;
+    str fetch_cafile;
+    int64_t fetch_timeout_ms; /* 0: none */
+    uint64_t fetch_size_max;  /* bytes, 0: any */
     str notifier_endpoint;
     const str *warnings;
     size_t warning_count;
