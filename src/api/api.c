@@ -13,12 +13,12 @@ struct api *api_new(const struct api_options *o, struct err *e)
         return NULL;
     }
     a->options = *o;
-    a->flights = flights_new();
+    a->posts = posts_new();
     a->stores = stores_new(o->database, STORE_WRITE, e);
     if (o->replica)
         a->replica = stores_new(o->replica, STORE_READ, e);
     a->reports = reports_new(o->database, e);
-    if (a->stores && a->flights && a->reports && !a->replica == !o->replica)
+    if (a->stores && a->posts && a->reports && !a->replica == !o->replica)
         return a;
     err_set(e, ERR_OOM, "api");
     api_freep(&a);
@@ -29,7 +29,7 @@ void api_freep(struct api **a)
 {
     if (!*a)
         return;
-    flights_freep(&(*a)->flights);
+    posts_freep(&(*a)->posts);
     reports_freep(&(*a)->reports);
     stores_freep(&(*a)->stores);
     stores_freep(&(*a)->replica);

@@ -40,3 +40,12 @@ void api_freep(struct api **a);                                  /* after both s
 
 struct server_handler api_handler(struct api *a);        /* of the main port */
 struct server_handler api_health_handler(struct api *a); /* of the health port */
+
+/* Posts, for whoever watches. */
+struct api_load {
+    unsigned
+        waiting; /* for their layer to be indexed: in a queue, being opened, or joined to the same post */
+    unsigned running; /* layers that are being indexed */
+    uint64_t refused; /* answered with 503 for there were too many, since the start */
+};
+void api_load(const struct api *a, struct api_load *ret); /* any thread */

@@ -9,14 +9,14 @@
 
 #define V1_ENGINE 3 /* the worker version of all Clair 2.0 and 2.1: IndexedByVersion */
 
-struct flights; /* layers that are being indexed (v1_post.c) */
+struct posts; /* of layers (v1_post.c) */
 
 struct api {
     struct api_options options;
     struct stores *stores;
     struct stores *replica; /* NULL: there is none */
     struct reports *reports;
-    struct flights *flights;
+    struct posts *posts;
     atomic_int_fast64_t health_until_ms; /* the last answer holds until then */
     atomic_bool healthy;
 };
@@ -42,8 +42,8 @@ void v1_post_layer(struct call *c);
 void v1_get_layer(struct call *c);
 void v1_delete_layer(struct call *c);
 
-struct flights *flights_new(void);
-void flights_freep(struct flights **f);
+struct posts *posts_new(void);
+void posts_freep(struct posts **p);
 
 /* ---- the table of routes (routes.c) ---- */
 

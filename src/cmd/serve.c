@@ -268,6 +268,7 @@ static int open_ports(struct serving *s, struct err *e)
 {
     const struct server_handler handler = api_handler(s->api), health = api_health_handler(s->api);
     const struct server_options main_options = { .address = arena_cstr(s->arena, s->config.addr),
+                                                 .long_threads = API_POST_THREADS,
                                                  .timeout_ms = s->config.timeout_ms };
     const struct server_options health_options = { .address = arena_cstr(s->arena, s->config.healthaddr),
                                                    .read_threads = 2,

@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 
 import make_images
 import pytest
@@ -335,3 +336,175 @@ def test_limits(serve, origin):
         assert (a.status, message(a)) == (422, EXTRACT)
         assert why in server.text()
     stop.set()
+
+
+# ---- many at once ----
+
+class Stuck:
+    """Answers heads, and bodies when it may."""
+
+    def __init__(self, origin):
+        self.go = threading.Event()
+        self.origin = origin(self.behave)
+
+    def behave(self, handler, n):
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(LARGE)))
+        handler.end_headers()
+        handler.wfile.write(LARGE[:600_000])
+        handler.wfile.flush()
+        assert self.go.wait(100)
+        handler.wfile.write(LARGE[600_000:])
+
+
+@pytest.fixture
+def stuck(serve, origin):
+    made = Stuck(origin)
+    yield made
+    made.go.set()  # the server stops after that
+
+
+class Posts:
+    """Posts that are under way."""
+
+    def __init__(self, server):
+        self.server, self.threads, self.answers = server, [], {}
+
+    def start(self, name, url, **more):
+        def post():
+            answer = self.server.post(name, url, **more)
+            self.answers.setdefault(name, []).append(answer)
+        self.threads.append(threading.Thread(target=post))
+        self.threads[-1].start()
+
+    def end(self):
+        for t in self.threads:
+            t.join()
+        return {name: [a.status for a in answers] for name, answers in self.answers.items()}
+
+
+def eventually(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+
+
+def fill(server, stuck, posts):
+    """All that index are busy with layers that do not come."""
+    count = os.cpu_count()
+    for i in range(count):
+        posts.start(f"stuck{i}", stuck.origin.url)
+    eventually(lambda: stuck.origin.count == count)
+    return count
+
+
+def test_short_lived_url(serve, origin, stuck):
+    """A URL that holds for two seconds from the post, while nothing can be indexed for longer."""
+    server = serve()
+    posts = Posts(server)
+    count = fill(server, stuck, posts)
+    valid = threading.Event()
+    valid.set()
+    signed = origin(lambda h, n: send(h, LARGE) if valid.is_set() else send(h, b"expired", 403))
+    for i in range(30):
+        posts.start(f"signed{i}", f"{signed.url}/{i}?X-Amz-Signature=x")
+    eventually(lambda: signed.count == 30)
+    valid.clear()
+    time.sleep(0.5)
+    assert not posts.answers
+    stuck.go.set()
+    got = posts.end()
+    assert len(got) == 30 + count and all(v == [201] for v in got.values()), got
+    assert signed.count == 30
+    assert names(server, "signed7") == ["demo", "other"]
+
+
+def test_origin_gives_up_meanwhile(serve, origin, stuck):
+    """A connection that its other end closed while the layer waited for its turn is made anew."""
+    server = serve()
+    posts = Posts(server)
+    fill(server, stuck, posts)
+    content = layer(12_000_000)
+    files = origin(lambda h, n: send(h, content, cut=500_000) if n == 1 else send(h, content))
+    posts.start("late", files.url)
+    eventually(lambda: files.count == 1)
+    time.sleep(0.2)
+    stuck.go.set()
+    assert posts.end()["late"] == [201]
+    assert files.count == 2
+
+
+def test_known_layers_do_not_wait(serve, origin, stuck):
+    """Reads, and posts of what is stored, are answered while all that index are busy, and others wait."""
+    server = serve()
+    files = origin(lambda h, n: send(h))
+    assert server.post("known", files.url).status == 201
+    posts = Posts(server)
+    fill(server, stuck, posts)
+    for i in range(20):
+        posts.start(f"more{i}", stuck.origin.url)
+    for _ in range(20):
+        assert server.post("known", files.url).status == 201
+        assert server.get("/v1/layers/known").status == 200
+        assert server.get("/v1/layers/more1").status == 404
+        assert server.health().status == 200
+    assert not posts.answers
+    stuck.go.set()
+    assert all(v == [201] for v in posts.end().values())
+
+
+def test_200_posts_of_three_layers(serve, origin):
+    contents = [layer(100_000) for _ in range(3)]
+    go = threading.Event()
+
+    def behave(handler, n):
+        go.wait(60)
+        send(handler, contents[int(handler.path[1:])])
+
+    files, server = origin(behave), serve()
+    posts = Posts(server)
+    for i in range(200):
+        posts.start(f"layer{i % 3}", f"{files.url}/{i % 3}")
+    eventually(lambda: files.count == 3)
+    go.set()
+    got = posts.end()
+    assert {s for statuses in got.values() for s in statuses} == {201} and sum(map(len, got.values())) == 200
+    assert files.count == 3
+
+
+def test_flood_of_one_post(serve, origin, stuck):
+    """Who posts the same layer again and again keeps nobody else waiting, and is told to come again."""
+    server = serve()
+    files = origin(lambda h, n: send(h))
+    posts = Posts(server)
+    for _ in range(400):
+        posts.start("same", stuck.origin.url)
+    eventually(lambda: len(posts.answers.get("same", ())) == 400 - 257)
+    a = posts.answers["same"][0]
+    assert (a.status, message(a)) == (503, "too many layers are waiting to be processed") and a.header("Retry-After") == "10"
+    assert a.header("Content-Type") == "application/json;charset=utf-8"
+    if os.cpu_count() > 1:
+        assert server.post("other", files.url).status == 201
+    stuck.go.set()
+    got = posts.end()["same"]
+    assert got.count(201) == 257 and got.count(503) == 143 and stuck.origin.count == 1
+
+
+def test_too_many_layers(serve, origin, stuck):
+    """So many layers wait for their turn; the next is refused at once, and taken when there is room."""
+    server = serve()
+    files = origin(lambda h, n: send(h))
+    posts = Posts(server)
+    for i in range(250):
+        posts.start(f"layer{i}", stuck.origin.url)
+    eventually(lambda: len(posts.answers) == 250 - 192)
+    assert {a[0].status for a in posts.answers.values()} == {503}
+    a = server.post("next", files.url)
+    assert (a.status, a.header("Retry-After")) == (503, "10")
+    assert server.get("/v1/layers/next").status == 404
+    assert stuck.origin.count <= max(64, 2 * os.cpu_count())
+    stuck.go.set()
+    got = posts.end()
+    assert sum(v == [201] for v in got.values()) == 192
+    assert server.post("next", files.url).status == 201
