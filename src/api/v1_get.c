@@ -2,9 +2,11 @@
 #include "api/internal.h"
 
 #include "api/path.h"
+#include "api/v1_vulnerability.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "codec/json.h"
+#include "model/distribution.h"
 
 #include <stdlib.h>
 
@@ -78,7 +80,7 @@ static int add_findings(struct reading *r, struct feature *f, const struct match
     if (n)
         memcpy(more, f->findings, n * sizeof *more);
     for (size_t i = from; i < to; i++)
-        if (!str_starts(m->findings[i].id, STR("TEMP-"))) /* design.md 9, Debian: hidden here */
+        if (!v1_is_hidden(m->findings[i].id))
             more[n++] = &m->findings[i];
     if (f->finding_count)
         qsort(more, n, sizeof *more, by_id);
@@ -139,41 +141,27 @@ static int read_features(struct reading *r, struct err *e)
 
 /* ---- writing ---- */
 
-static void text(struct json_writer *w, const char *key, str value)
-{
-    if (!value.len)
-        return;
-    json_w_key(w, key);
-    json_w_str(w, value);
-}
-
-static void put_namespace(struct json_writer *w, str namespace, struct arena *arena)
-{
-    text(w, "NamespaceName", distribution_v1_name(arena, namespace));
-}
-
-/* Of apk too it is dpkg on the wire (design.md 9, Namespaces); the others have the name of their scheme. */
-static str version_format(str kind) { return str_eq(kind, STR("apk")) ? STR("dpkg") : kind; }
-
 static void put_vulnerability(struct json_writer *w, const struct finding *f, struct arena *arena)
 {
-    json_w_object(w);
-    text(w, "Name", f->id);
-    put_namespace(w, f->namespace, arena);
-    text(w, "Description", f->description.len ? f->description : f->title);
-    text(w, "Link", f->link);
-    text(w, "Severity", str_from(severity_name(f->severity)));
-    text(w, "FixedBy", f->fixed_version);
-    json_w_object_end(w);
+    const struct v1_vulnerability v = {
+        .name = f->id,
+        .namespace = distribution_v1_name(arena, f->namespace),
+        .description = f->description.len ? f->description : f->title,
+        .link = f->link,
+        .severity = str_from(severity_name(f->severity)),
+        .metadata = v1_metadata(f->meta, arena),
+        .fixed_by = f->fixed_version,
+    };
+    v1_vulnerability_write(w, &v, false);
 }
 
 static void put_feature(struct json_writer *w, const struct reading *r, const struct feature *f)
 {
     json_w_object(w);
-    text(w, "Name", f->name);
-    put_namespace(w, f->namespace, r->arena);
-    text(w, "VersionFormat", version_format(f->package->package.kind));
-    text(w, "Version", f->version);
+    v1_text(w, "Name", f->name);
+    v1_text(w, "NamespaceName", distribution_v1_name(r->arena, f->namespace));
+    v1_text(w, "VersionFormat", v1_version_format(f->package->package.kind));
+    v1_text(w, "Version", f->version);
     if (f->finding_count) {
         json_w_key(w, "Vulnerabilities");
         json_w_array(w);
@@ -182,7 +170,7 @@ static void put_feature(struct json_writer *w, const struct reading *r, const st
         json_w_array_end(w);
     }
     if (f->package->layer < r->chain_count)
-        text(w, "AddedBy", r->chain[f->package->layer].name);
+        v1_text(w, "AddedBy", r->chain[f->package->layer].name);
     json_w_object_end(w);
 }
 
@@ -205,9 +193,9 @@ static void write_layer(const struct reading *r, struct buf *out)
     json_w_object(&w);
     json_w_key(&w, "Layer");
     json_w_object(&w);
-    text(&w, "Name", r->layer->name);
-    put_namespace(&w, r->layer->namespace, r->arena);
-    text(&w, "ParentName", r->layer->parent);
+    v1_text(&w, "Name", r->layer->name);
+    v1_text(&w, "NamespaceName", distribution_v1_name(r->arena, r->layer->namespace));
+    v1_text(&w, "ParentName", r->layer->parent);
     json_w_key(&w, "IndexedByVersion");
     json_w_int(&w, r->layer->engine);
     if (r->feature_count) {

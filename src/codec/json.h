@@ -78,3 +78,4 @@ void json_w_int(struct json_writer *w, int64_t v);
 void json_w_decimal(struct json_writer *w, uint64_t v, unsigned digits); /* 98 and 1: 9.8; digits 1 to 18 */
 void json_w_bool(struct json_writer *w, bool v);
 void json_w_null(struct json_writer *w);
+void json_w_raw(struct json_writer *w, str json); /* a value that is written already */

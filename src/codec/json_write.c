@@ -241,3 +241,9 @@ void json_w_decimal(struct json_writer *w, uint64_t v, unsigned digits)
 
 void json_w_bool(struct json_writer *w, bool v) { word(w, v ? "true" : "false"); }
 void json_w_null(struct json_writer *w) { word(w, "null"); }
+
+void json_w_raw(struct json_writer *w, str json)
+{
+    before(w);
+    buf_str(w->out, json);
+}

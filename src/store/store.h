@@ -205,6 +205,18 @@ int store_update_commit(struct store_update *u, int64_t now, struct update_count
                         struct err *e);           /* frees u in any case */
 void store_update_freep(struct store_update **u); /* abandons it; for CLEANUP(); NULL is fine */
 
+/*
+ * ---- vulnerabilities: what REST v1 calls so, one for each (namespace, name), where name is the id of advisories ----
+ *
+ * What clients write belongs to the feed STORE_MANUAL, whose word counts more than any other's: an advisory of its own, in a document of its own, for each (namespace,
+ * name), under the key "NAMESPACE/NAME". As long as there is one, nobody else's of that pair counts here (store_match() goes by ranges, as ever).
+ * One whose meta.client.gone is not empty says that a client deleted what feeds say; it holds until they say something else.
+ */
+#define STORE_MANUAL      STR("manual")
+#define STORE_MANUAL_RANK 0u
+/* Of what namespace an advisory of STORE_MANUAL speaks: what stands in its key. */
+str store_manual_namespace(const struct advisory *a);
+
 /* ---- watch: told of each new generation, whoever made it ---- */
 
 int store_generation(struct store *s, int64_t *ret, struct err *e); /* that readers see */
