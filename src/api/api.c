@@ -14,6 +14,7 @@ struct api *api_new(const struct api_options *o, struct err *e)
     }
     a->options = *o;
     pthread_mutex_init(&a->rules_lock, NULL);
+    pthread_mutex_init(&a->writing, NULL);
     a->flights = flights_new();
     a->stores = stores_new(o->database, STORE_WRITE, e);
     if (o->replica)
@@ -37,6 +38,7 @@ void api_freep(struct api **a)
     stores_freep(&(*a)->replica);
     rules_drop(*a, (*a)->rules);
     pthread_mutex_destroy(&(*a)->rules_lock);
+    pthread_mutex_destroy(&(*a)->writing);
     free(*a);
     *a = NULL;
 }

@@ -20,9 +20,11 @@ struct api_options {
     const str *
         localpaths; /* folders below which the Path of a layer may lie; NULL: any regular file, for clients on this machine */
     size_t localpath_count;
-    bool insecure_tls; /* believe any certificate of a layer's URL */
-    bool readonly;     /* nothing may be changed */
-    str token;         /* what must be shown to change something; empty: nothing */
+    uint8_t pagination_key[32]; /* of page tokens (codec/fernet.h): the same for all instances of a cluster */
+    int64_t timeout_ms;         /* after which a client is told that it took too long; 0: never */
+    bool insecure_tls;          /* believe any certificate of a layer's URL */
+    bool readonly;              /* nothing may be changed */
+    str token;                  /* what must be shown to change something; empty: nothing */
     /* Who owns what all these point to: told when no request needs it any more. NULL: it outlives the api. */
     void (*release)(void *owner);
     void *owner;

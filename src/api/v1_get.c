@@ -4,7 +4,6 @@
 #include "api/path.h"
 #include "api/v1_vulnerability.h"
 #include "base/cleanup.h"
-#include "base/log.h"
 #include "codec/json.h"
 #include "model/distribution.h"
 
@@ -80,7 +79,7 @@ static int add_findings(struct reading *r, struct feature *f, const struct match
     if (n)
         memcpy(more, f->findings, n * sizeof *more);
     for (size_t i = from; i < to; i++)
-        if (!v1_is_hidden(m->findings[i].id))
+        if (!v1_is_hidden(m->findings[i].feed, m->findings[i].id))
             more[n++] = &m->findings[i];
     if (f->finding_count)
         qsort(more, n, sizeof *more, by_id);
@@ -99,7 +98,9 @@ static int read_view(struct reading *r, int64_t id, struct err *e)
     int found = store_image_get(r->store, id, r->arena, &view, e);
     if (found <= 0)
         return found < 0 ? -1 : err_set(e, ERR_INTERNAL, "a view vanished from the store");
-    if (r->vulnerabilities && store_match(r->store, view, r->arena, &m, e) < 0)
+    if (r->vulnerabilities &&
+        (store_match(r->store, view, r->arena, &m, e) < 0 ||
+         store_match_manual(r->store, view->distribution.namespace, r->arena, &m, e) < 0))
         return -1;
     struct feature *all = arena_array(r->arena, struct feature, view->package_count + 1);
     const size_t *at = starts(view, &m, r->arena);
@@ -237,51 +238,26 @@ static int read_layer(struct reading *r, struct err *e)
     return found;
 }
 
-static int read_from(struct stores *from, struct reading *r, struct err *e)
-{
-    r->arena = arena_new(REPORT_MEMORY_MAX);
-    r->store = r->arena ? stores_take(from, e) : NULL;
-    int found = r->store ? read_layer(r, e) : r->arena ? -1 : oom(e);
-    stores_give(from, r->store);
-    return found;
-}
-
-/* Too much for a report is too much elsewhere, too. */
-static bool is_ours(const struct err *e) { return e->kind == ERR_OOM || e->kind == ERR_LIMIT; }
-
-/* What the replica does not know it may learn yet, and where it fails the primary need not: 0 or -1 then mean little. */
-static int read_replica(struct stores *replica, struct reading *r, struct err *e)
-{
-    if (!replica || !stores_ask(replica))
-        return 0;
-    int found = read_from(replica, r, e);
-    bool failed = found < 0 && !is_ours(e);
-    if (stores_went(replica, failed ? e : NULL)) {
-        if (failed)
-            log_warning("the read replica fails: the primary is asked", LOG_TEXT("error", str_from(e->text)));
-        else
-            log_info("the read replica answers again");
-    }
-    return found;
-}
-
 static void reading_done(struct reading *r) { arena_freep(&r->arena); }
+
+static int read_anew(struct store *s, void *ctx, struct err *e)
+{
+    struct reading *r = ctx;
+    struct call *c = r->call;
+    reading_done(r);
+    *r = (struct reading){ .call = c, .store = s, .arena = arena_new(REPORT_MEMORY_MAX) };
+    return r->arena ? read_layer(r, e) : oom(e);
+}
 
 void v1_get_layer(struct call *c)
 {
     struct err e = { 0 };
     CLEANUP(reading_done) struct reading r = { .call = c };
-    int found = read_replica(c->api->replica, &r, &e);
-    if (!found || (found < 0 && !is_ours(&e))) {
-        reading_done(&r);
-        r = (struct reading){ .call = c };
-        e = (struct err){ 0 };
-        found = read_from(c->api->stores, &r, &e);
-    }
+    int found = v1_ask(c, read_anew, &r, &e);
     if (found < 0) {
         v1_failure(c, &e);
     } else if (!found) {
-        v1_error(c, 404, STR("the resource cannot be found"));
+        v1_not_found(c);
     } else {
         struct buf *body = &c->response->body;
         if (!r.cached)
@@ -301,7 +277,7 @@ void v1_delete_layer(struct call *c)
     if (found < 0)
         v1_failure(c, &e);
     else if (!found)
-        v1_error(c, 404, STR("the resource cannot be found"));
+        v1_not_found(c);
     else
         c->response->status = 200; /* empty, without Server */
 }

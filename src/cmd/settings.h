@@ -26,6 +26,8 @@ struct settings_view {
     const str *unknown; /* enabledupdaters that are not there */
     size_t unknown_count;
     str token; /* of api.token or its file; empty: none */
+    uint8_t pagination_key[32];
+    bool has_pagination_key; /* else one is to be made up */
     bool insecure_tls;
     enum log_level log_level;
     enum log_form log_form;

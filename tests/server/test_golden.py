@@ -4,7 +4,8 @@ import json
 import golden as recorded
 import pytest
 
-FILES = [1, 2, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 25, 26]
+FILES = [1, 2, 3, 4, 5, 6, 10, 11, 12, 13, 14, 15, 16, 17, 18, 20, 21, 22, 23, 24, 30, 31, 32, 33, 34, 35, 36, 37, 38, 40, 41,
+         60, 61, 63, 64, 19, 25, 26]  # in the order of recording
 BEFORE = {  # what the recording posted in files that are not replayed here
     25: [("ubuntu", "layers/ubuntu.tar", None)],
     26: [("b9", "layers/base.tar", None)],
