@@ -279,5 +279,5 @@ int main(void)
     int failed = cmocka_run_group_tests_name("store", tests, NULL, NULL);
     return failed + store_match_tests() + store_metadata_tests() + store_update_tests() +
            store_named_tests() + store_lease_tests() + store_reverse_tests() + store_watch_tests() +
-           store_notify_tests() + store_check_tests() + store_copy_tests();
+           store_notify_tests() + store_check_tests() + store_copy_tests() + store_vulnerability_tests();
 }
