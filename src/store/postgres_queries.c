@@ -597,6 +597,13 @@ const char *const postgres_queries[QUERIES] = {
         "SELECT id, version_key, arch, module FROM package WHERE name = $1 AND version_key < $2"
         " AND kind = $3",
     [Q_SPACE_USED] = "SELECT 1 FROM distribution WHERE namespace = $1 LIMIT 1",
+    [Q_NAMED_WITH] =
+        "SELECT v.named, v.image FROM unnest($1) AS j(value) CROSS JOIN LATERAL (SELECT id FROM distribution"
+        " WHERE namespace = $2 OFFSET 0) d CROSS JOIN LATERAL (SELECT id FROM image WHERE packages = j.value"
+        " AND distribution = d.id OFFSET 0) i CROSS JOIN LATERAL (SELECT named, image FROM named_view WHERE"
+        " image = i.id AND named >= $3 OFFSET 0) v ORDER BY v.named, v.image LIMIT $4",
+    [Q_IMAGE_SET] = "SELECT packages FROM image WHERE id = $1",
+    [Q_NAMED_NAME] = "SELECT name FROM named_layer WHERE id = $1",
     [Q_IMAGES_WITH] =
         "SELECT j.value, d.id, i.id, i.digest, i.indexer FROM unnest($1) WITH ORDINALITY AS j(value, place)"
         " CROSS JOIN LATERAL (SELECT id FROM distribution WHERE namespace = $2 AND (j.value > $3 OR id >= $4)"

@@ -476,6 +476,12 @@ const char *const sqlite_queries[QUERIES] = {
         "SELECT id, version_key, arch, module FROM package WHERE name = ?1 AND version_key < ?2"
         " AND kind = ?3",
     [Q_SPACE_USED] = "SELECT 1 FROM distribution WHERE namespace = ?1",
+    [Q_NAMED_WITH] =
+        "SELECT v.named, v.image FROM list(?1) j CROSS JOIN (SELECT id FROM distribution WHERE"
+        " namespace = ?2) d CROSS JOIN image i ON i.packages = j.value AND i.distribution = d.id CROSS JOIN"
+        " named_view v ON v.image = i.id WHERE v.named >= ?3 ORDER BY v.named, v.image LIMIT ?4",
+    [Q_IMAGE_SET] = "SELECT packages FROM image WHERE id = ?1",
+    [Q_NAMED_NAME] = "SELECT name FROM named_layer WHERE id = ?1",
     [Q_IMAGES_WITH] =
         "SELECT i.packages, i.distribution, i.id, i.digest, i.indexer FROM list(?1) j CROSS JOIN (SELECT id "
         "FROM"
