@@ -763,6 +763,13 @@ const char *const postgres_queries[QUERIES] = {
     [Q_CHECK_METADATA] =
         "SELECT m.advisory, m.advisory FROM metadata m WHERE NOT EXISTS (SELECT 1 FROM advisory a"
         " WHERE a.id = m.advisory AND a.name = m.name) LIMIT $1",
+    [Q_CHECK_LOST_SPACES] =
+        "SELECT s.advisory, s.namespace FROM advisory_space s WHERE NOT EXISTS (SELECT 1 FROM advisory a"
+        " WHERE a.id = s.advisory) OR NOT EXISTS (SELECT 1 FROM namespace n WHERE n.id = s.namespace) LIMIT "
+        "$1",
+    [Q_CHECK_MISSING_SPACES] =
+        "SELECT f.advisory, f.namespace FROM affected f WHERE NOT EXISTS (SELECT 1 FROM advisory_space s"
+        " WHERE s.namespace = f.namespace AND s.advisory = f.advisory) LIMIT $1",
     [Q_CHECK_CHANGES] = "SELECT c.generation, c.number FROM change c WHERE c.generation > $1"
                         " OR NOT EXISTS (SELECT 1 FROM feed f WHERE f.id = c.feed) LIMIT $2",
     [Q_LEASES] = "SELECT name, owner, ceil(extract(epoch FROM expires - clock_timestamp()))::bigint, seconds "
