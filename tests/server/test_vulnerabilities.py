@@ -285,6 +285,21 @@ def test_paging_while_writes_go_on(client):
     assert sorted(client.listed(11)) == sorted(f"C-{i}" for i in range(60) if f"C-{i}" not in gone)
 
 
+def test_copied(client, serve, database, tmp_path):
+    """An export has what clients wrote, and what they deleted."""
+    load(database, tmp_path / "mirror", {"demo": {"CVE-1": entry("2"), "CVE-2": entry("2")}})
+    client.post("C-1", fixes={"x": "1"}, Metadata={"a": 1})
+    client.post("C-1", namespace="new:1")
+    client.send("DELETE", f"{BASE}/CVE-1")
+    copy = tmp_path / "copy.db"
+    assert helpers.eclair("db", "export", copy, "--db", database).code == 0
+    other = Client(serve(database=copy))
+    assert sorted(other.listed()) == ["C-1", "CVE-2"] and other.get("CVE-1") == 404
+    assert other.get("C-1") == client.get("C-1")
+    assert other.listed(base="/v1/namespaces/new:1/vulnerabilities") == ["C-1"]
+    assert helpers.eclair("db", "check", "--full", "--db", copy).code == 0
+
+
 def hold_update(database):
     """As a process on another machine that loads a feed."""
     if recorded.is_server(database):
