@@ -328,6 +328,29 @@ def test_write_while_a_feed_is_loaded(serve, database):
     assert len(answers) == 3 and sorted(client.listed()) == ["C-1", "W-0", "W-1", "W-2"]
 
 
+def test_feed_is_loaded_while_clients_write(client, database, tmp_path):
+    stop = threading.Event()
+
+    def write(number):
+        turn = 0
+        while not stop.is_set():
+            client.post(f"C-{number}", fixes={"a": f"{turn}"})
+            turn += 1
+
+    threads = [threading.Thread(target=write, args=(i,)) for i in range(4)]
+    for t in threads:
+        t.start()
+    try:
+        for turn in range(5):
+            load(database, tmp_path / "mirror", {"demo": {f"CVE-{i}": entry(f"{turn + 1}") for i in range(100)}})
+    finally:
+        stop.set()
+        for t in threads:
+            t.join()
+    assert client.fixes("CVE-7") == {"demo": "5"}
+    assert sorted(client.listed(30)) == sorted([f"CVE-{i}" for i in range(100)] + [f"C-{i}" for i in range(4)])
+
+
 def test_kill_during_writes(serve, database):
     """What was answered is there, and nothing is half there."""
     server = serve()
