@@ -31,7 +31,8 @@ def shape(database):
     """Tables, columns and indexes."""
     if not world.is_server(database):
         return world.rows(database, "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY 1, 2")
-    return world.rows(database, "SELECT table_name, column_name, ordinal_position, data_type, is_nullable, column_default, is_identity"
+    # places, not numbers: a dump has forgotten columns that were dropped
+    return world.rows(database, "SELECT table_name, column_name, row_number() OVER (PARTITION BY table_name ORDER BY ordinal_position), data_type, is_nullable, column_default, is_identity"
                       " FROM information_schema.columns WHERE table_schema = 'eclair' ORDER BY 1, 3") + \
         world.rows(database, "SELECT tablename, indexdef, '' FROM pg_indexes WHERE schemaname = 'eclair' ORDER BY 1, 2")
 

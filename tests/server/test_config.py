@@ -197,6 +197,20 @@ def test_file_of_the_environment(one_store, tmp_path):
     assert r.code == 1 and "No such file" in err
 
 
+
+
+def test_pagination_key(tmp_path):
+    """One that is none names its place, and is not shown."""
+    path = tmp_path / "config.yaml"
+    path.write_text(SEED.replace("paginationkey:", "paginationkey: hidden"))
+    r, out, err = check(path)
+    assert r.code == 1 and "hidden" not in out + err
+    assert f"{path}: line 7: clair.database.options.paginationkey: Invalid Pagination key; must be 32-bit URL-safe base64" in err
+    path.write_text(SEED)
+    r, out, err = check(path, env={"ECLAIR_API_PAGINATIONKEY": "hidden"})
+    assert r.code == 1 and "ECLAIR_API_PAGINATIONKEY: Invalid Pagination key" in err and "hidden" not in out + err
+
+
 def test_check(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text(SEED.replace("paginationkey:", f"paginationkey: {HIDDEN_KEY}").replace("timeout: 900s", "timout: 900s") + "jwtproxy: {a: b}\n")
@@ -463,7 +477,7 @@ def test_no_secret_in_the_log(store, database, tmp_path, files, layer):
     url = str(database)
     if store == "postgres":
         database = url + ("&" if "?" in url else "?") + "password=hidden-1"
-    server = Server(tmp_path, database, api="    token: hidden-2\n    paginationkey: " + HIDDEN_KEY + "\n",
+    server = Server(tmp_path, database, api=f"    token: hidden-2\n    paginationkey: {HIDDEN_KEY}\n",
                     more="  feeds: {mirror: 'http://me:hidden-4@127.0.0.1:9/x?sig=hidden-5'}\n  updater: {interval: 1h}\n"
                          "  notifier: {http: {endpoint: 'http://me:hidden-6@127.0.0.1:9/'}}\n  log: {level: debug}\n  prot: hidden-7\n").start()
     bearer = "Authorization: Bearer hidden-2"

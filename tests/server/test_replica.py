@@ -1,4 +1,5 @@
 """GET of layers reads from a hot standby, and from the primary what the standby cannot tell."""
+import json
 import time
 
 import helpers
@@ -75,6 +76,22 @@ def test_reads_there(served, layer):
     standby.catch_up()
     assert get(server, "a") == 404
     assert not [n for n in notes(server) if "could not open" not in n]
+
+
+def test_reads_vulnerabilities_there(served, layer):
+    server, primary, standby = served
+    base = "/v1/namespaces/debian:12/vulnerabilities"
+    posted = {"Name": "C-1", "NamespaceName": "debian:12", "Severity": "Low", "FixedIn": [
+        {"Name": "demo", "NamespaceName": "debian:12", "VersionFormat": "dpkg", "Version": "2"}]}
+    assert server.post("a", layer).status == 201
+    assert server.request("POST", base, json.dumps({"Vulnerability": posted}).encode()).status == 201
+    standby.catch_up()
+    primary.pause()
+    assert server.get("/v1/namespaces").json() == {"Namespaces": [{"Name": "debian:12", "VersionFormat": "dpkg"}]}
+    assert server.get(f"{base}/C-1?fixedIn").json() == {"Vulnerability": posted}
+    assert [v["Name"] for v in server.get(f"{base}?limit=5").json()["Vulnerabilities"]] == ["C-1"]
+    assert server.get(f"{base}/C-1/fixes").json() == {"Features": posted["FixedIn"]}
+    assert server.layer("a")["Features"][0]["Vulnerabilities"][0]["FixedBy"] == "2"
 
 
 def test_behind(served, layer):

@@ -285,6 +285,21 @@ def test_paging_while_writes_go_on(client):
     assert sorted(client.listed(11)) == sorted(f"C-{i}" for i in range(60) if f"C-{i}" not in gone)
 
 
+def test_copied(client, serve, database, tmp_path):
+    """An export has what clients wrote, and what they deleted."""
+    load(database, tmp_path / "mirror", {"demo": {"CVE-1": entry("2"), "CVE-2": entry("2")}})
+    client.post("C-1", fixes={"x": "1"}, Metadata={"a": 1})
+    client.post("C-1", namespace="new:1")
+    client.send("DELETE", f"{BASE}/CVE-1")
+    copy = tmp_path / "copy.db"
+    assert helpers.eclair("db", "export", copy, "--db", database).code == 0
+    other = Client(serve(database=copy))
+    assert sorted(other.listed()) == ["C-1", "CVE-2"] and other.get("CVE-1") == 404
+    assert other.get("C-1") == client.get("C-1")
+    assert other.listed(base="/v1/namespaces/new:1/vulnerabilities") == ["C-1"]
+    assert helpers.eclair("db", "check", "--full", "--db", copy).code == 0
+
+
 def hold_update(database):
     """As a process on another machine that loads a feed."""
     if recorded.is_server(database):
@@ -311,6 +326,29 @@ def test_write_while_a_feed_is_loaded(serve, database):
     for t in threads:
         t.join()
     assert len(answers) == 3 and sorted(client.listed()) == ["C-1", "W-0", "W-1", "W-2"]
+
+
+def test_feed_is_loaded_while_clients_write(client, database, tmp_path):
+    stop = threading.Event()
+
+    def write(number):
+        turn = 0
+        while not stop.is_set():
+            client.post(f"C-{number}", fixes={"a": f"{turn}"})
+            turn += 1
+
+    threads = [threading.Thread(target=write, args=(i,)) for i in range(4)]
+    for t in threads:
+        t.start()
+    try:
+        for turn in range(5):
+            load(database, tmp_path / "mirror", {"demo": {f"CVE-{i}": entry(f"{turn + 1}") for i in range(100)}})
+    finally:
+        stop.set()
+        for t in threads:
+            t.join()
+    assert client.fixes("CVE-7") == {"demo": "5"}
+    assert sorted(client.listed(30)) == sorted([f"CVE-{i}" for i in range(100)] + [f"C-{i}" for i in range(4)])
 
 
 def test_kill_during_writes(serve, database):

@@ -99,12 +99,37 @@ static void test_queries(void **state)
     assert_false(query_has(STR(""), STR("features")));
 }
 
+static void test_query_values(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *query, *want; /* NULL: none */
+    } cases[] = {
+        { "a=1&page=x%3D%3d&page=2", "x==" },
+        { "page", "" },
+        { "page=&page=1", "" },
+        { "pages=1", NULL },
+        { "", NULL },
+        { "page=%zz", NULL },
+        { "page=%00", NULL },
+        { "page=a=b", "a=b" },
+    };
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        str value;
+        bool found = query_value(str_from(cases[i].query), STR("page"), arena, &value);
+        if (found != (cases[i].want != NULL) || (found && !str_eq(value, str_from(cases[i].want))))
+            fail_msg("'%s'", cases[i].query);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bodies),
         cmocka_unit_test(test_paths),
         cmocka_unit_test(test_queries),
+        cmocka_unit_test(test_query_values),
     };
     return cmocka_run_group_tests_name("api", tests, NULL, NULL);
 }

@@ -32,6 +32,7 @@ struct store {
     char staged[1000];
     const char *fail;   /* the call that fails, NULL = none */
     enum err_kind kind; /* as this */
+    bool waits;         /* for another update */
 };
 struct store_update {
     struct store *store;
@@ -61,8 +62,11 @@ struct store_update *store_update_begin(struct store *s, str feed, unsigned rank
 {
     struct store_update *u = calloc(1, sizeof *u);
     u->store = s;
-    if (call(s, "begin", feed, e) == 0)
+    if (s->waits)
+        err_set(e, s->kind, "full"); /* it is asked again and again: once is enough for the log */
+    else if (call(s, "begin", feed, e) == 0)
         return u;
+    s->waits = s->kind == ERR_BUSY;
     free(u);
     return NULL;
 }
