@@ -61,6 +61,8 @@ void v1_delete_layer(struct call *c);
 void v1_get_status(struct call *c);
 void ready_answer(struct api *a, struct response *ret); /* GET /readyz */
 
+void v1_get_openapi(struct call *c);
+
 void v1_get_metrics(struct call *c);
 void metrics_answer(struct api *a, const struct request *r, struct response *ret); /* GET /metrics */
 

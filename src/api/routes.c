@@ -16,6 +16,7 @@ static const struct route routes[] = {
     { "GET", "/v1/layers/{}", SERVE_READ, v1_get_layer, "v1/getLayer" },
     { "DELETE", "/v1/layers/{}", SERVE_READ, v1_delete_layer, "v1/deleteLayer" },
     { "GET", "/v1/status", SERVE_READ, v1_get_status, "v1/getStatus" },
+    { "GET", "/v1/openapi.json", SERVE_READ, v1_get_openapi, "v1/getOpenAPI" },
     { "GET", "/v1/metrics", SERVE_READ, v1_get_metrics, "v1/getMetrics" },
     { "GET", "/metrics", SERVE_READ, v1_get_metrics, NULL },
 };
