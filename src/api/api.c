@@ -14,13 +14,13 @@ struct api *api_new(const struct api_options *o, struct err *e)
     }
     a->options = *o;
     pthread_mutex_init(&a->rules_lock, NULL);
-    a->flights = flights_new();
+    a->posts = posts_new();
     a->standing = standing_new(e);
     a->stores = stores_new(o->database, STORE_WRITE, e);
     if (o->replica)
         a->replica = stores_new(o->replica, STORE_READ, e);
     a->reports = reports_new(o->database, e);
-    bool made = a->stores && a->flights && a->standing && a->reports && !a->replica == !o->replica;
+    bool made = a->stores && a->posts && a->standing && a->reports && !a->replica == !o->replica;
     if (made && api_set_options(a, o, e) == 0)
         return a;
     err_set(e, ERR_OOM, "api");
@@ -32,7 +32,7 @@ void api_freep(struct api **a)
 {
     if (!*a)
         return;
-    flights_freep(&(*a)->flights);
+    posts_freep(&(*a)->posts);
     standing_freep(&(*a)->standing);
     reports_freep(&(*a)->reports);
     stores_freep(&(*a)->stores);

@@ -11,8 +11,20 @@
 #include "base/err.h"
 #include "net/server.h"
 
+#define API_POST_THREADS                                                                                     \
+    512 /* what api_handler() wants of a server for SERVE_LONG: most of them wait (posts.h) */
+
 struct cage;
 struct metrics;
+struct places;
+
+struct api_fetch {               /* of layers whose Path is a URL; 0 = no limit */
+    const struct places *places; /* NULL: anywhere but link-local addresses */
+    const char *cafile;          /* PEM file: authorities beside the system's; NULL: none */
+    bool insecure_tls;           /* believe any certificate */
+    int64_t timeout_ms;          /* from its first byte to its last */
+    uint64_t size_max;           /* bytes */
+};
 
 struct api_options {
     const char *database; /* for store_open() */
@@ -22,7 +34,7 @@ struct api_options {
     const str *
         localpaths; /* folders below which the Path of a layer may lie; NULL: any regular file, for clients on this machine */
     size_t localpath_count;
-    bool insecure_tls;  /* believe any certificate of a layer's URL */
+    struct api_fetch fetch;
     const str *sources; /* feeds that the updater loads */
     size_t source_count;
     int64_t updater_interval_s; /* 0: this server does not load any */
@@ -42,3 +54,12 @@ void api_freep(struct api **a); /* after both servers have stopped */
 
 struct server_handler api_handler(struct api *a);        /* of the main port */
 struct server_handler api_health_handler(struct api *a); /* of the health port */
+
+/* Posts, for whoever watches. */
+struct api_load {
+    unsigned
+        waiting; /* for their layer to be indexed: in a queue, being opened, or joined to the same post */
+    unsigned running; /* layers that are being indexed */
+    uint64_t refused; /* answered with 503 for there were too many, since the start */
+};
+void api_load(const struct api *a, struct api_load *ret); /* any thread */

@@ -11,7 +11,7 @@
 #define V1_ENGINE 3 /* the worker version of all Clair 2.0 and 2.1: IndexedByVersion */
 
 struct standing; /* what /readyz and /v1/status say (status.c) */
-struct flights;  /* layers that are being indexed (v1_post.c) */
+struct posts;    /* of layers (v1_post.c) */
 
 struct api {
     struct api_options options; /* of the start: what never changes is read here */
@@ -20,7 +20,7 @@ struct api {
     struct stores *stores;
     struct stores *replica; /* NULL: there is none */
     struct reports *reports;
-    struct flights *flights;
+    struct posts *posts;
     struct standing *standing;
     atomic_int_fast64_t health_until_ms; /* the last answer holds until then */
     atomic_bool healthy;
@@ -70,8 +70,8 @@ void metrics_answer(struct api *a, const struct request *r, struct response *ret
 void standing_look(struct api *a);
 struct standing *standing_new(struct err *e);
 void standing_freep(struct standing **s);
-struct flights *flights_new(void);
-void flights_freep(struct flights **f);
+struct posts *posts_new(void);
+void posts_freep(struct posts **p);
 
 /* ---- names of requests (request_id.c) ---- */
 

@@ -97,7 +97,7 @@ static const struct metric_about families[METRICS] = {
                        METRIC_GAUGE,
                        { "state" } },
     [METRIC_REFUSED] = { "eclair_layer_posts_refused_total", "Posts that were told to come again.",
-                         METRIC_GAUGE },
+                         METRIC_COUNTER },
     [METRIC_PROCESS_CPU] = { "process_cpu_seconds_total",
                              "CPU time of the server and of workers that have ended.", METRIC_COUNTER },
     [METRIC_PROCESS_RSS] = { "process_resident_memory_bytes", "Resident memory size in bytes.",
@@ -162,12 +162,23 @@ static void look_at_process(struct api *a)
         set(a, METRIC_PROCESS_MAX_FDS, (double)files.rlim_cur);
 }
 
+static void look_at_posts(struct api *a)
+{
+    struct metrics *m = a->options.metrics;
+    struct api_load load;
+    api_load(a, &load);
+    metrics_set(m, METRIC_QUEUE, load.waiting, STR("waiting"), STR(""));
+    metrics_set(m, METRIC_QUEUE, load.running, STR("running"), STR(""));
+    metrics_set(m, METRIC_REFUSED, (double)load.refused, STR(""), STR(""));
+}
+
 /* ---- the answer ---- */
 
 void metrics_answer(struct api *a, const struct request *r, struct response *ret)
 {
     standing_look(a); /* feeds and store: it sets theirs */
     look_at_process(a);
+    look_at_posts(a);
     metrics_write(a->options.metrics, &ret->body);
     ret->status = 200;
     ret->gzip = str_contains(request_header(r, "Accept-Encoding"), STR("gzip"));

@@ -31,7 +31,7 @@ enum metric {
     METRIC_LATE,          /* answered with 503 after api.timeout */
     METRIC_CAGE_FAILURES, /* reason */
     METRIC_LAYER_SECONDS,
-    METRIC_QUEUE, /* state: waiting, running, open */
+    METRIC_QUEUE, /* state: waiting, running */
     METRIC_REFUSED,
     METRIC_PROCESS_CPU,
     METRIC_PROCESS_RSS,

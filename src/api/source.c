@@ -2,6 +2,7 @@
 
 #include "api/api.h"
 #include "base/cleanup.h"
+#include "net/places.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -80,15 +81,7 @@ static int open_file(const struct api_options *o, const struct request *r, str p
 
 /* ---- a URL ---- */
 
-static int read_http(void *ctx, str *ret, struct err *e)
-{
-    struct source *s = ctx;
-    int more = http_read(s->http, ret, e);
-    s->got += more > 0 ? ret->len : 0;
-    if (s->got > STORED_MAX)
-        return err_set(e, ERR_LIMIT, "more than %llu GiB", (unsigned long long)(STORED_MAX >> 30));
-    return more;
-}
+static int read_url(void *ctx, str *ret, struct err *e) { return download_read(ctx, ret, e); }
 
 /* RFC 9110 5.6.2 and 5.5: what is none would become another line of the request. */
 static bool is_header(const struct v1_header *h)
@@ -139,28 +132,27 @@ static const char *const *header_lines(const struct v1_layer *l, struct arena *a
 static int open_url(const struct api_options *o, const struct request *r, const struct v1_layer *l,
                     struct source *ret, struct err *e)
 {
-    const struct http_options options = {
-        .no_link_local = true, .insecure = o->insecure_tls, .min_rate = MIN_RATE, .max_redirects = 10
-    };
+    static const struct places anywhere; /* but for link-local addresses */
+    const struct api_fetch *f = &o->fetch;
+    const struct download_options options = { .http = { .places = f->places ? f->places : &anywhere,
+                                                        .ca_more = f->cafile,
+                                                        .insecure = f->insecure_tls,
+                                                        .decode = true,
+                                                        .min_rate = MIN_RATE,
+                                                        .max_redirects = 10 },
+                                              .size_max = f->size_max,
+                                              .timeout_ms = f->timeout_ms };
     const char *url = arena_cstr(r->arena, l->path);
     const char *const *headers = header_lines(l, r->arena, e);
     if (!url || !headers)
         return url ? -1 : err_set(e, ERR_OOM, "url");
-    if (!(ret->pool = http_pool_new(e)))
-        return -1;
-    ret->http = http_open(ret->pool, url, headers, &options, NULL, e);
-    if (!ret->http) {
+    ret->download = download_open(url, headers, &options, e);
+    if (!ret->download) {
         if (e->kind != ERR_OOM)
             e->kind = ERR_NOT_FOUND;
         return -1;
     }
-    unsigned status = http_head(ret->http)->status;
-    if (status / 100 != 2) {
-        char place[HTTP_PLACE];
-        http_place(url, place);
-        return err_set(e, ERR_NOT_FOUND, "%s: answered %u", place, status);
-    }
-    ret->input = (struct cage_input){ .fd = -1, .read = read_http, .ctx = ret };
+    ret->input = (struct cage_input){ .fd = -1, .read = read_url, .ctx = ret->download };
     return 0;
 }
 
@@ -174,7 +166,6 @@ int source_open(const struct api_options *o, const struct request *r, const stru
 
 void source_done(struct source *s)
 {
-    http_freep(&s->http);
-    http_pool_freep(&s->pool);
+    download_freep(&s->download);
     close_fdp(&s->fd);
 }

@@ -3,25 +3,23 @@
  *
  * Errors     of source_open(): ERR_NOT_FOUND: there is nothing to be read, or it may not be; ERR_FORMAT: a folder. Errors of the transfer
  *            come from the input.
- * Limits     STORED_MAX bytes; a minute without a byte, or with less than MIN_RATE bytes a second, ends the transfer; 10 redirects; link-local addresses are refused; of files
- *            only regular ones, and only where api.localpaths allows.
+ * Limits     what api_options.fetch says; a minute without a byte, or with less than MIN_RATE bytes a second, ends the transfer (net/download.h
+ *            says when it goes on); 10 redirects; link-local addresses are refused; of files only regular ones, and only where
+ *            api.localpaths allows.
  */
 #pragma once
 #include "api/v1_layer.h"
 #include "cage/cage.h"
-#include "net/http.h"
+#include "net/download.h"
 
-#define STORED_MAX ((uint64_t)32 << 30)
-#define MIN_RATE   1024
+#define MIN_RATE 1024
 
 struct api_options;
 
 struct source {
     struct cage_input input;
     int fd;
-    struct http_pool *pool;
-    struct http *http;
-    uint64_t got;
+    struct download *download;
 };
 
 /* Does the request come from this machine, and for nobody else? */

@@ -1,105 +1,87 @@
 /* v1_post.c - POST /v1/layers: a layer is read, put on its parent and stored under its name (spec/api-v1.md 4, detection.md 4). */
 #include "api/internal.h"
 
+#include "api/flights.h"
+#include "api/gate.h"
 #include "api/source.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "index/blob.h"
 #include "index/index.h"
 #include "index/layer.h"
 #include "index/named.h"
 
+#include <stdlib.h>
 #include <strings.h>
+#include <unistd.h>
 
 #define NAME_MAX_BYTES 1024
 
-/* ---- one name at a time ---- */
+/* ---- how many at once ---- */
 
-/* Posts of a layer that is being indexed wait for it; one with the very same body takes its answer. */
-struct flight {
-    struct flight *next;
-    str name, body; /* of the first request's arena, which outlives the flight */
-    bool here; /* it came from this machine, and may name its files: what it was told is not for others */
-    unsigned waiting;
-    bool ended;
-    unsigned status; /* of a failure; 0: it went well */
-    str answer;      /* its body; lives as the name */
+/* A signed URL may live for a minute, and a layer may wait longer for its turn: so sources are opened first, and wait with their connection
+ * open. All waiting is done by threads of the server (API_POST_THREADS): FLIGHTS_JOIN_MAX of them for the same post, ADMITTED_MAX for
+ * work, and what is left tells the others at once: that their layer is stored, or to come again. */
+#define OPEN_MAX     64
+#define ADMITTED_MAX 192
+_Static_assert(ADMITTED_MAX + FLIGHTS_JOIN_MAX < API_POST_THREADS, "some thread is always free");
+
+struct posts {
+    struct flights *flights;
+    struct gate looks;   /* each takes a handle of the store */
+    struct gate sources; /* open ones */
+    struct gate work;    /* layers being indexed: as many as there are cores */
+    atomic_uint admitted, running;
+    atomic_uint_fast64_t refused;
 };
 
-struct flights {
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    struct flight *first;
-};
-
-struct flights *flights_new(void)
+struct posts *posts_new(void)
 {
-    struct flights *f = calloc(1, sizeof *f);
-    if (f) {
-        pthread_mutex_init(&f->lock, NULL);
-        pthread_cond_init(&f->wake, NULL);
+    struct posts *p = calloc(1, sizeof *p);
+    if (!p || !(p->flights = flights_new())) {
+        free(p);
+        return NULL;
     }
-    return f;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned n = cores > 0 ? (unsigned)cores : 1;
+    gate_init(&p->looks, 2 * n);
+    gate_init(&p->sources, 2 * n > OPEN_MAX ? 2 * n : OPEN_MAX);
+    gate_init(&p->work, n);
+    return p;
 }
 
-void flights_freep(struct flights **f)
+void posts_freep(struct posts **p)
 {
-    if (*f) {
-        pthread_mutex_destroy(&(*f)->lock);
-        pthread_cond_destroy(&(*f)->wake);
-    }
-    free(*f);
-    *f = NULL;
+    if (!*p)
+        return;
+    flights_freep(&(*p)->flights);
+    gate_done(&(*p)->looks);
+    gate_done(&(*p)->sources);
+    gate_done(&(*p)->work);
+    free(*p);
+    *p = NULL;
 }
 
-static struct flight *flight_by_name(struct flights *all, str name)
+void api_load(const struct api *a, struct api_load *ret)
 {
-    struct flight *f = all->first;
-    while (f && (f->ended || !str_eq(f->name, name)))
-        f = f->next;
-    return f;
+    struct posts *p = a->posts;
+    unsigned running = atomic_load(&p->running), admitted = atomic_load(&p->admitted);
+    ret->running = running;
+    ret->waiting = (admitted > running ? admitted - running : 0) + flights_waiting(p->flights);
+    ret->refused = atomic_load(&p->refused);
 }
 
-/* 1: `mine` is in the air. 0: there was one of this name, it has landed; *ret_status and *answer are its answer if it was the
- * same request and failed. */
-static int flight_begin(struct flights *all, struct flight *mine, unsigned *ret_status, struct buf *answer)
-{
-    int result = 1;
-    *ret_status = 0;
-    pthread_mutex_lock(&all->lock);
-    struct flight *other = flight_by_name(all, mine->name);
-    if (other) {
-        result = 0;
-        other->waiting++;
-        while (!other->ended)
-            pthread_cond_wait(&all->wake, &all->lock);
-        if (other->status && str_eq(other->body, mine->body) && other->here == mine->here) {
-            *ret_status = other->status;
-            buf_str(answer, other->answer);
-        }
-        other->waiting--;
-        pthread_cond_broadcast(&all->wake);
-    } else {
-        mine->next = all->first;
-        all->first = mine;
-    }
-    pthread_mutex_unlock(&all->lock);
-    return result;
-}
+#define BUSY 503
 
-static void flight_end(struct flights *all, struct flight *mine)
+static void come_again(struct call *c) { response_header(c->response, "Retry-After", STR("10")); }
+
+static void refuse(struct call *c)
 {
-    pthread_mutex_lock(&all->lock);
-    mine->ended = true;
-    pthread_cond_broadcast(&all->wake);
-    while (mine->waiting)
-        pthread_cond_wait(&all->wake, &all->lock);
-    for (struct flight **p = &all->first; *p; p = &(*p)->next)
-        if (*p == mine) {
-            *p = mine->next;
-            break;
-        }
-    pthread_mutex_unlock(&all->lock);
+    atomic_fetch_add(&c->api->posts->refused, 1);
+    log_warning("too many layers are posted at once", LOG_TEXT("remote addr", str_from(c->request->peer)));
+    v1_error(c, BUSY, STR("too many layers are waiting to be processed"));
+    come_again(c);
 }
 
 /* ---- the work ---- */
@@ -151,8 +133,23 @@ static str without_secrets(str path, struct arena *arena)
                         STR_ARG(str_skip(shown, (size_t)(str_rfind(host, '@') + 1))));
 }
 
+static void count_failure(const struct posting *p, const struct err *e)
+{
+    static const struct {
+        enum err_kind kind;
+        const char *reason;
+    } reasons[] = { { ERR_CAGE, "crashed" },  { ERR_LIMIT, "limit" },     { ERR_FILE_LIMIT, "limit" },
+                    { ERR_OOM, "memory" },    { ERR_FORMAT, "format" },   { ERR_UNSUPPORTED, "format" },
+                    { ERR_DIGEST, "digest" }, { ERR_NETWORK, "network" }, { ERR_IO, "network" } };
+    for (size_t i = 0; p->step == STEP_READ && i < sizeof reasons / sizeof *reasons; i++)
+        if (reasons[i].kind == e->kind)
+            metrics_add(p->call->options->metrics, METRIC_CAGE_FAILURES, 1, str_from(reasons[i].reason),
+                        STR(""));
+}
+
 static void fail(const struct posting *p, const struct err *e)
 {
+    count_failure(p, e);
     const struct v1_layer *l = &p->layer;
     str path = without_secrets(l->path, p->call->request->arena);
     for (size_t i = 0; i < sizeof answers / sizeof *answers; i++)
@@ -177,6 +174,7 @@ static int is_stored(struct store *s, struct posting *p, struct err *e)
 static int look(struct posting *p, bool *stored, struct err *e)
 {
     struct api *a = p->call->api;
+    gate_enter(&a->posts->looks);
     struct store *s = stores_take(a->stores, e);
     struct named_layer *parent;
     int found = s ? is_stored(s, p, e) : -1;
@@ -189,6 +187,7 @@ static int look(struct posting *p, bool *stored, struct err *e)
                             found ? ": it was read by another version" : "");
     }
     stores_give(a->stores, s);
+    gate_leave(&a->posts->looks);
     return found < 0 ? -1 : 0;
 }
 
@@ -210,20 +209,33 @@ static int place(struct posting *p, const struct layer_index *content, struct er
     if (!s)
         return arena ? -1 : err_set(e, ERR_OOM, "arena");
     p->step = STEP_PLACE;
+    int64_t began = clock_ns();
     int result = index_named(s, p->layer.name, p->parent, content, V1_ENGINE, arena, e);
+    v1_asked(p->call, "InsertLayer", began);
     if (result < 0 && arena_failed(arena))
         layer_memory_error(e);
     stores_give(a->stores, s);
     return result;
 }
 
-/* 0; 1: refused with an answer already given; -1. */
-static int read_and_place(struct posting *p, struct err *e)
+static int read_and_place(struct posting *p, struct source *source, struct err *e)
 {
-    struct api *a = p->call->api;
-    CLEANUP(source_done) struct source source = { .fd = -1 };
     CLEANUP(arena_freep) struct arena *arena = arena_new(LAYER_MEMORY_MAX);
     struct layer_index *content;
+    p->step = STEP_READ;
+    if (!arena)
+        return err_set(e, ERR_OOM, "arena");
+    if (index_blob(p->call->api->options.cage, &source->input, p->format, p->layer.name, arena, &content, e) <
+        0)
+        return -1;
+    return place(p, content, e) < 0 ? -1 : 0;
+}
+
+/* 0; 1: refused with an answer already given; -1. */
+static int open_and_read(struct posting *p, struct err *e)
+{
+    struct posts *posts = p->call->api->posts;
+    CLEANUP(source_done) struct source source = { .fd = -1 };
     p->step = STEP_SOURCE;
     if (source_open(p->call->options, p->call->request, &p->layer, &source, e) < 0)
         return -1;
@@ -233,12 +245,32 @@ static int read_and_place(struct posting *p, struct err *e)
                               STR_ARG(p->layer.format)));
         return 1;
     }
-    p->step = STEP_READ;
-    if (!arena)
-        return err_set(e, ERR_OOM, "arena");
-    if (index_blob(a->options.cage, &source.input, p->format, p->layer.name, arena, &content, e) < 0)
-        return -1;
-    return place(p, content, e) < 0 ? -1 : 0;
+    gate_enter(&posts->work);
+    atomic_fetch_add(&posts->running, 1);
+    int result = read_and_place(p, &source, e);
+    atomic_fetch_sub(&posts->running, 1);
+    gate_leave(&posts->work);
+    return result;
+}
+
+/* The same. */
+static int work(struct posting *p, struct err *e)
+{
+    struct posts *posts = p->call->api->posts;
+    int result = 1;
+    if (atomic_fetch_add(&posts->admitted, 1) < ADMITTED_MAX) {
+        gate_enter(&posts->sources);
+        int64_t began = clock_ns();
+        result = open_and_read(p, e);
+        if (result == 0)
+            metrics_observe(p->call->options->metrics, METRIC_LAYER_SECONDS,
+                            (double)(clock_ns() - began) / 1e9, STR(""), STR(""));
+        gate_leave(&posts->sources);
+    } else {
+        refuse(p->call);
+    }
+    atomic_fetch_sub(&posts->admitted, 1);
+    return result;
 }
 
 static void created(struct posting *p)
@@ -253,7 +285,7 @@ static void process(struct posting *p)
     bool stored;
     int result = look(p, &stored, &e);
     if (result == 0 && !stored)
-        result = read_and_place(p, &e);
+        result = work(p, &e);
     if (result < 0)
         fail(p, &e);
     else if (result == 0)
@@ -273,19 +305,28 @@ static void keep_answer(const struct posting *p, struct flight *mine)
 static void post(struct posting *p)
 {
     struct call *c = p->call;
+    struct flights *flights = c->api->posts->flights;
     struct flight mine = { .name = p->layer.name,
                            .body = c->request->body,
                            .here = source_is_here(c->request) };
-    unsigned status;
-    while (!flight_begin(c->api->flights, &mine, &status, &c->response->body)) {
-        if (!status)
-            continue; /* it is stored now, or another request failed: look for ourselves */
+    unsigned status = 0;
+    enum boarding boarding;
+    do /* it is stored now, or another request failed: look for ourselves */
+        boarding = flight_begin(flights, &mine, &status, &c->response->body);
+    while (boarding == FLIGHT_LANDED && !status);
+    if (boarding == FLIGHT_LANDED) {
         v1_headers(c, status);
+        if (status == BUSY)
+            come_again(c);
+        return;
+    }
+    if (boarding == FLIGHT_FULL) {
+        refuse(c);
         return;
     }
     process(p);
     keep_answer(p, &mine);
-    flight_end(c->api->flights, &mine);
+    flight_end(flights, &mine);
 }
 
 void v1_post_layer(struct call *c)

@@ -12,6 +12,7 @@
 #include "feed/updater.h"
 #include "index/layer.h"
 #include "net/http.h"
+#include "net/places.h"
 #include "net/server.h"
 #include "store/store.h"
 
@@ -205,6 +206,7 @@ static int open_ports(struct serving *s, struct err *e)
     struct arena *arena = settings_arena(s->started);
     const struct server_handler handler = api_handler(s->api), health = api_health_handler(s->api);
     const struct server_options main_options = { .address = arena_cstr(arena, c->addr),
+                                                 .long_threads = API_POST_THREADS,
                                                  .timeout_ms = c->timeout_ms,
                                                  .tls = { path_or_null(arena, c->certfile),
                                                           path_or_null(arena, c->keyfile),
@@ -241,7 +243,11 @@ static struct api_options api_options(const struct serving *s, struct settings *
                                  .metrics = s->metrics,
                                  .localpaths = v->config.localpaths,
                                  .localpath_count = v->config.localpath_count,
-                                 .insecure_tls = v->insecure_tls,
+                                 .fetch = { .places = &v->places,
+                                            .cafile = v->fetch_cafile,
+                                            .insecure_tls = v->insecure_tls,
+                                            .timeout_ms = v->config.fetch_timeout_ms,
+                                            .size_max = v->config.fetch_size_max },
                                  .sources = v->sources,
                                  .source_count = v->source_count,
                                  .updater_interval_s = update_interval(v),

@@ -156,6 +156,23 @@ static int find_sources(struct settings *s, struct err *e)
     return 0;
 }
 
+/* What may be said of layers' URLs (section fetch). */
+static int find_places(struct settings *s, struct err *e)
+{
+    const struct config *c = &s->view.config;
+    struct places *to = &s->view.places;
+    if (places_read(c->fetch_allow, c->fetch_allow_count, s->arena, &to->allow, e) < 0)
+        return err_wrap(e, "fetch.allow");
+    if (places_read(c->fetch_deny, c->fetch_deny_count, s->arena, &to->deny, e) < 0)
+        return err_wrap(e, "fetch.deny");
+    if (!c->fetch_cafile.len)
+        return 0;
+    s->view.fetch_cafile = arena_cstr(s->arena, c->fetch_cafile);
+    if (!s->view.fetch_cafile || access(s->view.fetch_cafile, R_OK) < 0)
+        return err_errno(e, "fetch.cafile: " STR_FMT, STR_ARG(c->fetch_cafile));
+    return 0;
+}
+
 static int read_token(struct settings *s, const char *path, struct err *e)
 {
     char bytes[TOKEN_MAX];
@@ -194,7 +211,7 @@ static int load(struct settings *s, const struct serve_options *o, struct err *e
 {
     s->view.insecure_tls = o->insecure_tls > 0;
     if (read_config(s, o, e) < 0 || find_database(s, o, e) < 0 || find_sources(s, e) < 0 ||
-        find_token(s, e) < 0)
+        find_places(s, e) < 0 || find_token(s, e) < 0)
         return -1;
     find_log(s);
     return arena_failed(s->arena) ? err_set(e, ERR_OOM, "out of memory") : 0;

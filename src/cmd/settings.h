@@ -7,6 +7,7 @@
 #pragma once
 #include "base/log.h"
 #include "config/config.h"
+#include "net/places.h"
 
 #define CONFIG_PLACE "/etc/clair/config.yaml"    /* if it is there */
 #define DB_PLACE     "/var/lib/eclair/eclair.db" /* of a service (design.md 9, Store place) */
@@ -27,6 +28,8 @@ struct settings_view {
     size_t unknown_count;
     str token; /* of api.token or its file; empty: none */
     bool insecure_tls;
+    struct places places;     /* of layers' URLs */
+    const char *fetch_cafile; /* NULL: none */
     enum log_level log_level;
     enum log_form log_form;
 };

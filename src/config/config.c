@@ -24,6 +24,7 @@ enum type {
     PORT,
     MILLISECONDS,
     SECONDS,
+    BYTES,
     LIST,    /* its count is the field behind it */
     IGNORED, /* from here on there is no field */
     WITHOUT_EFFECT,
@@ -66,6 +67,8 @@ struct key {
                    "the count of a list stands behind it")
 COUNT_BEHIND(updaters, updater_count);
 COUNT_BEHIND(localpaths, localpath_count);
+COUNT_BEHIND(fetch_allow, fetch_allow_count);
+COUNT_BEHIND(fetch_deny, fetch_deny_count);
 
 /* A later row of the same field wins where the file has both. */
 static const struct key keys[] = {
@@ -104,6 +107,16 @@ static const struct key keys[] = {
     ROW("api.cafile", TEXT, cafile, "", "PEM file: clients must have a certificate of it."),
     ROW("api.keyfile", TEXT, keyfile, "", "PEM file of the server's private key."),
     ROW("api.certfile", TEXT, certfile, "", "PEM file of the server's certificate."),
+    LIVE("fetch.allow", LIST, fetch_allow, "",
+         "Where layers' URLs may lead: host, *.example.com, address or 10.0.0.0/8, each with :port behind it "
+         "if only that is meant; without it anywhere but to link-local addresses."),
+    LIVE("fetch.deny", LIST, fetch_deny, "", "The same, where they may not; wins over allow."),
+    LIVE("fetch.cafile", TEXT, fetch_cafile, "",
+         "PEM file: authorities that are believed beside the system's when layers are fetched."),
+    LIVE("fetch.timeout", MILLISECONDS, fetch_timeout_ms, "1h",
+         "The most that one layer may take from its first byte to its last; 0: any time."),
+    LIVE("fetch.maxsize", BYTES, fetch_size_max, "32GiB",
+         "The most bytes that are fetched of one layer (KiB, MiB, GiB); 0: any number."),
     LIVE("updater.interval", SECONDS, updater_interval_s, "2h",
          "Time between two updates; 0 turns the updater off."),
     LIVE("updater.enabledupdaters", LIST, updaters, "", "Which sources to load; without it all."),
@@ -218,6 +231,24 @@ static int set_duration(struct loading *l, const struct setting *s, int64_t unit
     return 0;
 }
 
+/* "32GiB", or a number of bytes. */
+static int set_bytes(struct loading *l, const struct setting *s, uint64_t *to, struct err *e)
+{
+    const struct yaml *v = s->value;
+    static const char *const units[] = { "KiB", "MiB", "GiB", "TiB" };
+    str number = v->text;
+    unsigned shift = 0;
+    for (unsigned i = 0; i < sizeof units / sizeof *units && !shift; i++)
+        if (str_ends(v->text, str_from(units[i]))) {
+            shift = 10 * (i + 1);
+            number = str_trim(str_head(v->text, v->text.len - 3));
+        }
+    if (!str_to_u64(number, to) || *to > UINT64_MAX >> shift)
+        return wrong(l, s, v, "size (1048576, 500MiB, 32GiB)", e);
+    *to <<= shift;
+    return 0;
+}
+
 static int set_bool(struct loading *l, const struct setting *s, bool *to, struct err *e)
 {
     static const char *const words[] = { "false", "true", "no", "yes", "off", "on" }; /* of YAML 1.1 */
@@ -295,6 +326,8 @@ static int set_field(struct loading *l, const struct setting *s, struct err *e)
         return set_duration(l, s, 1000000, field, e);
     case SECONDS:
         return set_duration(l, s, 1000000000, field, e);
+    case BYTES:
+        return set_bytes(l, s, field, e);
     case LIST:
         return set_list(l, s, field, e);
     case IGNORED:
@@ -602,6 +635,8 @@ static void set_defaults(struct loading *l)
         .healthaddr = STR(":6061"),
         .timeout_ms = 900 * 1000,
         .updater_interval_s = 2 * 3600,
+        .fetch_timeout_ms = 3600 * 1000,
+        .fetch_size_max = (uint64_t)32 << 30,
         .log_level = STR("info"),
         .log_format = STR("auto"),
         .values = l->values,

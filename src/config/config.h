@@ -44,6 +44,13 @@ struct config {
     str mirror;            /* folder or base URL for every feed; empty: their own places */
     const str *localpaths; /* folders below which a layer's Path may lie; NULL: not said */
     size_t localpath_count;
+    const str *fetch_allow; /* places.h; NULL: not said */
+    size_t fetch_allow_count;
+    const str *fetch_deny;
+    size_t fetch_deny_count;
+    str fetch_cafile;
+    int64_t fetch_timeout_ms; /* 0: none */
+    uint64_t fetch_size_max;  /* bytes, 0: any */
     str notifier_endpoint;
     str log_level, log_format;
     const struct config_value *values; /* one for each config_key() */

@@ -4,9 +4,11 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 
-#include <arpa/inet.h>
+#include "net/places.h"
+#include "net/proxy.h"
+
 #include <curl/curl.h>
-#include <net/if.h>
+#include <netinet/in.h>
 #include <strings.h>
 #include <sys/socket.h>
 
@@ -23,11 +25,17 @@ struct http_pool {
 struct http {
     CURLM *multi; /* of the pool */
     CURL *easy;
-    struct curl_slist *headers; /* given ones, then ours */
-    struct curl_slist *ours;    /* what any host may see */
-    char *url;                  /* the first one */
-    bool no_link_local, refused;
+    struct curl_slist *headers;  /* given ones, then ours */
+    struct curl_slist *ours;     /* what any host may see */
+    char *url;                   /* the first one */
+    const struct places *places; /* NULL: libcurl finds its way itself */
+    char *hop;                   /* with places: the URL that is asked now */
+    bool direct, name_allowed;   /* no proxy is between; what places say of its name */
+    bool refused;
     unsigned max_redirects;
+    unsigned min_rate;
+    int64_t waited_ms; /* of this look at the rate, before the pump that runs */
+    uint64_t waited_bytes;
     char text[CURL_ERROR_SIZE];
     unsigned idle_ms;
     struct http_head head;
@@ -96,6 +104,7 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *ctx)
         return CURL_WRITEFUNC_PAUSE;
     }
     buf_add(&h->body, bytes, size * n);
+    h->waited_bytes += size * n;
     return h->body.failed ? 0 : size * n;
 }
 
@@ -113,24 +122,48 @@ static void take_results(CURLM *multi)
     }
 }
 
-/* Runs the transfer until there is something to give or it has ended. Time counts while somebody waits. */
+static bool is_slow(const struct http *h, int64_t waited_ms)
+{
+    return h->min_rate && h->waited_bytes < (uint64_t)h->min_rate * (uint64_t)waited_ms / 1000;
+}
+
+/* How long to wait for the next byte; -1: no longer. Only time in which somebody waits counts, so a reader that was away for an hour, and
+ * a server that could not send meanwhile, are not held against the transfer. */
+static int64_t patience(struct http *h, int64_t *began, struct err *e)
+{
+    int64_t now = clock_ms(), left = h->last_byte + h->idle_ms - now;
+    int64_t waited = h->waited_ms + now - *began;
+    if (left <= 0)
+        return err_set(e, ERR_NETWORK, "no byte for %u.%u s", h->idle_ms / 1000, h->idle_ms % 1000 / 100);
+    if (waited >= (int64_t)h->idle_ms) {
+        if (is_slow(h, waited))
+            return err_set(e, ERR_NETWORK, "too slow: less than %u bytes a second", h->min_rate);
+        h->waited_ms = waited = 0;
+        h->waited_bytes = 0;
+        *began = now;
+    }
+    int64_t look = (int64_t)h->idle_ms - waited;
+    return h->min_rate && look < left ? look : left;
+}
+
+/* Runs the transfer until there is something to give or it has ended. */
 static int pump(struct http *h, struct err *e)
 {
-    h->last_byte = clock_ms();
+    int64_t began = h->last_byte = clock_ms();
     while (!h->body.len && !h->done) {
         int running;
         CURLMcode m = curl_multi_perform(h->multi, &running);
         take_results(h->multi);
         if (!m && !h->done && !h->body.len) {
-            int64_t left = h->last_byte + h->idle_ms - clock_ms();
-            if (left <= 0)
-                return err_set(e, ERR_NETWORK, "no byte for %u.%u s", h->idle_ms / 1000,
-                               h->idle_ms % 1000 / 100);
+            int64_t left = patience(h, &began, e);
+            if (left < 0)
+                return -1;
             m = curl_multi_poll(h->multi, NULL, 0, (int)left, NULL);
         }
         if (m)
             return err_set(e, ERR_INTERNAL, "libcurl: %s", curl_multi_strerror(m));
     }
+    h->waited_ms += clock_ms() - began;
     return 0;
 }
 
@@ -143,7 +176,7 @@ static int fail(const struct http *h, struct err *e)
     if (h->result == CURLE_TOO_MANY_REDIRECTS)
         return err_set(e, ERR_LIMIT, "more than %u redirects", h->max_redirects);
     if (h->refused)
-        return err_set(e, ERR_NETWORK, "link-local addresses are refused");
+        return err_set(e, ERR_DENIED, "no request may go there (link-local, or not allowed)");
     bool hopeless = h->result == CURLE_UNSUPPORTED_PROTOCOL || h->result == CURLE_URL_MALFORMAT;
     return err_set(e, hopeless ? ERR_UNSUPPORTED : ERR_NETWORK, "%s",
                    *h->text ? h->text : curl_easy_strerror(h->result));
@@ -152,9 +185,10 @@ static int fail(const struct http *h, struct err *e)
 /* Where the transfer is now: behind redirects another host. */
 static int wrap_place(const struct http *h, struct err *e)
 {
-    const char *url = NULL;
+    const char *url = h->hop;
     char place[HTTP_PLACE];
-    curl_easy_getinfo(h->easy, CURLINFO_EFFECTIVE_URL, &url);
+    if (!url)
+        curl_easy_getinfo(h->easy, CURLINFO_EFFECTIVE_URL, &url);
     http_place(url ? url : "", place);
     return err_wrap(e, "%s", place);
 }
@@ -205,43 +239,43 @@ static void fill_head(struct http *h)
     h->head.retry_after_s = wait < 0 ? 0 : wait > 86400 ? 86400 : (unsigned)wait;
     header_text(h, "ETag", h->head.etag);
     header_text(h, "Last-Modified", h->head.last_modified);
+    struct curl_header *coding;
+    h->head.encoded = !curl_easy_header(h->easy, "Content-Encoding", 0, CURLH_HEADER, -1, &coding) &&
+                      *coding->value && strcasecmp(coding->value, "identity") != 0;
     content_range(h);
 }
 
 /* ---- what is refused, and to whom nothing is told ---- */
 
-static bool link_local4(const uint8_t a[4]) { return a[0] == 169 && a[1] == 254; }
-
-static bool link_local6(const uint8_t a[16])
+static bool plain_address(const struct curl_sockaddr *a, uint8_t ret[16], unsigned *port)
 {
-    static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff }, nat64[12] = { 0, 0x64, 0xff, 0x9b };
-    if (!memcmp(a, mapped, 12) || !memcmp(a, nat64, 12))
-        return link_local4(a + 12);
-    static const uint8_t metadata[16] = { 0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54 };
-    return (a[0] == 0xfe && (a[1] & 0xc0) == 0x80) || !memcmp(a, metadata, 16);
-}
-
-static bool link_local_text(const char *address)
-{
-    uint8_t a[16];
-    char plain[INET6_ADDRSTRLEN + IF_NAMESIZE + 1];
-    snprintf(plain, sizeof plain, "%s", address);
-    plain[strcspn(plain, "%")] = '\0'; /* a zone */
-    if (inet_pton(AF_INET, plain, a) == 1)
-        return link_local4(a);
-    return inet_pton(AF_INET6, plain, a) == 1 && link_local6(a);
+    const void *p = &a->addr;
+    const struct sockaddr_in *v4 = p;
+    const struct sockaddr_in6 *v6 = p;
+    memset(ret, 0, 16);
+    if (a->family == AF_INET) {
+        ret[10] = ret[11] = 0xff;
+        memcpy(ret + 12, &v4->sin_addr, 4);
+        *port = ntohs(v4->sin_port);
+    } else if (a->family == AF_INET6) {
+        memcpy(ret, &v6->sin6_addr, 16);
+        *port = ntohs(v6->sin6_port);
+    } else {
+        return false;
+    }
+    places_plain(ret);
+    return true;
 }
 
 /* The address itself is looked at, because a name may lead anywhere. */
 static curl_socket_t on_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *a)
 {
     struct http *h = ctx;
+    uint8_t address[16];
+    unsigned port;
     (void)purpose;
-    bool bad = false;
-    if (h->no_link_local && a->family == AF_INET)
-        bad = link_local4((const uint8_t *)&((const struct sockaddr_in *)&a->addr)->sin_addr);
-    else if (h->no_link_local && a->family == AF_INET6)
-        bad = link_local6(((const struct sockaddr_in6 *)(const void *)&a->addr)->sin6_addr.s6_addr);
+    bool bad = h->places && h->direct && plain_address(a, address, &port) &&
+               !places_address(h->places, address, port, h->name_allowed);
     h->refused |= bad;
     return bad ? CURL_SOCKET_BAD : socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
 }
@@ -279,32 +313,29 @@ static bool same_place(const char *from, const char *to)
     return !strcmp(a.scheme, "http") && !strcmp(a.port, "80") && !strcmp(b.port, "443");
 }
 
-/* A proxy connects for us, so what the URL itself says is looked at too. */
-static bool link_local_url(const char *url)
+/* A connection that another transfer opened is no new socket. */
+static bool is_bad_peer(const struct http *h, const char *ip, int port)
 {
-    CLEANUP(place_done) struct place p = { 0 };
-    if (!place_of(url, &p))
+    uint8_t address[16];
+    if (!h->places || !h->direct || !places_address_of(str_from(ip), address))
         return false;
-    str host = str_from(p.host);
-    if (str_starts(host, STR("[")))
-        host = str_skip(str_head(host, host.len - 1), 1);
-    char text[64];
-    snprintf(text, sizeof text, STR_FMT, STR_ARG(host));
-    return link_local_text(text);
+    places_plain(address);
+    return !places_address(h->places, address, (unsigned)port, h->name_allowed);
 }
 
-/* Before each request, also of a connection that another transfer opened, and behind each redirect. */
+/* Before each request, and behind each redirect that libcurl follows. */
 static int on_request(void *ctx, char *ip, char *local_ip, int port, int local_port)
 {
     struct http *h = ctx;
     const char *now = NULL;
-    (void)local_ip, (void)port, (void)local_port;
+    (void)local_ip, (void)local_port;
     if (curl_easy_getinfo(h->easy, CURLINFO_EFFECTIVE_URL, &now) || !now)
         return CURL_PREREQFUNC_ABORT;
-    if (h->no_link_local && (link_local_text(ip) || link_local_url(now))) {
+    if (is_bad_peer(h, ip, port)) {
         h->refused = true;
         return CURL_PREREQFUNC_ABORT;
     }
+    h->refused = false; /* another address of the name was */
     if (!same_place(h->url, now) && curl_easy_setopt(h->easy, CURLOPT_HTTPHEADER, h->ours))
         return CURL_PREREQFUNC_ABORT;
     return CURL_PREREQFUNC_OK;
@@ -373,10 +404,15 @@ static bool set_method(CURL *c, const struct http_options *o)
 static bool set_options(struct http *h, const struct http_options *o)
 {
     CURL *c = h->easy;
-    h->no_link_local = o->no_link_local;
+    h->places = o->places;
+    h->min_rate = o->min_rate;
     h->max_redirects = o->max_redirects ? o->max_redirects : REDIRECT_MAX;
     if (o->unix_socket && (curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, o->unix_socket) ||
                            curl_easy_setopt(c, CURLOPT_PROXY, "")))
+        return false;
+    const char *more = o->ca_more ? o->ca_more : getenv("SSL_CERT_FILE"), *folder = getenv("SSL_CERT_DIR");
+    if ((more && *more && curl_easy_setopt(c, CURLOPT_CAINFO, more)) ||
+        (folder && *folder && curl_easy_setopt(c, CURLOPT_CAPATH, folder)))
         return false;
     if (o->ca &&
         (curl_easy_setopt(c, CURLOPT_CAINFO, o->ca) || curl_easy_setopt(c, CURLOPT_CAPATH, (char *)NULL)))
@@ -387,9 +423,9 @@ static bool set_options(struct http *h, const struct http_options *o)
     if (o->insecure &&
         (curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 0L) || curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 0L)))
         return false;
-    long seconds = (long)(h->idle_ms + 999) / 1000;
-    if (o->min_rate && (curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, (long)o->min_rate) ||
-                        curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, seconds)))
+    if (o->decode && curl_easy_setopt(c, CURLOPT_ACCEPT_ENCODING, "identity"))
+        return false;
+    if (o->places && curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L))
         return false;
     return set_method(c, o) &&
            !curl_easy_setopt(c, CURLOPT_USERAGENT,
@@ -422,40 +458,6 @@ static bool set_up(struct http *h, const struct http_limits *l)
            !curl_easy_setopt(c, CURLOPT_HEADERDATA, h) &&
            !curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body) &&
            !curl_easy_setopt(c, CURLOPT_WRITEDATA, h) && !curl_easy_setopt(c, CURLOPT_PRIVATE, h);
-}
-
-struct http *http_open(struct http_pool *pool, const char *url, const char *const headers[],
-                       const struct http_options *options, const struct http_limits *limits, struct err *e)
-{
-    static const struct http_options plain;
-    if (check_headers(headers, e) < 0)
-        return NULL;
-    CLEANUP(http_freep) struct http *h = calloc(1, sizeof *h);
-    if (h) {
-        h->multi = pool->multi;
-        h->easy = curl_easy_init();
-        h->url = strdup(url);
-    }
-    if (!h || !h->easy || !h->url || !add_headers(h, headers) || !set_up(h, limits) ||
-        !set_options(h, options ? options : &plain) || curl_multi_add_handle(h->multi, h->easy)) {
-        err_set(e, ERR_OOM, "out of memory");
-        return NULL;
-    }
-    h->refused = h->no_link_local && link_local_url(url); /* before a proxy is asked to go there */
-    if ((h->refused && fail(h, e) < 0) || pump(h, e) < 0 || (!h->body.len && h->result && fail(h, e) < 0)) {
-        wrap_place(h, e);
-        return NULL;
-    }
-    fill_head(h);
-    struct http *ret = h;
-    h = NULL;
-    return ret;
-}
-
-struct http *http_get(struct http_pool *pool, const char *url, const char *const headers[],
-                      const struct http_limits *limits, struct err *e)
-{
-    return http_open(pool, url, headers, NULL, limits, e);
 }
 
 const struct http_head *http_head(const struct http *h) { return &h->head; }
@@ -491,6 +493,144 @@ static void drain(struct http *h)
         n += rest.len;
 }
 
+/* ---- hop by hop, each judged before it is gone ---- */
+
+static int refuse(struct http *h, struct err *e)
+{
+    h->refused = true;
+    return fail(h, e);
+}
+
+/* What the URL says of its place, and who connects to it: a proxy resolves names itself, so they must do. */
+static int judge(struct http *h, struct err *e)
+{
+    CLEANUP(place_done) struct place p = { 0 };
+    uint64_t port;
+    if (!place_of(h->hop, &p) || !str_to_u64(str_from(p.port), &port))
+        return err_set(e, ERR_UNSUPPORTED, "bad URL");
+    str host = str_from(p.host);
+    enum place_verdict v = places_name(h->places, host, (unsigned)port);
+    const char *proxy = proxy_of(p.scheme, host, (unsigned)port);
+    h->direct = !proxy;
+    h->name_allowed = v == PLACE_ALLOWED;
+    if (v == PLACE_REFUSED || (proxy && v == PLACE_BY_ADDRESS))
+        return refuse(h, e);
+    if (curl_easy_setopt(h->easy, CURLOPT_PROXY, proxy ? proxy : "") ||
+        curl_easy_setopt(h->easy, CURLOPT_NOPROXY, ""))
+        return err_set(e, ERR_OOM, "out of memory");
+    return 0;
+}
+
+/* The answer's head, or what went wrong. */
+static int await_head(struct http *h, struct err *e)
+{
+    if (pump(h, e) < 0 || (!h->body.len && h->result && fail(h, e) < 0))
+        return -1;
+    fill_head(h);
+    return 0;
+}
+
+/* NULL: it leads nowhere, or not to HTTP. To be freed by curl_free(). */
+static char *next_hop(struct http *h)
+{
+    struct curl_header *to;
+    char *next = NULL;
+    CURLU *u = curl_url();
+    if (u && !curl_easy_header(h->easy, "Location", 0, CURLH_HEADER, -1, &to) &&
+        !curl_url_set(u, CURLUPART_URL, h->hop, 0) &&
+        !curl_url_set(u, CURLUPART_URL, to->value, CURLU_URLENCODE | CURLU_ALLOW_SPACE))
+        curl_url_get(u, CURLUPART_URL, &next, 0);
+    curl_url_cleanup(u);
+    if (next && strncasecmp(next, "http://", 7) && strncasecmp(next, "https://", 8)) {
+        curl_free(next);
+        next = NULL;
+    }
+    return next;
+}
+
+static bool is_redirect(const struct http *h)
+{
+    unsigned s = h->head.status;
+    return s == 301 || s == 302 || s == 303 || s == 307 || s == 308;
+}
+
+static int go_on(struct http *h, const char *next, struct err *e)
+{
+    unsigned idle_ms = h->idle_ms;
+    if (!h->done)
+        drain(h);
+    curl_multi_remove_handle(h->multi, h->easy);
+    free(h->hop);
+    h->hop = strdup(next);
+    h->idle_ms = idle_ms;
+    h->given = h->paused = h->done = false;
+    h->result = CURLE_OK;
+    h->text[0] = '\0';
+    buf_clear(&h->body);
+    if (!h->hop || curl_easy_setopt(h->easy, CURLOPT_URL, next))
+        return err_set(e, ERR_OOM, "out of memory");
+    if (judge(h, e) < 0)
+        return -1;
+    return curl_multi_add_handle(h->multi, h->easy) ? err_set(e, ERR_OOM, "out of memory") : 0;
+}
+
+static int follow(struct http *h, struct err *e)
+{
+    for (unsigned hops = 0; is_redirect(h); hops++) {
+        char *next = next_hop(h);
+        if (!next)
+            return err_set(e, ERR_UNSUPPORTED, "a redirect that leads to no URL of HTTP");
+        int result = hops < h->max_redirects
+                         ? go_on(h, next, e)
+                         : err_set(e, ERR_LIMIT, "more than %u redirects", h->max_redirects);
+        curl_free(next);
+        if (result < 0 || await_head(h, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int open_head(struct http *h, struct err *e)
+{
+    if (!h->places)
+        return await_head(h, e);
+    if (!(h->hop = strdup(h->url)))
+        return err_set(e, ERR_OOM, "out of memory");
+    return judge(h, e) < 0 || await_head(h, e) < 0 ? -1 : follow(h, e);
+}
+
+struct http *http_open(struct http_pool *pool, const char *url, const char *const headers[],
+                       const struct http_options *options, const struct http_limits *limits, struct err *e)
+{
+    static const struct http_options plain;
+    if (check_headers(headers, e) < 0)
+        return NULL;
+    CLEANUP(http_freep) struct http *h = calloc(1, sizeof *h);
+    if (h) {
+        h->multi = pool->multi;
+        h->easy = curl_easy_init();
+        h->url = strdup(url);
+    }
+    if (!h || !h->easy || !h->url || !add_headers(h, headers) || !set_up(h, limits) ||
+        !set_options(h, options ? options : &plain) || curl_multi_add_handle(h->multi, h->easy)) {
+        err_set(e, ERR_OOM, "out of memory");
+        return NULL;
+    }
+    if (open_head(h, e) < 0) {
+        wrap_place(h, e);
+        return NULL;
+    }
+    struct http *ret = h;
+    h = NULL;
+    return ret;
+}
+
+struct http *http_get(struct http_pool *pool, const char *url, const char *const headers[],
+                      const struct http_limits *limits, struct err *e)
+{
+    return http_open(pool, url, headers, NULL, limits, e);
+}
+
 void http_freep(struct http **h)
 {
     if (!*h)
@@ -503,6 +643,7 @@ void http_freep(struct http **h)
     curl_slist_free_all((*h)->headers);
     curl_slist_free_all((*h)->ours);
     free((*h)->url);
+    free((*h)->hop);
     buf_done(&(*h)->body);
     free(*h);
     *h = NULL;

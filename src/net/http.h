@@ -3,20 +3,23 @@
  *
  * Shape      http_get() waits for the head of the final response; http_read() gives the body as it lies there
  *            (no Accept-Encoding is sent). Redirects are followed, proxies come from the environment, both as
- *            curl does.
+ *            curl does; with `places` both as Go does (proxy.h), each hop is judged before it is gone (places.h), and
+ *            of a proxy's own address nothing is asked. HTTP/1.1: the windows of HTTP/2 would hold megabytes for each transfer that waits.
  * Units      milliseconds, bytes.
  * Ownership  a view of http_read() lives until the next call on that transfer.
  * Limits     256 KiB wait for the reader, then the transfer pauses; 64 KiB of headers over all redirects;
  *            20 redirects, to http and https only.
  * Errors     each begins with "host:port: ". ERR_NETWORK: trying again may help (refused, timed out, broken
- *            off: also a body shorter than its Content-Length). ERR_UNSUPPORTED (no URL, other scheme) and
- *            ERR_LIMIT: it will not. A status is no error here.
+ *            off: also a body shorter than its Content-Length). ERR_UNSUPPORTED (no URL, other scheme), ERR_DENIED
+ *            (`places`) and ERR_LIMIT: it will not. A status is no error here.
  * Pools      Transfers of one pool use each other's connections and TLS sessions, and may overlap.
  * Threads    http_init() before the first thread; one thread for each pool and its transfers.
  */
 #pragma once
 #include "base/err.h"
 #include "base/str.h"
+
+struct places;
 
 #define HTTP_TEXT  512 /* bytes for a validator with its NUL */
 #define HTTP_PLACE 300 /* bytes for "host:port" */
@@ -34,6 +37,7 @@ struct http_head {
     uint64_t range_from;    /* Content-Range of a 206 */
     int64_t range_total;    /* -1 = not told */
     unsigned retry_after_s; /* 0 = not told */
+    bool encoded; /* it came with a Content-Encoding: offsets of a range are not those of the body */
 };
 
 int http_init(struct err *e); /* once, from main */
@@ -50,8 +54,9 @@ struct http_options {
     const char *unix_socket;     /* path: connect there, whatever the URL's host */
     const char *ca, *cert, *key; /* PEM files: authorities in place of the system's; our certificate */
     bool insecure;               /* believe any certificate and name */
-    bool
-        no_link_local; /* refuse 169.254.0.0/16, fe80::/10 and fd00:ec2::254 (a cloud's metadata), when connecting (design.md 9) */
+    const char *ca_more; /* PEM file: authorities beside the system's; NULL: SSL_CERT_FILE, if that is set */
+    const struct places *places; /* where each hop may go (GET only); NULL: anywhere */
+    bool decode;                 /* ask for none, and undo what Content-Encoding says nevertheless */
     unsigned min_rate; /* bytes a second over idle_ms, while the reader waits; less is ERR_NETWORK; 0: any */
     unsigned max_redirects; /* 0: 20. Headers given go on to the same host only */
 };

@@ -76,6 +76,30 @@ static void test_seed(void **state)
     assert_int_equal(c.warning_count, 0);
 }
 
+static void test_fetch(void **state)
+{
+    struct err e = { 0 };
+    struct config c;
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    config_defaults(&c);
+    assert_int_equal(c.fetch_timeout_ms, 3600000);
+    assert_true(c.fetch_size_max == (uint64_t)32 << 30);
+    static const char text[] =
+        "clair:\n  fetch:\n    allow: [a, b]\n    deny: [c]\n    cafile: /ca.pem\n"
+        "    timeout: 5m\n    maxsize: 500 MiB\n  updater:\n    enabledupdaters: [x]\n";
+    assert_int_equal(config_read(str_from(text), "c", arena, &c, &e), 0);
+    assert_int_equal(c.fetch_allow_count, 2);
+    same(c.fetch_allow[1], STR("b"));
+    assert_int_equal(c.fetch_deny_count, 1);
+    same(c.fetch_deny[0], STR("c"));
+    same(c.fetch_cafile, STR("/ca.pem"));
+    assert_int_equal(c.fetch_timeout_ms, 300000);
+    assert_int_equal(c.fetch_size_max, 500 << 20);
+    assert_int_equal(c.updater_count, 1);
+    assert_null(c.localpaths);
+    assert_int_equal(c.warning_count, 0);
+}
+
 /* What a file says, and one thing that must follow. */
 static const struct {
     const char *text; /* below "clair:" */
@@ -163,6 +187,8 @@ static const struct {
     { "clair:\n  api:\n    readonly: maybe\n", "line 3: clair.api.readonly: 'maybe' is no true or false" },
     { "clair:\n  log:\n    level: loud\n", "line 3: clair.log.level: 'loud' is no word of: panic fatal" },
     { "clair:\n  api:\n    token: a\n    tokenfile: b\n", "one of them is enough" },
+    { "clair:\n  fetch:\n    maxsize: 5x\n", "line 3: clair.fetch.maxsize: '5x' is no size" },
+    { "clair:\n  fetch:\n    maxsize: 99999999TiB\n", "'99999999TiB' is no size" },
     { "clair:\n  database:\n    type: mysql\n", "unknown Driver \"mysql\"" },
     { "clair:\n  database:\n    type: pgsql\n", "pgsql: no database connection string specified" },
     { "clair:\n  api:\n    certfile: a\n", "certfile and keyfile go together" },
@@ -440,17 +466,12 @@ static void test_yaml(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_seed),
-        cmocka_unit_test(test_files),
-        cmocka_unit_test(test_wrong),
-        cmocka_unit_test(test_without_effect),
-        cmocka_unit_test(test_load),
-        cmocka_unit_test(test_durations),
-        cmocka_unit_test(test_yaml),
-        cmocka_unit_test(test_environment),
-        cmocka_unit_test(test_wrong_environment),
-        cmocka_unit_test(test_precedence),
-        cmocka_unit_test(test_secrets),
+        cmocka_unit_test(test_fetch),          cmocka_unit_test(test_seed),
+        cmocka_unit_test(test_files),          cmocka_unit_test(test_wrong),
+        cmocka_unit_test(test_without_effect), cmocka_unit_test(test_load),
+        cmocka_unit_test(test_durations),      cmocka_unit_test(test_yaml),
+        cmocka_unit_test(test_environment),    cmocka_unit_test(test_wrong_environment),
+        cmocka_unit_test(test_precedence),     cmocka_unit_test(test_secrets),
         cmocka_unit_test(test_distance),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);

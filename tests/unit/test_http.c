@@ -1,7 +1,10 @@
 /* What http_open() sends, whom it believes and where it does not go. The other side is our own server, or libmicrohttpd for TLS. */
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "net/download.h"
 #include "net/http.h"
+#include "net/places.h"
+#include "net/proxy.h"
 #include "net/server.h"
 
 #include <errno.h>
@@ -24,6 +27,8 @@ static struct {
     char dir[64];
     char *cert, *key; /* contents */
 } world;
+
+static const struct places anywhere; /* but for link-local addresses */
 
 static unsigned other_port(void) { return server_port(world.other); }
 
@@ -169,9 +174,9 @@ static void ask(const char *url, const char *const headers[], const struct http_
 static char *url(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 static char *url(const char *fmt, ...)
 {
-    static char text[4][600];
+    static char text[32][600];
     static unsigned n;
-    char *ret = text[n++ % 4];
+    char *ret = text[n++ % 32];
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(ret, sizeof *text, fmt, ap);
@@ -318,6 +323,19 @@ static void test_redirect_limit(void **state)
     assert_non_null(strstr(b.e.text, "more than 1 redirects"));
 }
 
+/* "a,b"; NULL: none. */
+static struct place_rules rules(const char *list, struct arena *arena)
+{
+    struct err e = { 0 };
+    struct place_rules ret = { 0 };
+    str texts[8], rest = str_from(list);
+    size_t n = 0;
+    while (rest.len)
+        texts[n++] = str_cut(&rest, ',');
+    assert_int_equal(places_read(texts, n, arena, &ret, &e), 0);
+    return ret;
+}
+
 static void test_link_local(void **state)
 {
     unsigned port = server_port(world.server);
@@ -331,11 +349,11 @@ static void test_link_local(void **state)
         "http://0xa9fea9fe/",
         url("http://127.0.0.1:%u/to/302/http://169.254.169.254/", port),
     };
-    const struct http_options careful = { .no_link_local = true };
+    const struct http_options careful = { .places = &anywhere };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         CLEANUP(answer_done) struct answer a = { 0 };
         ask(bad[i], NULL, &careful, &a);
-        if (a.e.kind != ERR_NETWORK || !strstr(a.e.text, ": link-local addresses are refused"))
+        if (a.e.kind != ERR_DENIED || !strstr(a.e.text, ": no request may go there"))
             fail_msg("%s: %u %s", bad[i], a.e.kind, a.e.text);
     }
     /* Behind a proxy (here: our server, which is asked for the whole URL) only the URL tells. */
@@ -344,12 +362,183 @@ static void test_link_local(void **state)
         setenv("http_proxy", url("http://127.0.0.1:%u", port), 1);
         ask("http://169.254.169.254/", NULL, i ? &careful : NULL, &a);
         unsetenv("http_proxy");
-        assert_int_equal(a.e.kind, i ? ERR_NETWORK : ERR_NONE);
+        assert_int_equal(a.e.kind, i ? ERR_DENIED : ERR_NONE);
         assert_int_equal(a.status, i ? 0 : 200);
     }
     CLEANUP(answer_done) struct answer good = { 0 };
     ask(url("http://localhost:%u/", port), NULL, &careful, &good);
     assert_int_equal(good.status, 200);
+}
+
+/* What a name leads to is seen when it is connected to, and by whom. */
+static void test_places(void **state)
+{
+    unsigned port = server_port(world.server);
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    const struct {
+        const char *allow, *deny, *url;
+        bool ok;
+    } cases[] = {
+        { NULL, "127.0.0.0/8,[::1]", url("http://localhost:%u/", port),
+          false }, /* the name leads to a bad address */
+        { NULL, "127.0.0.0/8", url("http://0.0.0.0:%u/", port), false },
+        { NULL, "127.0.0.0/8", url("http://[::ffff:127.0.0.1]:%u/", port), false },
+        { NULL, "127.0.0.0/8", url("http://017700000001:%u/", port), false },
+        { NULL, "LOCALHOST", url("http://localhost:%u/", port), false },
+        { NULL, "localhost", url("http://localhost.:%u/", port), false },
+        { NULL, "*.localhost", url("http://localhost:%u/", port), true },
+        { NULL, "localhost:1", url("http://localhost:%u/", port), true },
+        { NULL, "example.com", url("http://localhost:%u/", port), true },
+        { "example.com", NULL, url("http://localhost:%u/", port), false },
+        { "localhost", NULL, url("http://localhost:%u/", port), true },
+        { "localhost:1", NULL, url("http://localhost:%u/", port), false },
+        { "127.0.0.0/8,::1", NULL, url("http://localhost:%u/", port), true }, /* by its address alone */
+        { "10.0.0.0/8", NULL, url("http://localhost:%u/", port), false },
+        { "localhost", "127.0.0.1,::1", url("http://localhost:%u/", port), false },
+        { "127.0.0.1", "localhost", url("http://127.0.0.1:%u/to/302/http://localhost:%u/", port, port),
+          false },
+        { "localhost", NULL, url("http://localhost:%u/to/302//end", port), true },
+        { NULL, NULL, url("http://localhost:%u/to/302/ftp://localhost/", port), false },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        CLEANUP(answer_done) struct answer a = { 0 };
+        struct places p = { .allow = rules(cases[i].allow, arena), .deny = rules(cases[i].deny, arena) };
+        ask(cases[i].url, NULL, &(struct http_options){ .places = &p }, &a);
+        enum err_kind bad = strstr(cases[i].url, "ftp:") ? ERR_UNSUPPORTED : ERR_DENIED;
+        if (a.e.kind != (cases[i].ok ? ERR_NONE : bad) || (a.status == 200) != cases[i].ok)
+            fail_msg("%zu: %s: %u %s", i, cases[i].url, a.status, a.e.text);
+    }
+}
+
+static void test_rules(void **state)
+{
+    static const char *const bad[] = {
+        "",        "a b", "http://x", "10.0.0.0/33", "::/129", "x:0",
+        "x:70000", "x:y", "a*b",      "10.0.0.0/x",  "[::1]x", "example.com/8"
+    };
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct err e = { 0 };
+        struct place_rules r;
+        str text = str_from(bad[i]);
+        if (places_read(&text, 1, arena, &r, &e) == 0 || e.kind != ERR_USAGE)
+            fail_msg("'%s' is a rule", bad[i]);
+    }
+    const struct {
+        const char *rule, *host;
+        unsigned port;
+        bool has;
+    } cases[] = {
+        { "*.example.com", "a.b.example.com", 80, true },
+        { "*.example.com", "example.com", 80, false },
+        { "*.example.com", "badexample.com", 80, false },
+        { "example.com", "a.example.com", 80, false },
+        { "example.com:443", "Example.COM.", 443, true },
+        { "10.0.0.0/9", "10.127.255.255", 80, true },
+        { "10.0.0.0/9", "10.128.0.0", 80, false },
+        { "10.0.0.0/8:81", "10.1.1.1", 80, false },
+        { "fd00::/8", "[fdff::1]", 80, true },
+        { "[fd00::/8]:443", "fdff::1", 443, true },
+        { "[fd00::/8]:443", "fdff::1", 80, false },
+        { "fd00::/8", "fe00::1", 80, false },
+        { "0.0.0.0/0", "8.8.8.8", 80, true },
+        { "0.0.0.0/0", "[2001:db8::1]", 80, false },
+        { "::/0", "8.8.8.8", 80, true },
+        { "64:ff9b::a00:1", "10.0.0.1", 80, false }, /* an address is judged by where it leads */
+        { "10.0.0.1", "64:ff9b::a00:1", 80, true },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct places p = { .deny = rules(cases[i].rule, arena) };
+        if ((places_name(&p, str_from(cases[i].host), cases[i].port) == PLACE_REFUSED) != cases[i].has)
+            fail_msg("%s, %s", cases[i].rule, cases[i].host);
+    }
+}
+
+static void test_proxy_of(void **state)
+{
+    const struct {
+        const char *no_proxy, *host;
+        bool proxied;
+    } cases[] = {
+        { "", "example.com", true },
+        { "", "localhost", false },
+        { "", "127.1.2.3", false },
+        { "", "[::1]", false },
+        { "*", "example.com", false },
+        { "other.com, example.com", "a.example.com", false },
+        { ".example.com", "a.example.com", false },
+        { "example.com:81", "example.com", true },
+        { "example.com:80", "example.com", false },
+        { "10.0.0.0/8", "10.1.2.3", false },
+        { "10.0.0.0/8", "11.1.2.3", true },
+        { "///,,:", "example.com", true },
+    };
+    setenv("HTTP_PROXY", "http://proxy:3128", 1);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        setenv("NO_PROXY", cases[i].no_proxy, 1);
+        if (!proxy_of("http", str_from(cases[i].host), 80) == cases[i].proxied)
+            fail_msg("%s, %s", cases[i].no_proxy, cases[i].host);
+    }
+    assert_null(proxy_of("https", STR("example.com"), 443));
+    setenv("http_proxy", "http://small", 1);
+    assert_string_equal(proxy_of("http", STR("example.org"), 80), "http://small");
+    unsetenv("http_proxy");
+    unsetenv("HTTP_PROXY");
+    unsetenv("NO_PROXY");
+}
+
+/* Takes connections and answers them with `text`, or with nothing for as long as they last. */
+struct mute {
+    int listener;
+    const char *text;
+    unsigned taken;
+};
+
+static void *take_in(void *ctx)
+{
+    struct mute *m = ctx;
+    char ignored[4096];
+    for (int fd; (fd = accept(m->listener, NULL, NULL)) >= 0; close(fd)) {
+        m->taken++;
+        if (recv(fd, ignored, sizeof ignored, 0) > 0)
+            send(fd, m->text, strlen(m->text), MSG_NOSIGNAL);
+        while (recv(fd, ignored, sizeof ignored, 0) > 0)
+            ;
+    }
+    return NULL;
+}
+
+/* A server that says nothing more is asked once, whether it had begun or not. */
+static void test_stuck(void **state)
+{
+    static const char *const texts[] = { "",
+                                         "HTTP/1.1 200 OK\r\nETag: \"a\"\r\nContent-Length: 9\r\n\r\nabc" };
+    const struct download_options o = { .idle_ms = 1000 };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+        socklen_t size = sizeof a;
+        struct mute m = { .listener = socket(AF_INET, SOCK_STREAM, 0), .text = texts[i] };
+        struct err e = { 0 };
+        pthread_t thread;
+        str chunk;
+        assert_int_equal(bind(m.listener, (struct sockaddr *)&a, sizeof a), 0);
+        assert_int_equal(listen(m.listener, 4), 0);
+        getsockname(m.listener, (struct sockaddr *)&a, &size);
+        pthread_create(&thread, NULL, take_in, &m);
+        struct download *d = download_open(url("http://127.0.0.1:%u/", ntohs(a.sin_port)), NULL, &o, &e);
+        assert_int_equal(d != NULL, *texts[i] != '\0');
+        if (d) {
+            assert_int_equal(download_read(d, &chunk, &e), 1);
+            assert_int_equal(download_read(d, &chunk, &e), -1);
+        }
+        assert_int_equal(e.kind, ERR_NETWORK);
+        assert_non_null(strstr(e.text, "no byte for 1.0 s"));
+        download_freep(&d);
+        shutdown(m.listener, SHUT_RDWR);
+        pthread_join(thread, NULL);
+        assert_int_equal(m.taken, 1);
+        close(m.listener);
+    }
 }
 
 static void *answer_one(void *ctx)
@@ -374,7 +563,7 @@ static void test_unix_socket(void **state)
     assert_int_equal(listen(fd, 1), 0);
     assert_int_equal(pthread_create(&thread, NULL, answer_one, &fd), 0);
     ask("http://docker/v1/info", NULL,
-        &(struct http_options){ .unix_socket = at.sun_path, .no_link_local = true }, &a);
+        &(struct http_options){ .unix_socket = at.sun_path, .places = &anywhere }, &a);
     pthread_join(thread, NULL);
     assert_string_equal(a.body.ptr, "unix");
 }
@@ -415,6 +604,10 @@ int main(void)
         cmocka_unit_test(test_headers),
         cmocka_unit_test(test_redirects),
         cmocka_unit_test(test_link_local),
+        cmocka_unit_test(test_places),
+        cmocka_unit_test(test_stuck),
+        cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_proxy_of),
         cmocka_unit_test(test_redirect_limit),
         cmocka_unit_test(test_unix_socket),
         cmocka_unit_test(test_tls),
