@@ -81,7 +81,7 @@ static void test_fetch(void **state)
     struct err e = { 0 };
     struct config c;
     CLEANUP(arena_freep) struct arena *arena = arena_new(0);
-    config_defaults(&c);
+    assert_int_equal(config_read(STR("clair: {}"), "c", arena, &c, &e), 0);
     assert_int_equal(c.fetch_timeout_ms, 3600000);
     assert_true(c.fetch_size_max == (uint64_t)32 << 30);
     static const char text[] =
