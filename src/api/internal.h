@@ -66,10 +66,10 @@ void v1_get_openapi(struct call *c);
 void v1_get_metrics(struct call *c);
 void metrics_answer(struct api *a, const struct request *r, struct response *ret); /* GET /metrics */
 
-/* Asks the database, once a second at most, and sets the gauges of what it says. */
+/* Asks the database, once a second at most, and sets the gauges of what it says. One that says nothing for a second is down. */
 void standing_look(struct api *a);
-struct standing *standing_new(struct err *e);
-void standing_freep(struct standing **s);
+struct standing *standing_new(struct api *a, struct err *e);
+void standing_freep(struct standing **s); /* before the stores of the api */
 struct posts *posts_new(void);
 void posts_freep(struct posts **p);
 

@@ -397,7 +397,7 @@ static void stop(struct serving *s)
     if (!rests)
         log_warning("layers that were being read abandoned");
     /* they wait for somebody else's server; what they have begun is swept, or begun anew, by the next one */
-    if (!updated || !rests)
+    if (!updated || !rests || !api_rests(s->api))
         _exit(0);
 }
 
