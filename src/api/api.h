@@ -54,6 +54,8 @@ int api_set_options(struct api *a, const struct api_options *o, struct err *e);
 bool api_rests(struct api *a);
 void api_freep(struct api **a); /* after both servers have stopped */
 
+/* Before they start: metrics tell their load. */
+void api_watch_servers(struct api *a, struct server *main, struct server *health);
 struct server_handler api_handler(struct api *a);        /* of the main port */
 struct server_handler api_health_handler(struct api *a); /* of the health port */
 

@@ -22,6 +22,7 @@ struct api {
     struct reports *reports;
     struct posts *posts;
     struct standing *standing;
+    struct server *main, *health;        /* NULL until it is told of them */
     atomic_int_fast64_t health_until_ms; /* the last answer holds until then */
     atomic_bool healthy;
 };

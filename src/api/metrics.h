@@ -33,6 +33,10 @@ enum metric {
     METRIC_LAYER_SECONDS,
     METRIC_QUEUE, /* state: waiting, running */
     METRIC_REFUSED,
+    METRIC_CONNECTIONS, /* port: main, health */
+    METRIC_REQUESTS,    /* port */
+    METRIC_POOL,        /* pool: read, long; state: waiting, running */
+    METRIC_POOL_REFUSED,
     METRIC_PROCESS_CPU,
     METRIC_PROCESS_RSS,
     METRIC_PROCESS_VIRTUAL,
