@@ -16,6 +16,7 @@ struct api *api_new(const struct api_options *o, struct err *e)
     pthread_mutex_init(&a->rules_lock, NULL);
     a->posts = posts_new();
     a->standing = standing_new(a, e);
+    pthread_mutex_init(&a->writing, NULL);
     a->stores = stores_new(o->database, STORE_WRITE, e);
     if (o->replica)
         a->replica = stores_new(o->replica, STORE_READ, e);
@@ -39,6 +40,7 @@ void api_freep(struct api **a)
     stores_freep(&(*a)->replica);
     rules_drop(*a, (*a)->rules);
     pthread_mutex_destroy(&(*a)->rules_lock);
+    pthread_mutex_destroy(&(*a)->writing);
     free(*a);
     *a = NULL;
 }

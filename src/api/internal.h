@@ -4,6 +4,7 @@
 #include "api/metrics.h"
 #include "api/reports.h"
 #include "api/stores.h"
+#include "api/v1_vulnerability.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -23,16 +24,19 @@ struct api {
     struct posts *posts;
     struct standing *standing;
     struct server *main, *health;        /* NULL until it is told of them */
+    pthread_mutex_t writing;             /* who writes a vulnerability: one at a time */
     atomic_int_fast64_t health_until_ms; /* the last answer holds until then */
     atomic_bool healthy;
 };
+
+#define ROUTE_PARAMETERS 3
 
 /* A request that has been routed. */
 struct call {
     struct api *api;
     const struct api_options *options; /* that hold for it */
     struct request *request;
-    str parameters[2]; /* of the path, decoded */
+    str parameters[ROUTE_PARAMETERS]; /* of the path, decoded */
     struct response *response;
 };
 
@@ -42,8 +46,21 @@ struct call {
 void v1_asked(const struct call *c, const char *query, int64_t began_ns);
 void v1_error(struct call *c, unsigned status, str message); /* {"Error":{"Message":...}} */
 void v1_failure(struct call *c, const struct err *e);        /* what the store or the system said */
+void v1_not_found(struct call *c);                           /* 404 */
 void v1_headers(struct call *c, unsigned status);            /* of a JSON body that is in the response */
 void plain_text(struct response *r, unsigned status, const char *text); /* as Go's http.Error() */
+
+/* ---- questions to the store (v1_ask.c) ---- */
+
+/* 1, 0 it is not there, -1. It may be asked twice, and then begins afresh. */
+typedef int v1_question(struct store *s, void *ctx, struct err *e);
+int v1_ask(struct call *c, v1_question *question, void *ctx, struct err *e);
+
+/* What a client calls a namespace, as it is stored: 1, 0 it was never seen, -1. */
+int v1_namespace_find(struct store *s, str shown, struct arena *arena, struct stored_namespace *ret,
+                      struct err *e);
+/* `limit` of the query; false: the answer (400) is there. Negative ones are the caller's business. */
+bool v1_limit(struct call *c, int64_t *ret);
 
 /* ---- options that change while requests run (rules.c) ---- */
 
@@ -58,6 +75,15 @@ bool rules_allow(struct call *c);
 void v1_post_layer(struct call *c);
 void v1_get_layer(struct call *c);
 void v1_delete_layer(struct call *c);
+void v1_get_namespaces(struct call *c);
+void v1_get_vulnerabilities(struct call *c);
+void v1_get_vulnerability(struct call *c);
+void v1_get_fixes(struct call *c);
+void v1_post_vulnerability(struct call *c);
+void v1_put_vulnerability(struct call *c);
+void v1_delete_vulnerability(struct call *c);
+void v1_put_fix(struct call *c);
+void v1_delete_fix(struct call *c);
 
 void v1_get_status(struct call *c);
 void ready_answer(struct api *a, struct response *ret); /* GET /readyz */

@@ -59,3 +59,15 @@ bool query_has(str query, str name)
     }
     return false;
 }
+
+bool query_value(str query, str name, struct arena *arena, str *ret)
+{
+    while (query.len) {
+        str part = str_cut(&query, '&');
+        if (!str_eq(str_cut(&part, '='), name))
+            continue;
+        *ret = STR("");
+        return !part.len || path_decode(part, arena, ret);
+    }
+    return false;
+}

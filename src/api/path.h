@@ -8,3 +8,5 @@ bool path_decode(str part, struct arena *arena, str *ret);
 str path_clean(str path, struct arena *arena);
 /* Is there a query parameter of that name, with a value or without? */
 bool query_has(str query, str name);
+/* The first value of that name, decoded; false: there is none, or it cannot be decoded. */
+bool query_value(str query, str name, struct arena *arena, str *ret);

@@ -44,6 +44,8 @@ void v1_error(struct call *c, unsigned status, str message)
     v1_headers(c, status);
 }
 
+void v1_not_found(struct call *c) { v1_error(c, 404, STR("the resource cannot be found")); }
+
 /* What clients may compare (spec/api-v1.md 2); what really happened goes to the log. */
 void v1_failure(struct call *c, const struct err *e)
 {

@@ -2,10 +2,11 @@
 #include "api/internal.h"
 
 #include "api/path.h"
+#include "api/v1_vulnerability.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "codec/json.h"
+#include "model/distribution.h"
 
 #include <stdlib.h>
 
@@ -79,7 +80,7 @@ static int add_findings(struct reading *r, struct feature *f, const struct match
     if (n)
         memcpy(more, f->findings, n * sizeof *more);
     for (size_t i = from; i < to; i++)
-        if (!str_starts(m->findings[i].id, STR("TEMP-"))) /* design.md 9, Debian: hidden here */
+        if (!v1_is_hidden(m->findings[i].feed, m->findings[i].id))
             more[n++] = &m->findings[i];
     if (f->finding_count)
         qsort(more, n, sizeof *more, by_id);
@@ -98,7 +99,9 @@ static int read_view(struct reading *r, int64_t id, struct err *e)
     int found = store_image_get(r->store, id, r->arena, &view, e);
     if (found <= 0)
         return found < 0 ? -1 : err_set(e, ERR_INTERNAL, "a view vanished from the store");
-    if (r->vulnerabilities && store_match(r->store, view, r->arena, &m, e) < 0)
+    if (r->vulnerabilities &&
+        (store_match(r->store, view, r->arena, &m, e) < 0 ||
+         store_match_manual(r->store, view->distribution.namespace, r->arena, &m, e) < 0))
         return -1;
     struct feature *all = arena_array(r->arena, struct feature, view->package_count + 1);
     const size_t *at = starts(view, &m, r->arena);
@@ -140,41 +143,27 @@ static int read_features(struct reading *r, struct err *e)
 
 /* ---- writing ---- */
 
-static void text(struct json_writer *w, const char *key, str value)
-{
-    if (!value.len)
-        return;
-    json_w_key(w, key);
-    json_w_str(w, value);
-}
-
-static void put_namespace(struct json_writer *w, str namespace, struct arena *arena)
-{
-    text(w, "NamespaceName", distribution_v1_name(arena, namespace));
-}
-
-/* Of apk too it is dpkg on the wire (design.md 9, Namespaces); the others have the name of their scheme. */
-static str version_format(str kind) { return str_eq(kind, STR("apk")) ? STR("dpkg") : kind; }
-
 static void put_vulnerability(struct json_writer *w, const struct finding *f, struct arena *arena)
 {
-    json_w_object(w);
-    text(w, "Name", f->id);
-    put_namespace(w, f->namespace, arena);
-    text(w, "Description", f->description.len ? f->description : f->title);
-    text(w, "Link", f->link);
-    text(w, "Severity", str_from(severity_name(f->severity)));
-    text(w, "FixedBy", f->fixed_version);
-    json_w_object_end(w);
+    const struct v1_vulnerability v = {
+        .name = f->id,
+        .namespace = distribution_v1_name(arena, f->namespace),
+        .description = f->description.len ? f->description : f->title,
+        .link = f->link,
+        .severity = str_from(severity_name(f->severity)),
+        .metadata = v1_metadata(f->meta, arena),
+        .fixed_by = f->fixed_version,
+    };
+    v1_vulnerability_write(w, &v, false);
 }
 
 static void put_feature(struct json_writer *w, const struct reading *r, const struct feature *f)
 {
     json_w_object(w);
-    text(w, "Name", f->name);
-    put_namespace(w, f->namespace, r->arena);
-    text(w, "VersionFormat", version_format(f->package->package.kind));
-    text(w, "Version", f->version);
+    v1_text(w, "Name", f->name);
+    v1_text(w, "NamespaceName", distribution_v1_name(r->arena, f->namespace));
+    v1_text(w, "VersionFormat", v1_version_format(f->package->package.kind));
+    v1_text(w, "Version", f->version);
     if (f->finding_count) {
         json_w_key(w, "Vulnerabilities");
         json_w_array(w);
@@ -183,7 +172,7 @@ static void put_feature(struct json_writer *w, const struct reading *r, const st
         json_w_array_end(w);
     }
     if (f->package->layer < r->chain_count)
-        text(w, "AddedBy", r->chain[f->package->layer].name);
+        v1_text(w, "AddedBy", r->chain[f->package->layer].name);
     json_w_object_end(w);
 }
 
@@ -206,9 +195,9 @@ static void write_layer(const struct reading *r, struct buf *out)
     json_w_object(&w);
     json_w_key(&w, "Layer");
     json_w_object(&w);
-    text(&w, "Name", r->layer->name);
-    put_namespace(&w, r->layer->namespace, r->arena);
-    text(&w, "ParentName", r->layer->parent);
+    v1_text(&w, "Name", r->layer->name);
+    v1_text(&w, "NamespaceName", distribution_v1_name(r->arena, r->layer->namespace));
+    v1_text(&w, "ParentName", r->layer->parent);
     json_w_key(&w, "IndexedByVersion");
     json_w_int(&w, r->layer->engine);
     if (r->feature_count) {
@@ -254,53 +243,29 @@ static int read_layer(struct reading *r, struct err *e)
     return found;
 }
 
-static int read_from(struct stores *from, struct reading *r, struct err *e)
-{
-    r->arena = arena_new(REPORT_MEMORY_MAX);
-    r->store = r->arena ? stores_take(from, e) : NULL;
-    int64_t began = clock_ns();
-    int found = r->store ? read_layer(r, e) : r->arena ? -1 : oom(e);
-    v1_asked(r->call, "FindLayer", began);
-    stores_give(from, r->store);
-    return found;
-}
-
-/* Too much for a report is too much elsewhere, too. */
-static bool is_ours(const struct err *e) { return e->kind == ERR_OOM || e->kind == ERR_LIMIT; }
-
-/* What the replica does not know it may learn yet, and where it fails the primary need not: 0 or -1 then mean little. */
-static int read_replica(struct stores *replica, struct reading *r, struct err *e)
-{
-    if (!replica || !stores_ask(replica))
-        return 0;
-    int found = read_from(replica, r, e);
-    bool failed = found < 0 && !is_ours(e);
-    if (stores_went(replica, failed ? e : NULL)) {
-        if (failed)
-            log_warning("the read replica fails: the primary is asked", LOG_TEXT("error", str_from(e->text)));
-        else
-            log_info("the read replica answers again");
-    }
-    return found;
-}
-
 static void reading_done(struct reading *r) { arena_freep(&r->arena); }
+
+static int read_anew(struct store *s, void *ctx, struct err *e)
+{
+    struct reading *r = ctx;
+    struct call *c = r->call;
+    reading_done(r);
+    *r = (struct reading){ .call = c, .store = s, .arena = arena_new(REPORT_MEMORY_MAX) };
+    int64_t began = clock_ns();
+    int found = r->arena ? read_layer(r, e) : oom(e);
+    v1_asked(c, "FindLayer", began);
+    return found;
+}
 
 void v1_get_layer(struct call *c)
 {
     struct err e = { 0 };
     CLEANUP(reading_done) struct reading r = { .call = c };
-    int found = read_replica(c->api->replica, &r, &e);
-    if (!found || (found < 0 && !is_ours(&e))) {
-        reading_done(&r);
-        r = (struct reading){ .call = c };
-        e = (struct err){ 0 };
-        found = read_from(c->api->stores, &r, &e);
-    }
+    int found = v1_ask(c, read_anew, &r, &e);
     if (found < 0) {
         v1_failure(c, &e);
     } else if (!found) {
-        v1_error(c, 404, STR("the resource cannot be found"));
+        v1_not_found(c);
     } else {
         struct buf *body = &c->response->body;
         if (!r.cached)
@@ -322,7 +287,7 @@ void v1_delete_layer(struct call *c)
     if (found < 0)
         v1_failure(c, &e);
     else if (!found)
-        v1_error(c, 404, STR("the resource cannot be found"));
+        v1_not_found(c);
     else
         c->response->status = 200; /* empty, without Server */
 }

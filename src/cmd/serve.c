@@ -18,6 +18,7 @@
 
 #include <malloc.h>
 #include <signal.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -55,7 +56,8 @@ struct serving {
     struct api *api;
     struct server *main, *health;
     struct updater *updater;
-    bool updater_due; /* to be started again, as soon as the old one has ended */
+    uint8_t made_key[32]; /* of page tokens, when none is configured */
+    bool updater_due;     /* to be started again, as soon as the old one has ended */
 };
 
 /* Nothing that a request began is left. */
@@ -251,29 +253,45 @@ static void let_go(void *owner)
 static struct api_options api_options(const struct serving *s, struct settings *settings)
 {
     const struct settings_view *v = settings_view(settings);
-    return (struct api_options){ .database = v->database,
-                                 .replica = v->replica,
-                                 .cage = s->cage,
-                                 .metrics = s->metrics,
-                                 .localpaths = v->config.localpaths,
-                                 .localpath_count = v->config.localpath_count,
-                                 .fetch = { .places = &v->places,
-                                            .cafile = v->fetch_cafile,
-                                            .insecure_tls = v->insecure_tls,
-                                            .timeout_ms = v->config.fetch_timeout_ms,
-                                            .size_max = v->config.fetch_size_max },
-                                 .sources = v->sources,
-                                 .source_count = v->source_count,
-                                 .updater_interval_s = update_interval(v),
-                                 .readonly = v->config.readonly,
-                                 .token = v->token,
-                                 .release = let_go,
-                                 .owner = settings_hold(settings) };
+    struct api_options o = { .database = v->database,
+                             .timeout_ms = v->config.timeout_ms,
+                             .replica = v->replica,
+                             .cage = s->cage,
+                             .metrics = s->metrics,
+                             .localpaths = v->config.localpaths,
+                             .localpath_count = v->config.localpath_count,
+                             .fetch = { .places = &v->places,
+                                        .cafile = v->fetch_cafile,
+                                        .insecure_tls = v->insecure_tls,
+                                        .timeout_ms = v->config.fetch_timeout_ms,
+                                        .size_max = v->config.fetch_size_max },
+                             .sources = v->sources,
+                             .source_count = v->source_count,
+                             .updater_interval_s = update_interval(v),
+                             .readonly = v->config.readonly,
+                             .token = v->token,
+                             .release = let_go,
+                             .owner = settings_hold(settings) };
+    memcpy(o.pagination_key, v->has_pagination_key ? v->pagination_key : s->made_key,
+           sizeof o.pagination_key);
+    return o;
+}
+
+static int make_key(struct serving *s, struct err *e)
+{
+    if (getrandom(s->made_key, sizeof s->made_key, 0) != (ssize_t)sizeof s->made_key)
+        return err_errno(e, "random bytes for page tokens");
+    if (!settings_view(s->started)->has_pagination_key)
+        log_warning("no api.paginationkey: one is made up, so that page tokens of this process are good for "
+                    "no other");
+    return 0;
 }
 
 static int start(struct serving *s, struct err *e)
 {
     const struct settings_view *v = settings_view(s->started);
+    if (make_key(s, e) < 0)
+        return -1;
     if (http_init(e) < 0 || try_database(v, e) < 0 || try_replica(v, e) < 0)
         return -1;
     if (!(s->metrics = metrics_of_server(e)))

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "feed/feed.h"
 #include "cmd/command.h"
+#include "codec/fernet.h"
 #include "store/store.h"
 
 #include <fcntl.h>
@@ -194,6 +195,31 @@ static int find_token(struct settings *s, struct err *e)
     return c->tokenfile.len ? read_token(s, arena_cstr(s->arena, c->tokenfile), e) : 0;
 }
 
+/* Where the key that counts was written, for error texts. */
+static str pagination_place(const struct settings *s)
+{
+    for (size_t i = 0; config_key(i); i++) {
+        const struct config_value *v = &s->view.config.values[i];
+        const char *key = config_key(i)->key;
+        if (!str_ends(str_from(key), STR(".paginationkey")) || v->loses || !v->text.len)
+            continue;
+        return v->origin == CONFIG_FILE
+                   ? arena_printf(s->arena, "%s: line %u: clair.%s: ", v->name, v->line, key)
+                   : arena_printf(s->arena, "%s: ", v->name);
+    }
+    return STR("");
+}
+
+static int find_pagination_key(struct settings *s, struct err *e)
+{
+    str text = s->view.config.paginationkey;
+    s->view.has_pagination_key = text.len > 0;
+    if (!text.len || fernet_key_parse(text, s->view.pagination_key))
+        return 0;
+    return err_set(e, ERR_USAGE, STR_FMT "Invalid Pagination key; must be 32-bit URL-safe base64",
+                   STR_ARG(pagination_place(s)));
+}
+
 static void find_log(struct settings *s)
 {
     const struct config *c = &s->view.config;
@@ -211,7 +237,7 @@ static int load(struct settings *s, const struct serve_options *o, struct err *e
 {
     s->view.insecure_tls = o->insecure_tls > 0;
     if (read_config(s, o, e) < 0 || find_database(s, o, e) < 0 || find_sources(s, e) < 0 ||
-        find_places(s, e) < 0 || find_token(s, e) < 0)
+        find_places(s, e) < 0 || find_token(s, e) < 0 || find_pagination_key(s, e) < 0)
         return -1;
     find_log(s);
     return arena_failed(s->arena) ? err_set(e, ERR_OOM, "out of memory") : 0;

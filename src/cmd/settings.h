@@ -27,6 +27,8 @@ struct settings_view {
     const str *unknown; /* enabledupdaters that are not there */
     size_t unknown_count;
     str token; /* of api.token or its file; empty: none */
+    uint8_t pagination_key[32];
+    bool has_pagination_key; /* else one is to be made up */
     bool insecure_tls;
     struct places places;     /* of layers' URLs */
     const char *fetch_cafile; /* NULL: none */

@@ -142,3 +142,12 @@ str distribution_v1_name(struct arena *a, str namespace)
                                 STR_ARG(str_skip(namespace, v1_names[i].ours.len)));
     return namespace;
 }
+
+str distribution_of_v1_name(struct arena *a, str shown)
+{
+    for (size_t i = 0; i < sizeof v1_names / sizeof *v1_names; i++)
+        if (str_starts(shown, str_from(v1_names[i].theirs)))
+            return arena_printf(a, STR_FMT STR_FMT, STR_ARG(v1_names[i].ours),
+                                STR_ARG(str_skip(shown, strlen(v1_names[i].theirs))));
+    return STR("");
+}

@@ -16,6 +16,9 @@ str distribution_end_of_life(str namespace);
  * store and everything else here has our own name. Lives in the arena, or is the argument; empty without memory. */
 str distribution_v1_name(struct arena *a, str namespace);
 
+/* The other way round: what else of ours it may be ("centos:9" -> "rhel:9"); empty: nothing. */
+str distribution_of_v1_name(struct arena *a, str shown);
+
 /* Debian's codenames, and "sid" and "unstable": who reads Debian's files and who reads its feed must agree on them. */
 struct debian_release {
     const char *codename, *namespace; /* "bookworm", "debian:12" */

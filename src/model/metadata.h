@@ -36,6 +36,10 @@ struct metadata {
     struct {
         str added, due; /* "2021-12-10": when CISA listed it, by when it has to be fixed; due may be empty */
     } kev;              /* added empty: it is not listed */
+    struct { /* of the feed `manual` only: what a client of REST v1 wrote (store.h, "vulnerabilities") */
+        str metadata; /* its Metadata, JSON text; empty: none */
+        str gone;     /* not empty: it deleted the vulnerability, which was this then (a hash) */
+    } client;
 };
 bool metadata_empty(const struct metadata *m);
 

@@ -91,6 +91,10 @@ void metadata_pack(struct buf *b, const struct metadata *m)
     }
     pack_str(b, m->kev.added);
     pack_str(b, m->kev.due);
+    if (m->client.metadata.len || m->client.gone.len) {
+        pack_str(b, m->client.metadata);
+        pack_str(b, m->client.gone);
+    }
 }
 
 /* A number up to `max`. */
@@ -150,6 +154,11 @@ bool metadata_unpack(str body, struct metadata_room *room, struct metadata *ret)
     }
     m.kev.added = unpack_date(&u);
     m.kev.due = unpack_date(&u);
+    if (u.rest.len) {
+        u.max_str = 0;
+        m.client.metadata = unpack_str(&u);
+        m.client.gone = unpack_str(&u);
+    }
     if (!unpack_end(&u) || metadata_empty(&m) || (m.kev.due.len && !m.kev.added.len))
         return false;
     *ret = m;
@@ -181,6 +190,8 @@ void metadata_copy(const struct metadata *m, struct arena *arena, struct metadat
     ret->aliases = copy_texts(m->aliases, m->alias_count, arena);
     ret->kev.added = arena_dup(arena, m->kev.added);
     ret->kev.due = arena_dup(arena, m->kev.due);
+    ret->client.metadata = arena_dup(arena, m->client.metadata);
+    ret->client.gone = arena_dup(arena, m->client.gone);
 }
 
 void metadata_meaning(struct buf *b, const struct metadata *m)

@@ -14,7 +14,7 @@ struct metadata_room { /* of the lists of one */
 };
 
 /* What of `m` can travel: entries that are too long, too many or make no sense are left out, and counted in *skipped. The lists are in
- * `room`, the texts where they were. */
+ * `room`, the texts where they were. What a client wrote no feed may say: it is left out. */
 void metadata_bound(const struct metadata *m, struct metadata_room *room, struct metadata *ret,
                     uint64_t *skipped);
 void metadata_pack(struct buf *b, const struct metadata *bound); /* nothing when it is empty */

@@ -255,23 +255,38 @@ static const char *const schema_3[] = {
     NULL
 };
 
-const char *const *const postgres_migrations[SCHEMA_NUMBER] = { schema_1, schema_2, schema_3 };
+static const char vulnerability_tables[] = "CREATE TABLE advisory_space(namespace bigint NOT NULL, advisory "
+                                           "bigint NOT NULL, PRIMARY KEY(namespace, advisory));"
+                                           "CREATE INDEX advisory_name ON advisory(name);"
+                                           "ALTER TABLE change ADD COLUMN namespace bigint;"
+                                           "INSERT INTO namespace(name, scheme, kinds) SELECT namespace, '', "
+                                           "0 FROM distribution WHERE namespace <> ''"
+                                           " GROUP BY namespace ORDER BY min(id) ON CONFLICT DO NOTHING;"
+                                           "INSERT INTO namespace(name, scheme, kinds) SELECT namespace, '', "
+                                           "0 FROM named_layer WHERE namespace <> ''"
+                                           " GROUP BY namespace ORDER BY min(id) ON CONFLICT DO NOTHING;";
+
+static const char *const schema_4[] = { vulnerability_tables, NULL };
+
+const char *const *const postgres_migrations[SCHEMA_NUMBER] = { schema_1, schema_2, schema_3, schema_4 };
 
 const char *const postgres_tables[BULKS] = {
     [BULK_ADVISORY] = "advisory(id, feed, document, gen_from, hash, key, name, ranges, record)",
     [BULK_METADATA] = "metadata(name, advisory)",
+    [BULK_SPACE] = "advisory_space(namespace, advisory)",
     [BULK_AFFECTED] = "affected(namespace, name, kind, fixed_key, advisory, part, record)",
     [BULK_NEGATIVE] =
         "negative(namespace, name, kind, id, advisory, part, introduced_key, fixed_key, fixed, introduced,"
         " arch, module)",
-    [BULK_CHANGE] = "change(generation, number, feed, before, after)",
+    [BULK_CHANGE] = "change(generation, number, feed, before, after, namespace)",
     [BULK_BLOCK] = "posting_block(segment, package, first, body)",
     [BULK_NOTIFICATION] = "notification(name, feed, before, after, generation, created, due)",
 };
 
 const uint8_t postgres_record_columns[QUERIES] = {
-    [Q_MATCH_SOURCE] = 11, [Q_MATCH_BINARY] = 11,     [Q_ADVISORIES] = 8,      [Q_METADATA] = 11,
-    [Q_ADVISORY_GET] = 10, [Q_ADVISORIES_AFTER] = 10, [Q_AFFECTED_THESE] = 11,
+    [Q_MATCH_SOURCE] = 11,   [Q_MATCH_BINARY] = 11, [Q_ADVISORIES] = 8,
+    [Q_METADATA] = 11,       [Q_ADVISORY_GET] = 10, [Q_ADVISORIES_AFTER] = 10,
+    [Q_AFFECTED_THESE] = 11, [Q_SAID_OF] = 12,      [Q_MANUAL_OF] = 9,
 };
 
 #define PACKAGE_COLUMNS "name, version, arch, kind, source, source_version, module"
@@ -490,7 +505,26 @@ const char *const postgres_queries[QUERIES] = {
         "SELECT id, document, key FROM advisory WHERE feed = $1 AND gen_to IS NULL AND key > $2"
         " ORDER BY key LIMIT 2000",
     [Q_NAMESPACE_FIND] = "SELECT id, scheme, kinds FROM namespace WHERE name = $1",
-    [Q_NAMESPACE_ADD] = "INSERT INTO namespace(name, scheme, kinds) VALUES ($1, $2, 0) RETURNING id",
+    [Q_NAMESPACE_ADD] =
+        "INSERT INTO namespace(name, scheme, kinds) SELECT $1, $2, 0 WHERE NOT EXISTS (SELECT 1 FROM"
+        " namespace WHERE name = $1) ON CONFLICT DO NOTHING RETURNING id",
+    [Q_NAMESPACE_SCHEME] = "UPDATE namespace SET scheme = $2 WHERE id = $1",
+    [Q_NAMESPACES] = "SELECT name, scheme FROM namespace ORDER BY id",
+    [Q_SPACE_PAGE] =
+        "SELECT s.advisory, a.name FROM (SELECT advisory FROM advisory_space WHERE namespace = $1 AND"
+        " advisory >= $2 ORDER BY advisory OFFSET 0) s CROSS JOIN LATERAL (SELECT name FROM advisory v WHERE"
+        " id = s.advisory AND " VISIBLE("v", "$3") " OFFSET 0) a LIMIT $4",
+    [Q_SAID_OF] = "SELECT " NUMBER("f.rank") SIZED("convert_to(f.name, 'UTF8')") " || " NUMBER("p.place - 1")
+        SIZED("a.ranges") " || a.record FROM " PAIRS
+                          " CROSS JOIN LATERAL (SELECT id, feed, ranges, record FROM advisory v WHERE"
+                          " name = p.name AND " VISIBLE(
+                              "v", "$3") " ORDER BY id OFFSET 0) a CROSS JOIN LATERAL (SELECT rank, name"
+                                         " FROM feed WHERE id = a.feed OFFSET 0) f ORDER BY p.place, a.id",
+    [Q_MANUAL_OF] = "SELECT " NUMBER(
+        "p.place - 1") " a.record FROM " PAIRS " CROSS JOIN LATERAL (SELECT record FROM advisory v"
+                       " WHERE name = p.name AND feed = $4 AND " VISIBLE("v", "$3") " OFFSET 0) a",
+    [Q_FEED_SIZE] = "SELECT id, advisories FROM feed WHERE name = $1",
+    [Q_OLD_SPACES_NEXT] = "SELECT id, ranges FROM advisory WHERE id > $1 ORDER BY id LIMIT 2000",
     [Q_NAMESPACE_COUNT] = "INSERT INTO feed_namespace VALUES ($1, $2, $3) ON CONFLICT (namespace, feed)"
                           " DO UPDATE SET ranges = feed_namespace.ranges + $3",
     [Q_NAMESPACE_KINDS] = "UPDATE namespace SET kinds = $2 WHERE id = $1",
@@ -646,21 +680,25 @@ const char *const postgres_queries[QUERIES] = {
                 " FROM advisory a LEFT JOIN generation g ON g.number = a.gen_to WHERE a.gen_to IS NOT NULL"
                 " AND a.gen_to <= (SELECT generation FROM state) GROUP BY a.gen_to ORDER BY a.gen_to",
     /* the last number stays, so that it is not given again */
-    [Q_ENDED_ADVISORIES] =
-        "SELECT id, name, ranges FROM advisory WHERE gen_to <= $1 AND id <> (SELECT max(id) FROM advisory)"
-        " ORDER BY gen_to LIMIT 300",
+    [Q_ENDED_ADVISORIES] = "SELECT id, name, ranges, key FROM advisory WHERE gen_to <= $1 AND id <> (SELECT "
+                           "max(id) FROM advisory)"
+                           " ORDER BY gen_to LIMIT 300",
     [Q_ENDED_CHANGES] =
         "DELETE FROM change WHERE generation <= $1 AND (generation, number) IN (SELECT generation, number"
         " FROM change WHERE generation <= $1 ORDER BY generation, number LIMIT 4000)",
     [Q_ENDED_GENERATIONS] = "DELETE FROM generation WHERE number <= $1",
 
-    [Q_SWEEP_STAGED] = "SELECT id, name, ranges FROM advisory WHERE id >= $1 ORDER BY id LIMIT 1000",
+    [Q_SWEEP_STAGED] = "SELECT id, name, ranges, key FROM advisory WHERE id >= $1 ORDER BY id LIMIT 1000",
     [Q_SWEEP_AFFECTED] =
         "DELETE FROM affected WHERE namespace = $1 AND name = $2 AND kind = $3 AND fixed_key = $4"
         " AND advisory = $5 AND part = $6",
     [Q_SWEEP_NEGATIVE] = "DELETE FROM negative WHERE namespace = $1 AND name = $2 AND kind = $3 AND id = $4"
                          " AND advisory = $5 AND part = $6",
     [Q_SWEEP_METADATA] = "DELETE FROM metadata WHERE name = $1 AND advisory = $2",
+    [Q_SWEEP_SPACE] = "DELETE FROM advisory_space WHERE namespace = $1 AND advisory = $2",
+    [Q_SWEEP_MANUAL] =
+        "DELETE FROM advisory_space WHERE namespace = (SELECT id FROM namespace WHERE name = $1)"
+        " AND advisory = $2",
     [Q_SWEEP_ADVISORY] = "DELETE FROM advisory WHERE id = $1",
     [Q_SWEEP_ENDED] = "UPDATE advisory SET gen_to = NULL WHERE id IN"
                       " (SELECT id FROM advisory WHERE gen_to = $1 LIMIT 1000)",

@@ -72,7 +72,8 @@ const struct sql_shape sql_shapes[BULKS] = {
     [BULK_METADATA] = { "ab", NULL },
     [BULK_AFFECTED] = { "abcdef", "edkihjgmnl" },
     [BULK_NEGATIVE] = { "abcdefghijkl", NULL },
-    [BULK_CHANGE] = { "abcde", NULL },
+    [BULK_SPACE] = { "ab", NULL },
+    [BULK_CHANGE] = { "abcdef", NULL },
     [BULK_BLOCK] = { "abcd", NULL },
     [BULK_NOTIFICATION] = { "abcdefg", NULL },
 };

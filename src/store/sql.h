@@ -19,7 +19,7 @@
 #include "base/buf.h"
 #include "store/engine.h"
 
-#define SCHEMA_NUMBER 3
+#define SCHEMA_NUMBER 4
 
 enum query {
     Q_GENERATION,
@@ -101,6 +101,14 @@ enum query {
     Q_NAMESPACE_ADD,
     Q_NAMESPACE_COUNT,
     Q_NAMESPACE_KINDS,
+    Q_NAMESPACE_SCHEME,
+    Q_NAMESPACES,
+    Q_SPACE_ADD,
+    Q_SPACE_PAGE,
+    Q_SAID_OF,
+    Q_MANUAL_OF,
+    Q_FEED_SIZE,
+    Q_OLD_SPACES_NEXT,
     Q_DOCUMENT_FIND,
     Q_DOCUMENT_ADD,
     Q_DOCUMENT_SET,
@@ -177,6 +185,8 @@ enum query {
     Q_SWEEP_AFFECTED,
     Q_SWEEP_NEGATIVE,
     Q_SWEEP_METADATA,
+    Q_SWEEP_SPACE,
+    Q_SWEEP_MANUAL,
     Q_SWEEP_ADVISORY,
     Q_SWEEP_ENDED,
     Q_SWEEP_CHANGES,
@@ -216,6 +226,7 @@ enum query {
 enum bulk {
     BULK_ADVISORY,
     BULK_METADATA,
+    BULK_SPACE,
     BULK_AFFECTED,
     BULK_NEGATIVE,
     BULK_CHANGE,
@@ -363,9 +374,21 @@ int sql_layer_sets(struct sql *s, int64_t id, const int64_t *sets, size_t count,
 int sql_image_row(struct sql *s, const struct image_index *image, unsigned indexer, int64_t set, int64_t *ret,
                   struct err *e);
 
+struct sql_said {
+    size_t name; /* its place among the names that were asked for */
+    int64_t id;
+    struct stored_advisory said; /* without its document */
+};
+/* What feeds say in that generation of names[] (keys are empty): by name, then by number. Inside a transaction. */
+int sql_said_of(struct sql *s, const struct sql_pair *names, size_t count, int64_t generation,
+                struct arena *arena, struct sql_said **ret, size_t *ret_count, struct err *e);
+
 /* store_advisory_get() inside a transaction. */
 int sql_advisory_read(struct sql *s, int64_t id, struct arena *arena, struct stored_advisory *ret,
                       struct err *e);
+
+/* An image or a layer is of it: it is in the list of all namespaces from now on. */
+int sql_namespace_seen(struct sql *s, str namespace, struct err *e);
 
 int sql_generation(struct sql *s, int64_t *ret, struct err *e);
 /* The same; *metadata: is there any? False is certain. */

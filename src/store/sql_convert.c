@@ -1,5 +1,5 @@
 /* sql_convert.c - what migrations cannot say in SQL: packed columns that changed their form. Runs inside the migration's transaction. */
-#include "store/sql.h"
+#include "store/sql_update.h"
 
 #include "base/cleanup.h"
 #include "store/rows.h"
@@ -85,8 +85,60 @@ static int convert_hash(struct sql *s, struct sql_stmt *st, struct arena *arena,
     return 0;
 }
 
+struct spaces { /* of the advisory that is being read */
+    struct sql *s;
+    int64_t advisory;
+    int64_t *seen;
+    size_t count, cap;
+    struct arena *arena;
+};
+
+static int add_space(void *ctx, const struct range_ref *r, struct err *e)
+{
+    struct spaces *w = ctx;
+    for (size_t i = w->count; i > 0; i--)
+        if (w->seen[i - 1] == r->namespace)
+            return 0;
+    if (r->negative)
+        return 0;
+    w->seen = arena_grow(w->arena, w->seen, w->count, &w->cap, sizeof *w->seen);
+    if (!w->seen)
+        return sql_oom(w->s, e);
+    w->seen[w->count++] = r->namespace;
+    return sql_bulk(w->s, e, BULK_SPACE, "ii", r->namespace, w->advisory);
+}
+
+/* Some advisories behind *after: how many. */
+static int convert_spaces(struct sql *s, int64_t *after, struct err *e)
+{
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    struct spaces w = { .s = s, .arena = arena };
+    if (!arena)
+        return sql_oom(s, e);
+    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_OLD_SPACES_NEXT, "i", *after);
+    int r = -1, rows = 0;
+    for (; st && (r = sql_row(s, st, e)) > 0; rows++) {
+        *after = w.advisory = sql_int(st, 0);
+        w.count = 0;
+        if (range_refs(sql_str(st, 1), add_space, &w, e) < 0)
+            return -1;
+    }
+    return r < 0 || sql_bulk_end(s, e) < 0 ? -1 : rows;
+}
+
+/* Which namespaces they speak of. */
+static int convert_advisories(struct sql *s, struct err *e)
+{
+    int rows;
+    for (int64_t after = 0; (rows = convert_spaces(s, &after, e)) > 0;)
+        ;
+    return rows;
+}
+
 int sql_convert(struct sql *s, int schema, struct err *e)
 {
+    if (schema == 4)
+        return convert_advisories(s, e);
     if (schema != 3)
         return 0;
     if (convert(s, Q_OLD_HASH_NEXT, convert_hash, e) < 0)

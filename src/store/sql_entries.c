@@ -107,32 +107,33 @@ static void place_ranges(struct page *p, const size_t before[2])
         p->wanted[a->ranges[i].negative][at[a->ranges[i].negative]++].to = &a->ranges[i];
 }
 
-static int take_metadata(struct page *p, struct sql_stmt *st, struct stored_entry *entry, struct err *e)
+static int take_metadata(struct page *p, str packed, struct stored_entry *entry, struct err *e)
 {
     struct metadata_room room;
     struct metadata meta;
-    if (!metadata_unpack(sql_str(st, 9), &room, &meta))
+    if (!metadata_unpack(packed, &room, &meta))
         return err_set(e, ERR_FORMAT, "%s: damaged metadata of advisory %lld", p->s->where,
                        (long long)entry->id);
     metadata_copy(&meta, p->arena, &entry->advisory.meta);
     return 0;
 }
 
-/* document, ranges; number, feed, id, key, title, link, description, metadata */
-static int add_entry(struct page *p, struct sql_stmt *st, struct err *e)
+/* From column `at` on: document, ranges; number, feed, id, key, title, link, description, metadata */
+static int add_entry(struct page *p, struct sql_stmt *st, int at, struct err *e)
 {
     const size_t before[] = { p->wanted_count[0], p->wanted_count[1] };
     struct stored_entry *entry = &p->list[p->count];
-    *entry = (struct stored_entry){ .id = sql_int(st, 2), .document = sql_int(st, 0) };
+    *entry = (struct stored_entry){ .id = sql_int(st, at + 2), .document = sql_int(st, at + 0) };
     entry->advisory = (struct advisory){
-        .id = arena_dup(p->arena, sql_str(st, 4)),
-        .key = arena_dup(p->arena, sql_str(st, 5)),
-        .title = arena_dup(p->arena, sql_str(st, 6)),
-        .link = arena_dup(p->arena, sql_str(st, 7)),
-        .description = arena_dup(p->arena, sql_str(st, 8)),
+        .id = arena_dup(p->arena, sql_str(st, at + 4)),
+        .key = arena_dup(p->arena, sql_str(st, at + 5)),
+        .title = arena_dup(p->arena, sql_str(st, at + 6)),
+        .link = arena_dup(p->arena, sql_str(st, at + 7)),
+        .description = arena_dup(p->arena, sql_str(st, at + 8)),
     };
     p->range_cap = 0;
-    if (take_metadata(p, st, entry, e) < 0 || range_refs(sql_str(st, 1), add_range, p, e) < 0)
+    if (take_metadata(p, sql_str(st, at + 9), entry, e) < 0 ||
+        range_refs(sql_str(st, at + 1), add_range, p, e) < 0)
         return -1;
     place_ranges(p, before);
     p->count++;
@@ -198,7 +199,7 @@ static int read_page(struct page *p, struct sql_stmt *st, size_t limit, struct e
 {
     int r = -1;
     while (st && p->count < limit && (r = sql_row(p->s, st, e)) > 0)
-        if (add_entry(p, st, e) < 0)
+        if (add_entry(p, st, 0, e) < 0)
             return -1;
     if (r < 0 || read_ranges(p, e) < 0)
         return -1;
@@ -255,6 +256,50 @@ int sql_advisory_read(struct sql *s, int64_t id, struct arena *arena, struct sto
                                      .rank = (unsigned)sql_int(place, 2),
                                      .advisory = entry.advisory };
     return arena_failed(arena) ? sql_oom(s, e) : 1;
+}
+
+/* ---- those of some names ---- */
+
+/* rank, feed; the place of the name stands where a document does */
+static int add_said(struct page *p, struct sql_stmt *st, struct sql_said *to, struct err *e)
+{
+    if (add_entry(p, st, 2, e) < 0)
+        return -1;
+    *to = (struct sql_said){
+        .said = { .feed = arena_dup(p->arena, sql_str(st, 1)), .rank = (unsigned)sql_int(st, 0) },
+    };
+    return 0;
+}
+
+int sql_said_of(struct sql *s, const struct sql_pair *names, size_t count, int64_t generation,
+                struct arena *arena, struct sql_said **ret, size_t *ret_count, struct err *e)
+{
+    CLEANUP(arena_freep) struct arena *work = arena_new(0);
+    struct page p = { .s = s, .arena = arena, .work = work };
+    struct sql_said *said = NULL;
+    size_t cap = 0, said_cap = 0;
+    int r = -1;
+    if (!work)
+        return sql_oom(s, e);
+    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_SAID_OF, "Pi", names, count, generation);
+    while (st && (r = sql_row(s, st, e)) > 0) {
+        p.list = arena_grow(work, p.list, p.count, &cap, sizeof *p.list);
+        said = arena_grow(arena, said, p.count, &said_cap, sizeof *said);
+        if (!p.list || !said)
+            return sql_oom(s, e);
+        if (add_said(&p, st, &said[p.count], e) < 0)
+            return -1;
+    }
+    if (r < 0 || read_ranges(&p, e) < 0)
+        return -1;
+    for (size_t i = 0; i < p.count; i++) {
+        said[i].name = (size_t)p.list[i].document;
+        said[i].id = p.list[i].id;
+        said[i].said.advisory = p.list[i].advisory;
+    }
+    *ret = said;
+    *ret_count = p.count;
+    return arena_failed(arena) ? sql_oom(s, e) : 0;
 }
 
 int store_advisory_get(struct store *store, int64_t id, struct arena *arena, struct stored_advisory *ret,

@@ -262,9 +262,19 @@ int store_layer_find(struct store *store, str digest, unsigned indexer, struct a
 
 /* ---- images ---- */
 
+int sql_namespace_seen(struct sql *s, str namespace, struct err *e)
+{
+    int64_t ignored;
+    if (s->scratch || !namespace.len)
+        return 0;
+    return sql_number(s, e, &ignored, Q_NAMESPACE_ADD, "bb", namespace, STR("")) < 0 ? -1 : 0;
+}
+
 static int distribution_id(struct sql *s, const struct distribution *d, int64_t *ret, struct err *e)
 {
     int r = sql_number(s, e, ret, Q_DISTRIBUTION_FIND, "bbbb", d->namespace, d->id, d->version, d->name);
+    if (r == 0 && sql_namespace_seen(s, d->namespace, e) < 0)
+        return -1;
     if (r == 0) /* nothing when another transaction has just put it */
         r = sql_number(s, e, ret, Q_DISTRIBUTION_ADD, "bbbb", d->namespace, d->id, d->version, d->name);
     if (r == 0)

@@ -440,6 +440,16 @@ static int read_candidates(struct matching *m, struct match *ret, struct err *e)
     return pick(m, ret, e);
 }
 
+/* What clients wrote of a namespace does not cover it. */
+static void leave_out_manual(struct match *m)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < m->feed_count; i++)
+        if (!str_eq(m->feeds[i].name, STORE_MANUAL))
+            m->feeds[kept++] = m->feeds[i];
+    m->feed_count = kept;
+}
+
 static void matching_done(struct matching *m) { strmap_done(&m->negatives); }
 
 int store_match(struct store *store, const struct image_index *image, struct arena *arena, struct match *ret,
@@ -454,6 +464,7 @@ int store_match(struct store *store, const struct image_index *image, struct are
     match.generation = m.generation;
     if (known < 0 || (known && (read_feeds(&m, &match, e) < 0 || read_candidates(&m, &match, e) < 0)))
         return -1;
+    leave_out_manual(&match);
     if (match.feed_count)
         match.scheme = m.scheme;
     *ret = match;

@@ -155,6 +155,8 @@ static int named_put(struct sql *s, const struct named_layer *l, struct err *e)
     int written = t ? put_row(s, l, &id, e) : -1;
     if (written <= 0)
         return written;
+    if (sql_namespace_seen(s, l->namespace, e) < 0)
+        return -1;
     return put_views(s, l, id, e) < 0 || sql_commit(&t, e) < 0 ? -1 : 1;
 }
 

@@ -39,17 +39,33 @@ static struct space *space_add(struct store_update *u, int64_t id, str scheme)
 /* From the table, where it stays even if the update is abandoned: a name alone says nothing. */
 static struct space *space_load(struct store_update *u, const struct affected_range *r, struct err *e)
 {
+    int64_t ignored;
+    /* nothing is added when it is there, or another transaction has just put it */
+    if (sql_number(u->s, e, &ignored, Q_NAMESPACE_ADD, "bb", r->namespace, r->scheme) < 0)
+        return NULL;
     CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(u->s, e, Q_NAMESPACE_FIND, "b", r->namespace);
     int found = st ? sql_row(u->s, st, e) : -1;
-    int64_t id = 0;
-    if (found < 0 || (!found && sql_number(u->s, e, &id, Q_NAMESPACE_ADD, "bb", r->namespace, r->scheme) < 0))
+    if (found <= 0) {
+        if (!found)
+            err_set(e, ERR_INTERNAL, "%s: a namespace vanished", u->s->where);
         return NULL;
-    struct space *n = found ? space_add(u, sql_int(st, 0), sql_str(st, 1)) : space_add(u, id, r->scheme);
+    }
+    struct space *n = space_add(u, sql_int(st, 0), sql_str(st, 1));
     if (!n)
         oom(u, e);
-    else if (found)
+    else
         n->kinds = n->stored_kinds = sql_int(st, 2);
     return n;
+}
+
+/* One that an image or a client named first may have none yet. */
+static int set_scheme(struct store_update *u, struct space *n, str scheme, struct err *e)
+{
+    if (sql_run(u->s, e, Q_NAMESPACE_SCHEME, "ib", n->id, scheme) < 0)
+        return -1;
+    n->scheme_name = arena_dup(u->arena, scheme);
+    n->scheme = version_scheme_by_name(scheme);
+    return arena_failed(u->arena) ? oom(u, e) : 0;
 }
 
 static struct space *space_of(struct store_update *u, const struct affected_range *r, struct err *e)
@@ -70,7 +86,9 @@ static struct space *space_of(struct store_update *u, const struct affected_rang
         }
         *at = n;
     }
-    if (!str_eq(n->scheme_name, r->scheme)) {
+    if (!n->scheme_name.len && r->scheme.len && set_scheme(u, n, r->scheme, e) < 0)
+        return NULL;
+    if (r->scheme.len && !str_eq(n->scheme_name, r->scheme)) {
         err_set(e, ERR_FORMAT, "namespace " STR_FMT " has versions of scheme " STR_FMT ", not " STR_FMT,
                 STR_ARG(r->namespace), STR_ARG(n->scheme_name), STR_ARG(r->scheme));
         return NULL;
@@ -175,9 +193,44 @@ static int end_advisory(struct store_update *u, int64_t id, struct err *e)
 
 static int log_change(struct store_update *u, int64_t before, int64_t after, struct err *e)
 {
-    if (u->first_load)
+    if (u->first_load || u->silent)
         return 0;
-    return sql_bulk(u->s, e, BULK_CHANGE, "iiiii", u->generation, ++u->changes, u->feed_id, before, after);
+    return sql_bulk(u->s, e, BULK_CHANGE, "iiiiin", u->generation, ++u->changes, u->feed_id, before, after);
+}
+
+int stage_change(struct store_update *u, int64_t before, int64_t after, str namespace, struct err *e)
+{
+    const struct affected_range r = { .namespace = namespace };
+    CLEANUP(sql_endp) struct sql *t = update_transaction(u, e);
+    struct space *n = t && mark_pending(u, e) == 0 ? space_of(u, &r, e) : NULL;
+    if (!n ||
+        sql_bulk(t, e, BULK_CHANGE, "iiiiii", u->generation, ++u->changes, u->feed_id, before, after, n->id) <
+            0 ||
+        sql_bulk_end(t, e) < 0 || sql_commit(&t, e) < 0)
+        return -1;
+    u->pending = true;
+    return 0;
+}
+
+/* Each namespace once, of what is affected there; of a client's, which may have no range, that of its key. */
+static int write_spaces(struct store_update *u, const struct staged *item, const struct row *rows,
+                        struct err *e)
+{
+    const struct affected_range of_key = { .namespace = store_manual_namespace(&item->advisory) };
+    if (str_eq(u->feed, STORE_MANUAL)) {
+        struct space *n = of_key.namespace.len ? space_of(u, &of_key, e) : NULL;
+        return n ? sql_bulk(u->s, e, BULK_SPACE, "ii", n->id, item->id)
+                 : (of_key.namespace.len ? -1 : err_set(e, ERR_FORMAT, "its key names no namespace"));
+    }
+    for (size_t i = 0; i < item->advisory.range_count; i++) {
+        size_t k = i;
+        while (k > 0 && (rows[k - 1].range->negative || rows[k - 1].space != rows[i].space))
+            k--;
+        if (!k && !rows[i].range->negative &&
+            sql_bulk(u->s, e, BULK_SPACE, "ii", rows[i].space, item->id) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 static int make_row(struct store_update *u, const struct staged *item, size_t part, struct row *ret,
@@ -233,8 +286,12 @@ static int write_advisory(struct store_update *u, const struct staged *item, str
                  u->generation, str_of(item->hash, CONTENT_HASH), a->key, a->id, buf_view(&u->work), a->link,
                  a->title, a->description, item->metadata) < 0)
         return -1;
-    u->metadata |= item->metadata.len > 0;
-    if (item->metadata.len && sql_bulk(u->s, e, BULK_METADATA, "bi", a->id, item->id) < 0)
+    if (write_spaces(u, item, rows, e) < 0)
+        return -1;
+    /* what a client writes in one namespace says nothing of an id in others */
+    bool as_such = item->metadata.len && !str_eq(u->feed, STORE_MANUAL);
+    u->metadata |= as_such;
+    if (as_such && sql_bulk(u->s, e, BULK_METADATA, "bi", a->id, item->id) < 0)
         return -1;
     return item->same_meaning ? 0 : log_change(u, item->old, item->id, e);
 }

@@ -36,12 +36,16 @@ int range_refs(str blob, int (*each)(void *context, const struct range_ref *r, s
 struct sweep {
     struct sql *s;
     int64_t advisory;
-    str name; /* CVE-2024-1 */
+    str name;      /* CVE-2024-1 */
+    int64_t space; /* the last one that it was taken out of */
 };
 
 static int delete_range(void *context, const struct range_ref *r, struct err *e)
 {
-    const struct sweep *w = context;
+    struct sweep *w = context;
+    if (!r->negative && r->namespace != w->space &&
+        sql_run(w->s, e, Q_SWEEP_SPACE, "ii", w->space = r->namespace, w->advisory) < 0)
+        return -1;
     if (r->negative)
         return sql_run(w->s, e, Q_SWEEP_NEGATIVE, "ibibii", r->namespace, r->name, r->kind, w->name,
                        w->advisory, r->part);
@@ -56,7 +60,11 @@ int sql_delete_advisories(struct sql *s, enum query q, int64_t argument, int64_t
     *ret_count = 0;
     while (st && (r = sql_row(s, st, e)) > 0) {
         struct sweep w = { .s = s, .advisory = sql_int(st, 0), .name = sql_str(st, 1) };
+        const struct advisory named = { .id = w.name, .key = sql_str(st, 3) };
+        str space =
+            store_manual_namespace(&named); /* some other feed's key may look so: it is no namespace then */
         if (range_refs(sql_str(st, 2), delete_range, &w, e) < 0 ||
+            (space.len && sql_run(s, e, Q_SWEEP_MANUAL, "bi", space, w.advisory) < 0) ||
             sql_run(s, e, Q_SWEEP_METADATA, "bi", w.name, w.advisory) < 0 ||
             sql_run(s, e, Q_SWEEP_ADVISORY, "i", w.advisory) < 0)
             return -1;

@@ -253,6 +253,8 @@ int store_update_put(struct store_update *u, const struct advisory *a, struct er
     if ((clock_ms() >= u->lease_ms && lease_renew(u, e) < 0))
         return -1;
     metadata_bound(&a->meta, &room, &bound.meta, &ignored);
+    if (str_eq(u->feed, STORE_MANUAL))
+        bound.meta.client = a->meta.client;
     if (advisory_hash(&bound, &u->work, hash, e) < 0)
         return -1;
     u->current->after++;

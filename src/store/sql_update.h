@@ -48,6 +48,7 @@ struct store_update {
     int64_t changes;     /* rows of the change log */
     bool first_load, pending, holds_lease;
     bool metadata; /* some was staged */
+    bool silent;   /* changes are told by stage_change() alone */
     uint8_t *seen; /* a bit for each id below first: named again by this update */
     struct document *documents, *current;
     struct space *spaces;
@@ -76,7 +77,9 @@ int stage_add(struct store_update *u, const struct advisory *a, const uint8_t ha
 int update_resolve(struct store_update *u, struct err *e);
 int stage_flush(struct store_update *u, struct err *e);
 int stage_end(struct store_update *u, const int64_t *ids, size_t count,
-              struct err *e);                               /* withdraws advisories */
+              struct err *e); /* withdraws advisories */
+int stage_change(struct store_update *u, int64_t before, int64_t after, str namespace,
+                 struct err *e);                            /* told of one namespace; 0: there is none */
 int stage_documents(struct store_update *u, struct err *e); /* rows for new ones; inside a transaction */
 
 /* The primary keys of an advisory's ranges, as its `ranges` column holds them. */

@@ -191,12 +191,29 @@ static const char *const schema_3[] = {
     notification_tables, NULL
 };
 
-const char *const *const sqlite_migrations[SCHEMA_NUMBER] = { schema_1, schema_2, schema_3 };
+/* advisory_space: of what namespaces an advisory says that something is affected; its rows follow in sql_convert.c. change.namespace: the one
+ * that the change is of, NULL for all of the advisory's. */
+static const char vulnerability_tables[] =
+    "CREATE TABLE advisory_space(namespace INTEGER NOT NULL, advisory INTEGER NOT NULL,"
+    " PRIMARY KEY(namespace, advisory)) WITHOUT ROWID;"
+    "CREATE INDEX advisory_name ON advisory(name);"
+    "ALTER TABLE change ADD COLUMN namespace INTEGER;"
+    "INSERT INTO namespace(name, scheme, kinds) SELECT namespace, x'', 0 FROM distribution WHERE namespace "
+    "<> x''"
+    " GROUP BY namespace ORDER BY min(id) ON CONFLICT DO NOTHING;"
+    "INSERT INTO namespace(name, scheme, kinds) SELECT namespace, x'', 0 FROM named_layer WHERE namespace <> "
+    "x''"
+    " GROUP BY namespace ORDER BY min(id) ON CONFLICT DO NOTHING;";
+
+static const char *const schema_4[] = { vulnerability_tables, NULL };
+
+const char *const *const sqlite_migrations[SCHEMA_NUMBER] = { schema_1, schema_2, schema_3, schema_4 };
 
 /* The last column of these is a record of so many fields (sql.h). */
 const uint8_t sqlite_record_columns[QUERIES] = {
-    [Q_MATCH_SOURCE] = 10, [Q_MATCH_BINARY] = 10,    [Q_ADVISORIES] = 8,      [Q_METADATA] = 8,
-    [Q_ADVISORY_GET] = 8,  [Q_ADVISORIES_AFTER] = 8, [Q_AFFECTED_THESE] = 10,
+    [Q_MATCH_SOURCE] = 10,   [Q_MATCH_BINARY] = 10, [Q_ADVISORIES] = 8,
+    [Q_METADATA] = 8,        [Q_ADVISORY_GET] = 8,  [Q_ADVISORIES_AFTER] = 8,
+    [Q_AFFECTED_THESE] = 10, [Q_SAID_OF] = 8,       [Q_MANUAL_OF] = 8,
 };
 
 #define VISIBLE(row, g) row ".gen_from <= " g " AND (" row ".gen_to IS NULL OR " row ".gen_to > " g ")"
@@ -367,9 +384,26 @@ const char *const sqlite_queries[QUERIES] = {
     [Q_METADATA_ADD] = "INSERT INTO metadata VALUES (?1, ?2)",
     [Q_AFFECTED_ADD] = "INSERT INTO affected VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     [Q_NEGATIVE_ADD] = "INSERT INTO negative VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-    [Q_CHANGE_ADD] = "INSERT INTO change VALUES (?1, ?2, ?3, nullif(?4, 0), nullif(?5, 0))",
+    [Q_CHANGE_ADD] = "INSERT INTO change VALUES (?1, ?2, ?3, nullif(?4, 0), nullif(?5, 0), ?6)",
     [Q_NAMESPACE_FIND] = "SELECT id, scheme, kinds FROM namespace WHERE name = ?1",
-    [Q_NAMESPACE_ADD] = "INSERT INTO namespace(name, scheme, kinds) VALUES (?1, ?2, 0) RETURNING id",
+    [Q_NAMESPACE_ADD] =
+        "INSERT INTO namespace(name, scheme, kinds) SELECT ?1, ?2, 0 WHERE NOT EXISTS (SELECT 1 FROM"
+        " namespace WHERE name = ?1) RETURNING id",
+    [Q_NAMESPACE_SCHEME] = "UPDATE namespace SET scheme = ?2 WHERE id = ?1",
+    [Q_NAMESPACES] = "SELECT name, scheme FROM namespace ORDER BY id",
+    [Q_SPACE_ADD] = "INSERT INTO advisory_space VALUES (?1, ?2)",
+    [Q_SPACE_PAGE] =
+        "SELECT v.advisory, a.name FROM advisory_space v CROSS JOIN advisory a ON a.id = v.advisory WHERE"
+        " v.namespace = ?1 AND v.advisory >= ?2 AND " VISIBLE("a", "?3") " ORDER BY v.advisory LIMIT ?4",
+    [Q_SAID_OF] =
+        "SELECT f.rank, f.name, p.rowid, a.ranges, a.record FROM list(?1) p CROSS JOIN advisory a ON"
+        " a.name = p.name CROSS JOIN feed f ON f.id = a.feed WHERE " VISIBLE("a",
+                                                                             "?2") " ORDER BY p.rowid, a.id",
+    [Q_MANUAL_OF] =
+        "SELECT p.rowid, a.record FROM list(?1) p CROSS JOIN advisory a ON a.name = p.name WHERE a.feed = ?3"
+        " AND " VISIBLE("a", "?2"),
+    [Q_FEED_SIZE] = "SELECT id, advisories FROM feed WHERE name = ?1",
+    [Q_OLD_SPACES_NEXT] = "SELECT id, ranges FROM advisory WHERE id > ?1 ORDER BY id LIMIT 2000",
     [Q_NAMESPACE_COUNT] = "INSERT INTO feed_namespace VALUES (?1, ?2, ?3) ON CONFLICT(namespace, feed)"
                           " DO UPDATE SET ranges = ranges + ?3",
     [Q_NAMESPACE_KINDS] = "UPDATE namespace SET kinds = ?2 WHERE id = ?1",
@@ -525,21 +559,25 @@ const char *const sqlite_queries[QUERIES] = {
         " FROM advisory a LEFT JOIN generation g ON g.number = a.gen_to WHERE a.gen_to IS NOT NULL"
         " AND a.gen_to <= (SELECT generation FROM state) GROUP BY a.gen_to ORDER BY a.gen_to",
     /* the last number stays, so that it is not given again */
-    [Q_ENDED_ADVISORIES] =
-        "SELECT id, name, ranges FROM advisory WHERE gen_to <= ?1 AND id <> (SELECT max(id) FROM advisory)"
-        " ORDER BY gen_to LIMIT 300",
+    [Q_ENDED_ADVISORIES] = "SELECT id, name, ranges, key FROM advisory WHERE gen_to <= ?1 AND id <> (SELECT "
+                           "max(id) FROM advisory)"
+                           " ORDER BY gen_to LIMIT 300",
     [Q_ENDED_CHANGES] =
         "DELETE FROM change WHERE generation <= ?1 AND (generation, number) IN (SELECT generation, number"
         " FROM change WHERE generation <= ?1 ORDER BY generation, number LIMIT 4000)",
     [Q_ENDED_GENERATIONS] = "DELETE FROM generation WHERE number <= ?1",
 
     /* ?1 first staged advisory or pending generation; steps, so that no transaction is long */
-    [Q_SWEEP_STAGED] = "SELECT id, name, ranges FROM advisory WHERE id >= ?1 ORDER BY id LIMIT 1000",
+    [Q_SWEEP_STAGED] = "SELECT id, name, ranges, key FROM advisory WHERE id >= ?1 ORDER BY id LIMIT 1000",
     [Q_SWEEP_AFFECTED] = "DELETE FROM affected WHERE namespace = ?1 AND name = ?2 AND kind = ?3"
                          " AND fixed_key = ?4 AND advisory = ?5 AND part = ?6",
     [Q_SWEEP_NEGATIVE] = "DELETE FROM negative WHERE namespace = ?1 AND name = ?2 AND kind = ?3"
                          " AND id = ?4 AND advisory = ?5 AND part = ?6",
     [Q_SWEEP_METADATA] = "DELETE FROM metadata WHERE name = ?1 AND advisory = ?2",
+    [Q_SWEEP_SPACE] = "DELETE FROM advisory_space WHERE namespace = ?1 AND advisory = ?2",
+    [Q_SWEEP_MANUAL] =
+        "DELETE FROM advisory_space WHERE namespace = (SELECT id FROM namespace WHERE name = ?1)"
+        " AND advisory = ?2",
     [Q_SWEEP_ADVISORY] = "DELETE FROM advisory WHERE id = ?1",
     [Q_SWEEP_ENDED] = "UPDATE advisory SET gen_to = NULL WHERE id IN"
                       " (SELECT id FROM advisory WHERE gen_to = ?1 LIMIT 1000)",

@@ -205,6 +205,57 @@ int store_update_commit(struct store_update *u, int64_t now, struct update_count
                         struct err *e);           /* frees u in any case */
 void store_update_freep(struct store_update **u); /* abandons it; for CLEANUP(); NULL is fine */
 
+/*
+ * ---- vulnerabilities: what REST v1 calls so, one for each (namespace, name), where name is the id of advisories ----
+ *
+ * What clients write belongs to the feed STORE_MANUAL, whose word counts more than any other's: for each (namespace, name) an advisory of its
+ * own, in a document of its own, under the key "NAMESPACE/NAME". As long as there is one, nobody else's of that pair counts here
+ * (store_match() goes by ranges, as ever, and a namespace of which only clients speak is not covered). One whose meta.client.gone is not empty
+ * says that a client deleted what feeds say; it holds until they say something else.
+ */
+#define STORE_MANUAL      STR("manual")
+#define STORE_MANUAL_RANK 0u
+/* Of what namespace an advisory of STORE_MANUAL speaks: what stands in its key. */
+str store_manual_namespace(const struct advisory *a);
+#define STORE_HIDDEN STR("TEMP-") /* what feeds call so is no vulnerability here (design.md 9, Debian) */
+
+struct stored_namespace {
+    str name, scheme; /* of versions; empty: nobody said */
+};
+/* All that were ever seen in images, named layers and advisories, in the order in which they came. */
+int store_namespaces(struct store *s, struct arena *arena, struct stored_namespace **ret, size_t *ret_count,
+                     struct err *e);
+int store_namespace_find(struct store *s, str name, struct arena *arena, struct stored_namespace *ret,
+                         struct err *e); /* 1, 0 never seen, -1 */
+
+struct stored_vulnerability {
+    int64_t id; /* of its youngest advisory: what changes goes to the end of the list */
+    str name;
+    struct stored_advisory *said; /* that of clients alone, or those of feeds; documents are empty */
+    size_t said_count;
+};
+int store_vulnerability_find(struct store *s, str namespace, str name, struct arena *arena,
+                             struct stored_vulnerability *ret, struct err *e); /* 1, 0, -1 */
+/* Those of a namespace by `id`, from that one on: at most `limit`. *ret_next: where to go on; 0: these were the last. A page costs what is
+ * on it, whatever else there is; it stays good while others are written. ERR_NOT_FOUND: the namespace was never seen. */
+int store_vulnerabilities(struct store *s, str namespace, int64_t from, size_t limit, struct arena *arena,
+                          struct stored_vulnerability **ret, size_t *ret_count, int64_t *ret_next,
+                          struct err *e);
+/* Findings of images of `namespace` as clients want them: those that an advisory of theirs hides are taken out, theirs have their own metadata
+ * (meta) and severity. */
+int store_match_manual(struct store *s, str namespace, struct arena *arena, struct match *m, struct err *e);
+
+/* One write: no feed and no other writer changes anything between the begin and the end. ERR_BUSY: another update runs. *ret_found as
+ * store_vulnerability_find(): *ret is what there is now. */
+struct store_writing;
+struct store_writing *store_writing_begin(struct store *s, str namespace, str name, struct arena *arena,
+                                          struct stored_vulnerability *ret, int *ret_found, struct err *e);
+/* Both end it, whatever becomes of it, and are one row of the change log, of that namespace alone. */
+int store_writing_put(struct store_writing *w, const struct advisory *a, int64_t now,
+                      struct err *e);                                          /* its key is made here */
+int store_writing_delete(struct store_writing *w, int64_t now, struct err *e); /* of one that was found */
+void store_writing_freep(struct store_writing **w); /* leaves all as it was; NULL is fine */
+
 /* ---- watch: told of each new generation, whoever made it ---- */
 
 int store_generation(struct store *s, int64_t *ret, struct err *e); /* that readers see */

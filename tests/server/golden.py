@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from serving import Answer, exchange
 
+TOKEN = re.compile(rb'"NextPage":"([^"]+)"')
 BIG = re.compile(r"^(.*?)a+… \((\d+) bytes in all\)$")
 
 
@@ -67,12 +68,37 @@ def headers_of(a, gzipped):
 
 def content(a):
     body = gzip.decompress(a.body) if a.header("Content-Encoding") == "gzip" and a.body[:2] == b"\x1f\x8b" else a.body
-    if not body.startswith(b'{"Layer"') or b'"Features"' not in body:
+    body = TOKEN.sub(b'"NextPage":"a token"', body)
+    if not body.startswith((b'{"Layer"', b'{"Vulnerability"')) or not (b'"Features"' in body or b'"FixedIn"' in body):
         return body
     value = json.loads(body)  # the old server's order of features was random
-    value["Layer"]["Features"].sort(key=lambda f: (f["Name"], f["Version"]))
+    (owner,) = value.values()
+    for features in (owner.get("Features"), owner.get("FixedIn")):
+        (features or []).sort(key=lambda f: (f["Name"], f["Version"]))
     assert body.endswith(b"}\n")
     return value
+
+
+def token(a):
+    """The one that leads to the next page; None without."""
+    found = TOKEN.search(gzip.decompress(a.body) if a.header("Content-Encoding") == "gzip" and a.body[:2] == b"\x1f\x8b" else a.body)
+    return found[1] if found else None
+
+
+class Tokens:
+    """Page tokens of the recording, and what they are here."""
+
+    def __init__(self):
+        self.known = {}
+
+    def learn(self, x, got):
+        if token(x.answer) and token(got):
+            self.known[token(x.answer)] = token(got)
+
+    def replace(self, request):
+        for theirs, ours in self.known.items():
+            request = request.replace(theirs, ours).replace(theirs.replace(b"=", b"%3D"), ours.replace(b"=", b"%3D"))
+        return request
 
 
 def compare(x, got, without=lambda value: value):

@@ -131,4 +131,4 @@ def test_not_there_yet(cluster, layer, tmp_path):
     for wrong in ("/a/path", place(standby, database) + " no_such_setting=1"):
         refused = Server(tmp_path, place(primary, database), replica=wrong)
         r = helpers.eclair("serve", "-config", refused.config())
-        assert r.code == 2 and b"database.options.readsource" in r.err + r.out, r
+        assert r.code == 1 and b"database.options.readsource" in r.err + r.out, r

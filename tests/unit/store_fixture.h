@@ -96,3 +96,4 @@ int store_watch_tests(void);
 int store_notify_tests(void);
 int store_check_tests(void);
 int store_copy_tests(void);
+int store_vulnerability_tests(void);
