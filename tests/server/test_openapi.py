@@ -154,6 +154,19 @@ def test_document_describes_answers(filled):
     ask("POST", "/v1/layers", b"{}")
     ask("POST", "/v1/layers", json.dumps({"Layer": {"Name": "x", "Path": filled.layer_url, "ParentName": "base", "Format": "Docker"}}).encode())
     ask("DELETE", "/v1/layers/x")
+    vulnerability = "/v1/namespaces/debian%3A9/vulnerabilities/CVE-2999-0001"
+    for target in ("/v1/namespaces", "/v1/namespaces/debian:9/vulnerabilities?limit=5", "/v1/namespaces/debian:9/vulnerabilities?limit=x",
+                   "/v1/namespaces/none/vulnerabilities?limit=5", vulnerability, vulnerability + "?fixedIn", vulnerability + "/fixes", vulnerability + "x"):
+        ask("GET", target)
+    fix = {"Name": "zlib", "NamespaceName": "debian:9", "VersionFormat": "dpkg", "Version": "1:1.2.11-1"}
+    posted = {"Name": "CVE-2999-0002", "NamespaceName": "debian:9", "Severity": "low", "Metadata": {"X": 1}, "FixedIn": [fix]}
+    assert ask("POST", "/v1/namespaces/debian:9/vulnerabilities", json.dumps({"Vulnerability": posted}).encode()).status == 201
+    ask("GET", "/v1/layers/base?vulnerabilities")
+    ask("PUT", vulnerability, b'{"Vulnerability": {"Severity": "High"}}')
+    ask("PUT", vulnerability + "/fixes/zlib", json.dumps({"Feature": fix}).encode())
+    ask("GET", vulnerability + "/fixes")
+    ask("DELETE", vulnerability + "/fixes/zlib")
+    ask("DELETE", vulnerability)
     for target in ("/health", "/healthz", "/readyz", "/metrics"):
         ask("GET", target, port=filled.health_port)
     assert {status for _, status in seen} == {200, 201, 400, 404}
@@ -165,7 +178,8 @@ def with_examples(server):
     """The document with values that mean something to this server, so that not all ends with 404."""
     document = json.loads(json.dumps(DOCUMENT))
     parameters = document["components"]["parameters"]
-    parameters["layer"]["examples"] = {"base": {"value": "base"}}
+    for name, value in (("layer", "base"), ("namespace", "debian:9"), ("vulnerability", "CVE-2999-0001"), ("fix", "zlib"), ("limit", 5)):
+        parameters[name]["examples"] = {"known": {"value": value}}
     for name in ("features", "vulnerabilities"):
         parameters[name]["examples"] = {"on": {"value": "on"}}
     post = document["paths"]["/v1/layers"]["post"]["requestBody"]["content"]["application/json"]
