@@ -116,9 +116,26 @@ def compare(x, got, without=lambda value: value):
     return differs
 
 
+def is_server(database):
+    return "=" in str(database) or "://" in str(database)
+
+
+def rows(database, statement):
+    if is_server(database):
+        import psycopg2
+        with psycopg2.connect(str(database)) as db, db.cursor() as c:
+            c.execute("SET search_path = eclair")
+            c.execute(statement)
+            return c.fetchall()
+    with sqlite3.connect(database) as db:
+        found = db.execute(statement).fetchall()
+    db.close()
+    return found
+
+
 def execute(database, statement, *values):
     """Behind the server's back; `?` for the values. The number of rows."""
-    if "=" in str(database) or "://" in str(database):
+    if is_server(database):
         import psycopg2
         with psycopg2.connect(str(database)) as db, db.cursor() as c:
             c.execute("SET search_path = eclair")
