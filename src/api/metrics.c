@@ -2,6 +2,7 @@
 #include "api/metrics.h"
 
 #include "api/internal.h"
+#include "cage/cage.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -87,6 +88,17 @@ static const struct metric_about families[METRICS] = {
                                "Layers that a worker could not read.",
                                METRIC_COUNTER,
                                { "reason" } },
+    [METRIC_CAGE_JOBS] = { "eclair_cage_jobs_total", "Layers and feeds that were given to workers.",
+                           METRIC_COUNTER },
+    [METRIC_CAGE_RUNNING] = { "eclair_cage_running", "Workers that are reading.", METRIC_GAUGE },
+    [METRIC_CAGE_BYTES] = { "eclair_cage_bytes_total",
+                            "Bytes that workers were given, and gave.",
+                            METRIC_COUNTER,
+                            { "direction" } },
+    [METRIC_CAGE_ENDED] = { "eclair_cage_ended_total",
+                            "Workers that crashed, or were ended for their time or output.",
+                            METRIC_COUNTER,
+                            { "reason" } },
     [METRIC_LAYER_SECONDS] = { "eclair_layer_index_seconds",
                                "Time to fetch, read and store a new layer.",
                                METRIC_HISTOGRAM,
@@ -186,6 +198,21 @@ static void look_at_posts(struct api *a)
     metrics_set(m, METRIC_REFUSED, (double)load.refused, STR(""), STR(""));
 }
 
+static void look_at_cage(struct api *a)
+{
+    struct metrics *m = a->options.metrics;
+    const str none = STR("");
+    struct cage_load load;
+    cage_load(a->options.cage, &load);
+    metrics_set(m, METRIC_CAGE_JOBS, (double)load.jobs, none, none);
+    metrics_set(m, METRIC_CAGE_RUNNING, load.running, none, none);
+    metrics_set(m, METRIC_CAGE_BYTES, (double)load.input, STR("in"), none);
+    metrics_set(m, METRIC_CAGE_BYTES, (double)load.output, STR("out"), none);
+    metrics_set(m, METRIC_CAGE_ENDED, (double)load.died, STR("died"), none);
+    metrics_set(m, METRIC_CAGE_ENDED, (double)load.late, STR("time"), none);
+    metrics_set(m, METRIC_CAGE_ENDED, (double)load.too_much, STR("output"), none);
+}
+
 static struct server_load look_at_port(struct api *a, struct server *server, str port)
 {
     struct server_load load;
@@ -223,6 +250,7 @@ void metrics_answer(struct api *a, const struct request *r, struct response *ret
     look_at_process(a);
     look_at_posts(a);
     look_at_servers(a);
+    look_at_cage(a);
     metrics_write(a->options.metrics, &ret->body);
     ret->status = 200;
     ret->gzip = str_contains(request_header(r, "Accept-Encoding"), STR("gzip"));

@@ -30,6 +30,10 @@ enum metric {
     METRIC_REPORTS,       /* kept: hit, miss */
     METRIC_LATE,          /* answered with 503 after api.timeout */
     METRIC_CAGE_FAILURES, /* reason */
+    METRIC_CAGE_JOBS,
+    METRIC_CAGE_RUNNING,
+    METRIC_CAGE_BYTES, /* direction: in, out */
+    METRIC_CAGE_ENDED, /* reason: died, time, output */
     METRIC_LAYER_SECONDS,
     METRIC_QUEUE, /* state: waiting, running */
     METRIC_REFUSED,

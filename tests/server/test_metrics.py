@@ -55,6 +55,9 @@ def test_recorded_families(serve, golden, files):
     text = scrape(server)
     for code, route in (("201", "v1/postLayer"), ("200", "v1/getLayer"), ("404", "v1/getLayer"), ("200", "v1/getMetrics")):
         assert f'clair_api_response_duration_milliseconds_count{{code="{code}",route="{route}"}}' in text
+    assert "eclair_cage_jobs_total 1\n" in text and "eclair_cage_running 0\n" in text and 'eclair_cage_ended_total{reason="died"} 0\n' in text
+    size = (golden / "layers/base.tar").stat().st_size
+    assert f'eclair_cage_bytes_total{{direction="in"}} {size}\n' in text
     # this one, and perhaps those whose clients have just gone
     assert re.search(r'^eclair_http_requests\{port="main"\} [1-9]', text, re.M) and 'eclair_http_connections{port="health"} 0\n' in text
     assert re.search(r'^eclair_http_pool_requests\{pool="read",state="running"\} [1-9]', text, re.M)
