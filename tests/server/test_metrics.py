@@ -41,6 +41,10 @@ def test_recorded_families(serve, golden, files):
     server.post("base", f"{files.url}/base.tar")
     server.get("/v1/layers/base?vulnerabilities")
     server.get("/v1/layers/nobody")
+    vulnerability = "/v1/namespaces/debian:9/vulnerabilities/CVE-2999-0001"
+    for method, target, body in (("GET", "/v1/namespaces", b""), ("PUT", vulnerability, b'{"Vulnerability":{"Severity":"Low"}}'), ("GET", vulnerability, b""),
+                                 ("GET", "/v1/namespaces/debian:9/vulnerabilities?limit=1", b""), ("DELETE", vulnerability, b"")):
+        assert server.request(method, target, body).status == 200
     scrape(server)
     ours, wanted = families(scrape(server)), {}
     for line in next(golden.glob("62-*")).read_text().splitlines():
@@ -58,6 +62,9 @@ def test_recorded_families(serve, golden, files):
     assert "eclair_cage_jobs_total 1\n" in text and "eclair_cage_running 0\n" in text and 'eclair_cage_ended_total{reason="died"} 0\n' in text
     size = (golden / "layers/base.tar").stat().st_size
     assert f'eclair_cage_bytes_total{{direction="in"}} {size}\n' in text
+    queries = set(re.findall(r'clair_pgsql_query_duration_milliseconds_count\{query="(\w+)",subquery="all"\} [1-9]', text))
+    assert queries == {"InsertLayer", "FindLayer", "listNamespaces", "insertVulnerability", "findVulnerability", "listVulnerabilities",
+                       "DeleteVulnerability"}
     # this one, and perhaps those whose clients have just gone
     assert re.search(r'^eclair_http_requests\{port="main"\} [1-9]', text, re.M) and 'eclair_http_connections{port="health"} 0\n' in text
     assert re.search(r'^eclair_http_pool_requests\{pool="read",state="running"\} [1-9]', text, re.M)
