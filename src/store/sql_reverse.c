@@ -223,3 +223,99 @@ int store_affected(struct store *store, int64_t advisory, struct affected_cursor
     *ret_count = page.count;
     return sql_commit(&t, e) < 0 ? -1 : page.count == limit;
 }
+
+/* ---- REST v1's layers ---- */
+
+#define CANDIDATES_MORE 64 /* of layers that inherit, beside those that are wanted */
+
+struct candidate_layer {
+    int64_t named, image;
+};
+
+struct introducing {
+    struct introducing_layer *list;
+    size_t count, limit;
+};
+
+static int judge_layer(struct reverse *v, const struct affected_space *n, const struct candidate_layer *c,
+                       struct introducing *page, struct err *e)
+{
+    if (page->count && page->list[page->count - 1].id == c->named)
+        return 0;
+    int64_t depth = 0; /* layers that add nothing share the image of the one below */
+    if (sql_number(v->s, e, &depth, Q_NAMED_DEPTH, "ii", c->named, (int64_t)STORE_CHAIN_MAX + 1) < 0)
+        return -1;
+    int is = sql_image_brought(v->s, c->image, depth - 1, n->packages, n->count, e);
+    if (is <= 0)
+        return is;
+    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(v->s, e, Q_NAMED_NAME, "i", c->named);
+    int found = st ? sql_row(v->s, st, e) : -1;
+    if (found > 0)
+        page->list[page->count++] =
+            (struct introducing_layer){ .id = c->named, .name = arena_dup(v->arena, sql_str(st, 0)) };
+    return found < 0 ? -1 : arena_failed(v->arena) ? sql_oom(v->s, e) : 0;
+}
+
+static int find_candidates(struct reverse *v, const struct affected_space *n, const int64_t *sets,
+                           size_t set_count, int64_t from, struct candidate_layer *list, size_t room,
+                           size_t *count, struct err *e)
+{
+    CLEANUP(sql_resetp)
+    struct sql_stmt *st =
+        sql_bind(v->s, e, Q_NAMED_WITH, "Ibii", sets, set_count, n->name, from, (int64_t)room);
+    int r = -1;
+    *count = 0;
+    while (st && *count < room && (r = sql_row(v->s, st, e)) > 0)
+        list[(*count)++] = (struct candidate_layer){ sql_int(st, 0), sql_int(st, 1) };
+    return r < 0 ? -1 : 0;
+}
+
+/* From `from` on until the page is full; each round begins behind the last layer of the one before. */
+static int fill_introducing(struct reverse *v, const struct affected_space *n, const int64_t *sets,
+                            size_t set_count, int64_t from, struct introducing *page, struct err *e)
+{
+    size_t room = 2 * page->limit + CANDIDATES_MORE, count = room;
+    CLEANUP(freep) struct candidate_layer *list = malloc(room * sizeof *list);
+    if (!list)
+        return sql_oom(v->s, e);
+    while (count == room && page->count < page->limit) {
+        if (find_candidates(v, n, sets, set_count, from, list, room, &count, e) < 0)
+            return -1;
+        for (size_t i = 0; i < count && page->count < page->limit; i++) {
+            if (judge_layer(v, n, &list[i], page, e) < 0)
+                return -1;
+            from = list[i].named + 1; /* its other views say the same of it */
+        }
+    }
+    return page->count == page->limit;
+}
+
+int store_introducing(struct store *store, int64_t advisory, str namespace, int64_t from, size_t limit,
+                      struct arena *arena, struct introducing_layer **ret, size_t *ret_count, struct err *e)
+{
+    struct reverse v = { .s = (struct sql *)store, .arena = arena };
+    struct introducing page = { .limit = limit };
+    CLEANUP(freep) int64_t *sets = NULL;
+    size_t set_count = 0;
+    int64_t end;
+    CLEANUP(sql_endp) struct sql *t = sql_begin(v.s, false, e);
+    *ret = NULL, *ret_count = 0;
+    int known = t ? read_advisory(&v, advisory, e) : -1;
+    if (known <= 0)
+        return known < 0 ? -1
+                         : err_set(e, ERR_NOT_FOUND, "%s: no advisory %lld", v.s->where, (long long)advisory);
+    const struct affected_space *n = v.spaces;
+    while (n && !str_eq(n->name, namespace))
+        n = n->next;
+    if (!n || !limit)
+        return limit ? 0 : n != NULL;
+    page.list = arena_array(arena, struct introducing_layer, limit + 1);
+    if (!page.list)
+        return sql_oom(v.s, e);
+    if (sql_sets_with(v.s, n->packages, n->count, 0, SIZE_MAX / 64, &sets, &set_count, &end, e) < 0)
+        return -1;
+    int more = set_count ? fill_introducing(&v, n, sets, set_count, from, &page, e) : 0;
+    *ret = page.list;
+    *ret_count = page.count;
+    return more < 0 || sql_commit(&t, e) < 0 ? -1 : more;
+}

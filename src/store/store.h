@@ -147,6 +147,16 @@ struct affected_cursor { /* zeroes: from the beginning. It stays good while imag
 int store_affected(struct store *s, int64_t advisory, struct affected_cursor *cursor, size_t limit,
                    struct arena *arena, struct affected_image **ret, size_t *ret_count, struct err *e);
 
+struct introducing_layer {
+    int64_t id; /* of the named layer: it grows with age */
+    str name;
+};
+/* Of REST v1's layers those that themselves added, in `namespace`, a package that the advisory affects; not those that stand on them. By number,
+ * from `from` on, at most `limit`. 1 there may be more, from (the last one's id + 1) on; 0 these were the last; -1; ERR_NOT_FOUND: no such
+ * advisory. Memory: 8 bytes for each package set that is hit. */
+int store_introducing(struct store *s, int64_t advisory, str namespace, int64_t from, size_t limit,
+                      struct arena *arena, struct introducing_layer **ret, size_t *ret_count, struct err *e);
+
 /* ---- feeds ---- */
 
 struct feed_status {
