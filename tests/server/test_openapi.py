@@ -128,7 +128,7 @@ def filled(serve, golden, files, tmp_path):
     return server
 
 
-def test_document_describes_answers(filled):
+def test_document_describes_answers(filled, database):
     seen = set()
 
     def ask(method, target, body=b"", port=filled.port):
@@ -161,6 +161,11 @@ def test_document_describes_answers(filled):
     ask("GET", vulnerability + "/fixes")
     ask("DELETE", vulnerability + "/fixes/zlib")
     ask("DELETE", vulnerability)
+    for name in {n[0] for n in recorded.notifications(database)}:
+        for method, target in (("GET", f"/v1/notifications/{name}?limit=5"), ("DELETE", f"/v1/notifications/{name}"), ("GET", f"/v1/notifications/{name}?limit=0")):
+            assert ask(method, target).status == 200
+    assert any("notifications" in target for target, _ in seen)
+    ask("GET", "/v1/notifications/none?limit=5")
     for target in ("/health", "/healthz", "/readyz", "/metrics"):
         ask("GET", target, port=filled.health_port)
     assert {status for _, status in seen} == {200, 201, 400, 404}
@@ -191,7 +196,7 @@ def test_schemathesis(filled, port, tmp_path):
     run = subprocess.run(
         [SCHEMATHESIS, "run", "openapi.json", "--url", f"http://127.0.0.1:{filled.port if port == '6060' else filled.health_port}", *which,
          "--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,"
-         "response_schema_conformance", "--max-examples", "30", "--generation-deterministic",
+         "response_schema_conformance", "--max-examples", "15", "--generation-deterministic",
          "--suppress-health-check", "all", "--request-timeout", "60", "--warnings", "off", "--no-color"],
         cwd=tmp_path, env=os.environ | {"HOME": str(tmp_path)}, capture_output=True, text=True, timeout=600)
     assert run.returncode == 0, run.stdout + run.stderr
