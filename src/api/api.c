@@ -15,7 +15,7 @@ struct api *api_new(const struct api_options *o, struct err *e)
     a->options = *o;
     pthread_mutex_init(&a->rules_lock, NULL);
     a->posts = posts_new();
-    a->standing = standing_new(e);
+    a->standing = standing_new(a, e);
     pthread_mutex_init(&a->writing, NULL);
     a->stores = stores_new(o->database, STORE_WRITE, e);
     if (o->replica)

@@ -52,8 +52,12 @@ struct api *api_new(const struct api_options *o, struct err *e); /* borrows what
 /* From now on requests go by these; those that run keep to the old ones. Of another database, replica or cage nothing is taken
  * over. On error `o` is not owned. Any thread. */
 int api_set_options(struct api *a, const struct api_options *o, struct err *e);
+/* False: a thread of its own waits for the database, and api_freep() would wait for that, a minute perhaps. */
+bool api_rests(struct api *a);
 void api_freep(struct api **a); /* after both servers have stopped */
 
+/* Before they start: metrics tell their load. */
+void api_watch_servers(struct api *a, struct server *main, struct server *health);
 struct server_handler api_handler(struct api *a);        /* of the main port */
 struct server_handler api_health_handler(struct api *a); /* of the health port */
 

@@ -23,6 +23,7 @@ struct api {
     struct reports *reports;
     struct posts *posts;
     struct standing *standing;
+    struct server *main, *health;        /* NULL until it is told of them */
     pthread_mutex_t writing;             /* who writes a vulnerability: one at a time */
     atomic_int_fast64_t health_until_ms; /* the last answer holds until then */
     atomic_bool healthy;
@@ -89,13 +90,15 @@ void v1_delete_notification(struct call *c);
 void v1_get_status(struct call *c);
 void ready_answer(struct api *a, struct response *ret); /* GET /readyz */
 
+void v1_get_openapi(struct call *c);
+
 void v1_get_metrics(struct call *c);
 void metrics_answer(struct api *a, const struct request *r, struct response *ret); /* GET /metrics */
 
-/* Asks the database, once a second at most, and sets the gauges of what it says. */
+/* Asks the database, once a second at most, and sets the gauges of what it says. One that says nothing for a second is down. */
 void standing_look(struct api *a);
-struct standing *standing_new(struct err *e);
-void standing_freep(struct standing **s);
+struct standing *standing_new(struct api *a, struct err *e);
+void standing_freep(struct standing **s); /* before the stores of the api */
 struct posts *posts_new(void);
 void posts_freep(struct posts **p);
 

@@ -2,6 +2,7 @@
 #include "api/metrics.h"
 
 #include "api/internal.h"
+#include "cage/cage.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -87,6 +88,17 @@ static const struct metric_about families[METRICS] = {
                                "Layers that a worker could not read.",
                                METRIC_COUNTER,
                                { "reason" } },
+    [METRIC_CAGE_JOBS] = { "eclair_cage_jobs_total", "Layers and feeds that were given to workers.",
+                           METRIC_COUNTER },
+    [METRIC_CAGE_RUNNING] = { "eclair_cage_running", "Workers that are reading.", METRIC_GAUGE },
+    [METRIC_CAGE_BYTES] = { "eclair_cage_bytes_total",
+                            "Bytes that workers were given, and gave.",
+                            METRIC_COUNTER,
+                            { "direction" } },
+    [METRIC_CAGE_ENDED] = { "eclair_cage_ended_total",
+                            "Workers that crashed, or were ended for their time or output.",
+                            METRIC_COUNTER,
+                            { "reason" } },
     [METRIC_LAYER_SECONDS] = { "eclair_layer_index_seconds",
                                "Time to fetch, read and store a new layer.",
                                METRIC_HISTOGRAM,
@@ -98,6 +110,20 @@ static const struct metric_about families[METRICS] = {
                        { "state" } },
     [METRIC_REFUSED] = { "eclair_layer_posts_refused_total", "Posts that were told to come again.",
                          METRIC_COUNTER },
+    [METRIC_CONNECTIONS] = { "eclair_http_connections",
+                             "Connections that are open.",
+                             METRIC_GAUGE,
+                             { "port" } },
+    [METRIC_REQUESTS] = { "eclair_http_requests",
+                          "Requests that have come and are not answered yet.",
+                          METRIC_GAUGE,
+                          { "port" } },
+    [METRIC_POOL] = { "eclair_http_pool_requests",
+                      "Requests of the main port that wait for a thread, or have one.",
+                      METRIC_GAUGE,
+                      { "pool", "state" } },
+    [METRIC_POOL_REFUSED] = { "eclair_http_refused_total",
+                              "Requests that were told to come again, for too many waited.", METRIC_COUNTER },
     [METRIC_PROCESS_CPU] = { "process_cpu_seconds_total",
                              "CPU time of the server and of workers that have ended.", METRIC_COUNTER },
     [METRIC_PROCESS_RSS] = { "process_resident_memory_bytes", "Resident memory size in bytes.",
@@ -172,6 +198,50 @@ static void look_at_posts(struct api *a)
     metrics_set(m, METRIC_REFUSED, (double)load.refused, STR(""), STR(""));
 }
 
+static void look_at_cage(struct api *a)
+{
+    struct metrics *m = a->options.metrics;
+    const str none = STR("");
+    struct cage_load load;
+    cage_load(a->options.cage, &load);
+    metrics_set(m, METRIC_CAGE_JOBS, (double)load.jobs, none, none);
+    metrics_set(m, METRIC_CAGE_RUNNING, load.running, none, none);
+    metrics_set(m, METRIC_CAGE_BYTES, (double)load.input, STR("in"), none);
+    metrics_set(m, METRIC_CAGE_BYTES, (double)load.output, STR("out"), none);
+    metrics_set(m, METRIC_CAGE_ENDED, (double)load.died, STR("died"), none);
+    metrics_set(m, METRIC_CAGE_ENDED, (double)load.late, STR("time"), none);
+    metrics_set(m, METRIC_CAGE_ENDED, (double)load.too_much, STR("output"), none);
+}
+
+static struct server_load look_at_port(struct api *a, struct server *server, str port)
+{
+    struct server_load load;
+    server_load(server, &load);
+    metrics_set(a->options.metrics, METRIC_CONNECTIONS, load.connections, port, STR(""));
+    metrics_set(a->options.metrics, METRIC_REQUESTS, load.requests, port, STR(""));
+    return load;
+}
+
+static void look_at_servers(struct api *a)
+{
+    struct metrics *m = a->options.metrics;
+    if (!a->main)
+        return;
+    struct server_load main = look_at_port(a, a->main, STR("main")),
+                       health = look_at_port(a, a->health, STR("health"));
+    metrics_set(m, METRIC_POOL, main.read.waiting, STR("read"), STR("waiting"));
+    metrics_set(m, METRIC_POOL, main.read.running, STR("read"), STR("running"));
+    metrics_set(m, METRIC_POOL, main.work.waiting, STR("long"), STR("waiting"));
+    metrics_set(m, METRIC_POOL, main.work.running, STR("long"), STR("running"));
+    metrics_set(m, METRIC_POOL_REFUSED, (double)(main.refused + health.refused), STR(""), STR(""));
+}
+
+void api_watch_servers(struct api *a, struct server *main, struct server *health)
+{
+    a->main = main;
+    a->health = health;
+}
+
 /* ---- the answer ---- */
 
 void metrics_answer(struct api *a, const struct request *r, struct response *ret)
@@ -179,6 +249,8 @@ void metrics_answer(struct api *a, const struct request *r, struct response *ret
     standing_look(a); /* feeds and store: it sets theirs */
     look_at_process(a);
     look_at_posts(a);
+    look_at_servers(a);
+    look_at_cage(a);
     metrics_write(a->options.metrics, &ret->body);
     ret->status = 200;
     ret->gzip = str_contains(request_header(r, "Accept-Encoding"), STR("gzip"));

@@ -30,9 +30,17 @@ enum metric {
     METRIC_REPORTS,       /* kept: hit, miss */
     METRIC_LATE,          /* answered with 503 after api.timeout */
     METRIC_CAGE_FAILURES, /* reason */
+    METRIC_CAGE_JOBS,
+    METRIC_CAGE_RUNNING,
+    METRIC_CAGE_BYTES, /* direction: in, out */
+    METRIC_CAGE_ENDED, /* reason: died, time, output */
     METRIC_LAYER_SECONDS,
     METRIC_QUEUE, /* state: waiting, running */
     METRIC_REFUSED,
+    METRIC_CONNECTIONS, /* port: main, health */
+    METRIC_REQUESTS,    /* port */
+    METRIC_POOL,        /* pool: read, long; state: waiting, running */
+    METRIC_POOL_REFUSED,
     METRIC_PROCESS_CPU,
     METRIC_PROCESS_RSS,
     METRIC_PROCESS_VIRTUAL,

@@ -34,6 +34,7 @@ static const struct route routes[] = {
     { "GET", "/v1/notifications/{}", SERVE_READ, v1_get_notification, "v1/getNotification" },
     { "DELETE", "/v1/notifications/{}", SERVE_READ, v1_delete_notification, "v1/deleteNotification" },
     { "GET", "/v1/status", SERVE_READ, v1_get_status, "v1/getStatus" },
+    { "GET", "/v1/openapi.json", SERVE_READ, v1_get_openapi, "v1/getOpenAPI" },
     { "GET", "/v1/metrics", SERVE_READ, v1_get_metrics, "v1/getMetrics" },
     { "GET", "/metrics", SERVE_READ, v1_get_metrics, NULL },
 };

@@ -9,45 +9,71 @@
 #include <time.h>
 
 #define FRESH_MS    1000       /* of an answer */
+#define PATIENCE_MS 1000       /* with a database that says nothing */
 #define COUNT_MS    30000      /* of the counts, which read whole tables */
 #define STALE_LEAST 3600       /* seconds: an interval of minutes makes nobody nervous */
 #define STALE_NEVER 172800     /* without an updater of its own */
 #define MEMORY      (1u << 20) /* of an answer */
 
 struct standing {
-    pthread_mutex_t lock;    /* of all below */
-    pthread_mutex_t reading; /* of whoever asks the database */
+    struct api *api;
+    pthread_t thread; /* it alone asks the database, which may hang for a minute */
+    bool started;
+    pthread_mutex_t lock; /* of all down to the next comment */
+    pthread_cond_t changed;
+    bool asking, answers, stop; /* asking: the thread has work; answers: the database did, this time */
+    int64_t asked_ms, until_ms;
     struct buf ready, status;
     unsigned ready_code;
-    int64_t until_ms, count_until_ms;
+    /* the thread's own */
+    int64_t count_until_ms;
     struct store_counts counts;
     int64_t bytes;
     int64_t began; /* when the server started */
 };
 
-struct standing *standing_new(struct err *e)
+static void *look_when_asked(void *ctx);
+
+struct standing *standing_new(struct api *a, struct err *e)
 {
     struct standing *s = calloc(1, sizeof *s);
+    pthread_condattr_t attr;
     if (!s) {
         err_set(e, ERR_OOM, "out of memory");
         return NULL;
     }
     pthread_mutex_init(&s->lock, NULL);
-    pthread_mutex_init(&s->reading, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->changed, &attr);
+    pthread_condattr_destroy(&attr);
+    s->api = a;
     s->began = clock_now();
-    return s;
+    s->started = pthread_create(&s->thread, NULL, look_when_asked, s) == 0;
+    if (s->started)
+        return s;
+    err_set(e, ERR_OOM, "status: no thread could be started");
+    standing_freep(&s);
+    return NULL;
 }
 
-void standing_freep(struct standing **s)
+void standing_freep(struct standing **p)
 {
-    if (!*s)
+    struct standing *s = *p;
+    if (!s)
         return;
-    pthread_mutex_destroy(&(*s)->lock);
-    pthread_mutex_destroy(&(*s)->reading);
-    buf_done(&(*s)->ready);
-    buf_done(&(*s)->status);
-    free(*s);
-    *s = NULL;
+    pthread_mutex_lock(&s->lock);
+    s->stop = true;
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+    if (s->started)
+        pthread_join(s->thread, NULL);
+    pthread_mutex_destroy(&s->lock);
+    pthread_cond_destroy(&s->changed);
+    buf_done(&s->ready);
+    buf_done(&s->status);
+    free(s);
+    *p = NULL;
 }
 
 /* ---- what there is ---- */
@@ -107,7 +133,7 @@ static int add_missing(struct picture *p, struct err *e)
 static int read_counts(struct api *a, struct store *s, struct picture *p, struct err *e)
 {
     struct standing *st = a->standing;
-    if (st->count_until_ms <= clock_ms()) { /* only whoever holds `reading` is here */
+    if (st->count_until_ms <= clock_ms()) {
         if (store_count(s, &st->counts, e) < 0 || store_size(s, &st->bytes, e) < 0)
             return -1;
         st->count_until_ms = clock_ms() + COUNT_MS;
@@ -117,12 +143,21 @@ static int read_counts(struct api *a, struct store *s, struct picture *p, struct
     return store_generation(s, &p->counts.generation, e);
 }
 
+static void note_answer(struct standing *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->answers = true;
+    pthread_mutex_unlock(&s->lock);
+}
+
 static int read_store(struct api *a, struct store *s, struct picture *p, struct err *e)
 {
     str last;
     uint64_t number = 0;
-    if (store_ping(s, e) < 0 || store_feeds(s, p->arena, &p->feeds, &p->feed_count, e) < 0 ||
-        read_counts(a, s, p, e) < 0)
+    if (store_ping(s, e) < 0)
+        return -1;
+    note_answer(a->standing);
+    if (store_feeds(s, p->arena, &p->feeds, &p->feed_count, e) < 0 || read_counts(a, s, p, e) < 0)
         return -1;
     int found = store_value_get(s, STR("updater/last"), p->arena, &last, e);
     if (found > 0 && str_to_u64(last, &number))
@@ -133,13 +168,9 @@ static int read_store(struct api *a, struct store *s, struct picture *p, struct 
 static void read_picture(struct api *a, struct picture *p)
 {
     struct store *s = stores_take(a->stores, &p->why);
-    p->now = clock_now();
     p->up = s && read_store(a, s, p, &p->why) == 0;
     stores_give(a->stores, s);
     if (!p->up)
-        p->feed_count = 0;
-    struct err ignored = { 0 };
-    if (add_missing(p, &ignored) < 0)
         p->feed_count = 0;
 }
 
@@ -319,39 +350,98 @@ static void replace(struct buf *old, struct buf *new)
     *new = (struct buf){ 0 };
 }
 
-static void look(struct api *a, const struct api_options *o)
+/* `ask`: the database; else it is known that it says nothing. */
+static void tell(struct api *a, const struct api_options *o, bool ask)
 {
     struct standing *s = a->standing;
     CLEANUP(arena_freep) struct arena *arena = arena_new(MEMORY);
     CLEANUP(buf_done) struct buf ready = { 0 }, status = { 0 };
-    struct picture p = { .o = o, .arena = arena };
+    struct picture p = { .o = o, .arena = arena, .now = clock_now() };
+    struct err ignored = { 0 };
     if (!arena)
         return;
-    read_picture(a, &p);
-    set_gauges(a->options.metrics, &p);
+    if (ask)
+        read_picture(a, &p);
+    if (add_missing(&p, &ignored) < 0)
+        p.feed_count = 0;
     unsigned code = write_ready(&p, &ready);
     write_status(&p, s, &status);
     pthread_mutex_lock(&s->lock);
-    replace(&s->ready, &ready);
-    replace(&s->status, &status);
-    s->ready_code = code;
-    s->until_ms = clock_ms() + FRESH_MS;
+    if (ask || s->asking) { /* else it has answered after all */
+        set_gauges(a->options.metrics, &p);
+        replace(&s->ready, &ready);
+        replace(&s->status, &status);
+        s->ready_code = code;
+        s->until_ms = clock_ms() + FRESH_MS;
+    }
     pthread_mutex_unlock(&s->lock);
 }
 
-/* Whoever comes while another one asks a database that hangs is told what was known before. */
+static void tell_by_rules(struct api *a, bool ask)
+{
+    struct rules *rules = rules_hold(a);
+    tell(a, rules_options(rules), ask);
+    rules_drop(a, rules);
+}
+
+static void *look_when_asked(void *ctx)
+{
+    struct standing *s = ctx;
+    pthread_mutex_lock(&s->lock);
+    while (!s->stop) {
+        if (!s->asking) {
+            pthread_cond_wait(&s->changed, &s->lock);
+            continue;
+        }
+        pthread_mutex_unlock(&s->lock);
+        tell_by_rules(s->api, true);
+        pthread_mutex_lock(&s->lock);
+        s->asking = false;
+        pthread_cond_broadcast(&s->changed);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+/* True when it has. Whoever knows nothing yet waits longer for a database that answers, but has much to count. The lock is held. */
+static bool wait_for_look(struct standing *s)
+{
+    int64_t end = s->asked_ms + PATIENCE_MS;
+    const struct timespec t = { .tv_sec = end / 1000, .tv_nsec = end % 1000 * 1000000 };
+    int late = 0;
+    while (s->asking && !s->stop && !late)
+        late = pthread_cond_timedwait(&s->changed, &s->lock, &t);
+    while (s->asking && !s->stop && s->answers && !s->ready.len)
+        pthread_cond_wait(&s->changed, &s->lock);
+    return !s->asking || s->answers;
+}
+
 void standing_look(struct api *a)
 {
     struct standing *s = a->standing;
+    bool done = true;
     pthread_mutex_lock(&s->lock);
-    bool fresh = clock_ms() < s->until_ms, known = s->ready.len;
+    if (clock_ms() >= s->until_ms) {
+        if (!s->asking) {
+            s->asked_ms = clock_ms();
+            s->answers = false;
+        }
+        s->asking = true;
+        pthread_cond_broadcast(&s->changed);
+        done = wait_for_look(s);
+    }
     pthread_mutex_unlock(&s->lock);
-    if (fresh || (known ? pthread_mutex_trylock(&s->reading) : pthread_mutex_lock(&s->reading)))
-        return;
-    struct rules *rules = rules_hold(a);
-    look(a, rules_options(rules));
-    rules_drop(a, rules);
-    pthread_mutex_unlock(&s->reading);
+    if (!done)
+        tell_by_rules(a, false);
+}
+
+bool api_rests(struct api *a)
+{
+    struct standing *s = a->standing;
+    pthread_mutex_lock(&s->lock);
+    bool rests = !s->asking;
+    pthread_mutex_unlock(&s->lock);
+    return rests;
 }
 
 static void give(struct api *a, bool status, struct response *ret)

@@ -98,7 +98,10 @@ void v1_get_namespaces(struct call *c)
 {
     struct err e = { 0 };
     CLEANUP(reading_done) struct reading r = { .call = c };
-    if (v1_ask(c, ask_namespaces, &r, &e) < 0 || write_namespaces(&r, &c->response->body, &e) < 0)
+    int64_t began = clock_ns();
+    int found = v1_ask(c, ask_namespaces, &r, &e);
+    v1_asked(c, "listNamespaces", began);
+    if (found < 0 || write_namespaces(&r, &c->response->body, &e) < 0)
         v1_failure(c, &e);
     else
         answer(c);
@@ -123,7 +126,9 @@ static int ask_one(struct store *s, void *ctx, struct err *e)
 static bool read_one(struct reading *r, struct v1_vulnerability *ret)
 {
     struct err e = { 0 };
+    int64_t began = clock_ns();
     int found = v1_ask(r->call, ask_one, r, &e);
+    v1_asked(r->call, "findVulnerability", began);
     if (found > 0 && !v1_vulnerability_of(r->one.said, r->one.said_count, r->namespace.name, r->arena, ret))
         found = oom(&e);
     if (found < 0)
@@ -279,7 +284,9 @@ void v1_get_vulnerabilities(struct call *c)
     if (!read_page(c, &r.from))
         return;
     r.limit = r.limit < PAGE_MAX ? r.limit : PAGE_MAX;
+    int64_t began = clock_ns();
     int found = v1_ask(c, ask_list, &r, &e);
+    v1_asked(c, "listVulnerabilities", began);
     if (found > 0 && write_list(&r, &c->response->body, &e) < 0)
         found = -1;
     if (found < 0)

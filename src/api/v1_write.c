@@ -36,6 +36,7 @@ enum outcome { UNCHANGED, CHANGED, DELETED, UNKNOWN, REFUSED /* the answer is th
 /* What is to become of one vulnerability. */
 struct change {
     struct call *call;
+    const char *query;   /* as Clair's metrics call it */
     str namespace, name; /* as the client calls them */
     /* `v` is what there is, and becomes what there is to be; nothing but a name and a namespace unless `there` */
     enum outcome (*apply)(struct change *ch, bool there, struct v1_vulnerability *v);
@@ -373,8 +374,10 @@ static bool perform(struct change *ch)
 {
     struct err e = { 0 };
     struct call *c = ch->call;
+    int64_t began = clock_ns();
     ch->arena = c->request->arena;
     enum outcome result = write_in_turn(ch, &e);
+    v1_asked(c, ch->query, began);
     if (e.kind == ERR_BUSY) {
         log_warning("a write could not wait any longer", LOG_TEXT("error", str_from(e.text)),
                     LOG_REQUEST(c->request));
@@ -431,6 +434,7 @@ void v1_post_vulnerability(struct call *c)
     if (!read_vulnerability(c, &v) || !check_posted(c, &v))
         return;
     struct change ch = { .call = c,
+                         .query = "insertVulnerability",
                          .namespace = v.namespace,
                          .name = v.name,
                          .apply = apply_posted,
@@ -454,6 +458,7 @@ void v1_put_vulnerability(struct call *c)
     if (!check_severity(c, &v) || !check_names(c, c->parameters[0], c->parameters[1]))
         return;
     struct change ch = { .call = c,
+                         .query = "insertVulnerability",
                          .namespace = c->parameters[0],
                          .name = c->parameters[1],
                          .apply = apply_posted,
@@ -464,9 +469,11 @@ void v1_put_vulnerability(struct call *c)
 
 void v1_delete_vulnerability(struct call *c)
 {
-    struct change ch = {
-        .call = c, .namespace = c->parameters[0], .name = c->parameters[1], .apply = apply_delete
-    };
+    struct change ch = { .call = c,
+                         .query = "DeleteVulnerability",
+                         .namespace = c->parameters[0],
+                         .name = c->parameters[1],
+                         .apply = apply_delete };
     if (perform(&ch))
         c->response->status = 200; /* empty, without Server */
 }
@@ -480,9 +487,10 @@ static enum outcome apply_fixes(struct change *ch, bool there, struct v1_vulnera
     return merge_fixes(ch, v) < 0 ? REFUSED : CHANGED;
 }
 
-static bool change_fix(struct call *c, const struct v1_fix *f)
+static bool change_fix(struct call *c, const char *query, const struct v1_fix *f)
 {
     struct change ch = { .call = c,
+                         .query = query,
                          .namespace = c->parameters[0],
                          .name = c->parameters[1],
                          .apply = apply_fixes,
@@ -504,7 +512,7 @@ void v1_put_fix(struct call *c)
         return;
     }
     if (!check_version(c, &f, c->parameters[0]) || !check_names(c, c->parameters[0], c->parameters[1]) ||
-        !check_fix(c, &f, c->parameters[0]) || !change_fix(c, &f))
+        !check_fix(c, &f, c->parameters[0]) || !change_fix(c, "InsertVulnerabilityFixes", &f))
         return;
     struct json_writer w = { .out = &c->response->body, .go = true };
     json_w_object(&w);
@@ -518,6 +526,6 @@ void v1_put_fix(struct call *c)
 void v1_delete_fix(struct call *c)
 {
     const struct v1_fix gone = { .name = c->parameters[2], .version = REMOVES };
-    if (change_fix(c, &gone))
+    if (change_fix(c, "DeleteVulnerabilityFix", &gone))
         c->response->status = 200;
 }

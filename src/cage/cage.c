@@ -20,7 +20,8 @@ struct cage {
     const struct cage_task *const *tasks;
     struct cage_limits limits;
     const char *notice; /* NULL: not asked for yet */
-    atomic_uint_fast64_t next_job;
+    atomic_uint_fast64_t next_job, input, output, died, late, too_much;
+    atomic_uint running;
 };
 
 static struct cage_limits with_defaults(const struct cage_limits *l)
@@ -106,13 +107,16 @@ struct run {
     uint64_t at, left; /* of the file range still to be sent */
     str chunk;         /* of the callback's bytes still to be sent */
     struct buf frames; /* bytes of frames not yet complete */
-    uint64_t output;
+    uint64_t input, output;
     int64_t deadline;
     bool ended;
 };
 
 static void run_done(struct run *r)
 {
+    atomic_fetch_add(&r->cage->input, r->input);
+    atomic_fetch_add(&r->cage->output, r->output);
+    atomic_fetch_sub(&r->cage->running, 1);
     close_fdp(&r->in_fd);
     close_fdp(&r->out_fd);
     close_fdp(&r->status_fd);
@@ -185,6 +189,7 @@ static int feed_file(struct run *r, struct err *e)
     if (moved == 0)
         return err_set(e, ERR_IO, "the file became shorter while it was read");
     r->at += (uint64_t)moved;
+    r->input += (uint64_t)moved;
     r->left -= (uint64_t)moved;
     if (!r->left && !r->task->random_access)
         close_fdp(&r->in_fd);
@@ -208,6 +213,7 @@ static int feed_callback(struct run *r, struct err *e)
     if (n < 0)
         return input_refused(r, "write to a worker", e);
     r->chunk = str_skip(r->chunk, (size_t)n);
+    r->input += (uint64_t)n;
     return 0;
 }
 
@@ -303,9 +309,11 @@ static int on_death(struct run *r, struct err *e)
     ssize_t n;
     while ((n = read(r->status_fd, &status, sizeof status)) < 0 && errno == EINTR)
         ;
+    bool late = n == sizeof status && WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU;
+    atomic_fetch_add(late ? &r->cage->late : &r->cage->died, 1);
     if (n != sizeof status)
         return err_set(e, ERR_CAGE, "no worker could be started, or the process that forks them died");
-    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
+    if (late)
         return err_set(e, ERR_LIMIT, "worker took more than %u s of CPU time", r->cage->limits.max_cpu_s);
     if (WIFSIGNALED(status))
         return err_set(e, ERR_CAGE, "worker died of signal %d (%s)", WTERMSIG(status),
@@ -325,9 +333,11 @@ static int drain_output(struct run *r, cage_on_frame *on_frame, void *ctx, struc
         return on_death(r, e);
     r->frames.len += (size_t)n;
     r->output += (uint64_t)n;
-    if (r->output > r->cage->limits.max_output)
+    if (r->output > r->cage->limits.max_output) {
+        atomic_fetch_add(&r->cage->too_much, 1);
         return err_set(e, ERR_LIMIT, "worker gave more than %llu bytes of results",
                        (unsigned long long)r->cage->limits.max_output);
+    }
     return take_frames(r, on_frame, ctx, summary, e);
 }
 
@@ -345,8 +355,10 @@ static int pump(struct run *r, cage_on_frame *on_frame, void *ctx, struct buf *s
                                { .fd = feeding && !waiting ? r->in_fd : -1, .events = POLLOUT },
                                { .fd = waiting ? r->in->wait_fd : -1, .events = POLLIN } };
         int64_t left = r->deadline - clock_ms();
-        if (left <= 0)
+        if (left <= 0) {
+            atomic_fetch_add(&r->cage->late, 1);
             return err_set(e, ERR_LIMIT, "took longer than %u s", r->cage->limits.max_wall_s);
+        }
         if (poll(p, 3, left > 60000 ? 60000 : (int)left) < 0) {
             if (errno == EINTR)
                 continue;
@@ -378,6 +390,7 @@ int cage_run(struct cage *c, const struct cage_task *task, str params, const str
         .left = in->fd >= 0 && !task->random_access ? in->size : 0,
         .deadline = clock_ms() + (int64_t)c->limits.max_wall_s * 1000,
     };
+    atomic_fetch_add(&c->running, 1);
     if (start(&r, params, e) < 0)
         return -1;
     if (in->fd >= 0 && !r.left && !task->random_access)
@@ -387,4 +400,15 @@ int cage_run(struct cage *c, const struct cage_task *task, str params, const str
     struct cage_message kill = { .what = CAGE_KILL, .job = r.id };
     send(c->control, &kill, sizeof kill, MSG_NOSIGNAL | MSG_DONTWAIT);
     return -1;
+}
+
+void cage_load(const struct cage *c, struct cage_load *ret)
+{
+    *ret = (struct cage_load){ .jobs = atomic_load(&c->next_job),
+                               .input = atomic_load(&c->input),
+                               .output = atomic_load(&c->output),
+                               .running = atomic_load(&c->running),
+                               .died = atomic_load(&c->died),
+                               .late = atomic_load(&c->late),
+                               .too_much = atomic_load(&c->too_much) };
 }

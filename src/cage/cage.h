@@ -56,6 +56,14 @@ int cage_run(struct cage *c, const struct cage_task *task, str params, const str
              struct err *e); /* summary: NULL, or gets the END frame's body */
 void cage_freep(struct cage **c);
 
+struct cage_load {                /* since cage_new() */
+    uint64_t jobs, input, output; /* input and output in bytes */
+    unsigned running;             /* now */
+    uint64_t died, late,
+        too_much; /* jobs: of a signal or without a result; beyond a time limit; beyond max_output */
+};
+void cage_load(const struct cage *c, struct cage_load *ret); /* any thread */
+
 /* Beside seccomp a worker has neither file system nor network, where the kernel offers that (Landlock: Linux 5.13 for files, 6.7 for
  * TCP; or namespaces; of the network's other kinds seccomp alone keeps it).
  * Empty, or what is missing, for people. Call it from one thread. */

@@ -60,8 +60,20 @@ struct serving {
     bool updater_due;     /* to be started again, as soon as the old one has ended */
 };
 
+/* Nothing that a request began is left. */
+static void silence(struct server *s)
+{
+    if (!s)
+        return;
+    server_stop(s, 0);
+    while (!server_rest(s, 1000))
+        ;
+}
+
 static void serving_done(struct serving *s)
 {
+    silence(s->main); /* each port tells of the other */
+    silence(s->health);
     server_freep(&s->main);
     server_freep(&s->health);
     api_freep(&s->api);
@@ -221,8 +233,10 @@ static int open_ports(struct serving *s, struct err *e)
     if (arena_failed(arena))
         return err_set(e, ERR_OOM, "out of memory");
     if (!(s->main = server_new(&main_options, &handler, e)) ||
-        !(s->health = server_new(&health_options, &health, e)) || server_start(s->main, e) < 0 ||
-        server_start(s->health, e) < 0)
+        !(s->health = server_new(&health_options, &health, e)))
+        return -1;
+    api_watch_servers(s->api, s->main, s->health);
+    if (server_start(s->main, e) < 0 || server_start(s->health, e) < 0)
         return -1;
     log_info("starting main API", LOG_TEXT("addr", c->addr), LOG_NUM("port", server_port(s->main)));
     log_info("starting health API", LOG_TEXT("addr", c->healthaddr), LOG_NUM("port", server_port(s->health)));
@@ -415,7 +429,7 @@ static void stop(struct serving *s)
     if (!rests)
         log_warning("layers that were being read abandoned");
     /* they wait for somebody else's server; what they have begun is swept, or begun anew, by the next one */
-    if (!updated || !rests)
+    if (!updated || !rests || !api_rests(s->api))
         _exit(0);
 }
 

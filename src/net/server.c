@@ -204,6 +204,26 @@ struct server *server_new(const struct server_options *o, const struct server_ha
 
 unsigned server_port(const struct server *s) { return s->port; }
 
+static uint64_t pool_load(struct pool *p, unsigned *waiting, unsigned *running)
+{
+    pthread_mutex_lock(&p->lock);
+    *waiting = p->waiting;
+    *running = p->running;
+    uint64_t refused = p->refused;
+    pthread_mutex_unlock(&p->lock);
+    return refused;
+}
+
+void server_load(struct server *s, struct server_load *ret)
+{
+    pthread_mutex_lock(&s->lock);
+    ret->connections = s->conn_count;
+    ret->requests = s->active;
+    pthread_mutex_unlock(&s->lock);
+    ret->refused = pool_load(&s->read_pool, &ret->read.waiting, &ret->read.running);
+    ret->refused += pool_load(&s->long_pool, &ret->work.waiting, &ret->work.running);
+}
+
 int server_start(struct server *s, struct err *e)
 {
     if (http1_start(s, e) < 0)

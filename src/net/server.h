@@ -15,7 +15,7 @@
  *            streams at once, a hundred resets more than answers. A full queue answers 503 with Retry-After.
  * TLS        1.2 and 1.3. The files are looked at when a handshake begins, once a second at most, and read again when they
  *            changed; what does not fit together changes nothing. Plain HTTP gets 400 there.
- * Threads    handle() runs on many at once. All calls below belong to the thread that made the server.
+ * Threads    handle() runs on many at once. All calls below but server_load() belong to the thread that made the server.
  */
 #pragma once
 #include "base/arena.h"
@@ -110,6 +110,18 @@ struct server;
 struct server *server_new(const struct server_options *o, const struct server_handler *h, struct err *e);
 unsigned server_port(const struct server *s);
 int server_start(struct server *s, struct err *e);
+
+struct server_load {
+    unsigned connections;
+    unsigned requests; /* that are complete, and not answered yet */
+    struct {
+        unsigned waiting, running;
+    } read, work;     /* of SERVE_READ, of SERVE_LONG */
+    uint64_t refused; /* requests that found a full queue, since the start */
+};
+/* Any thread. */
+void server_load(struct server *s, struct server_load *ret);
+
 /* Closes the listener at once and waits for running requests (those that have come whole), `wait_ms` at most (-1: as long as it takes), then closes all. */
 void server_stop(struct server *s, int64_t wait_ms);
 /* After that: waits until nothing runs that a request had begun, at most so long. False: something still does, though its client was

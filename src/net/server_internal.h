@@ -104,6 +104,7 @@ struct pool {
     pthread_cond_t some;
     struct exchange *head, **tail;
     unsigned waiting, running, queue_max; /* jobs */
+    uint64_t refused;                     /* jobs that found no place */
     unsigned idle, count, max;            /* threads */
     bool stop;
     pthread_t *threads;

@@ -80,6 +80,7 @@ bool pool_add(struct pool *p, struct exchange *x)
         p->waiting++;
         pthread_cond_signal(&p->some);
     }
+    p->refused += !ok && !p->stop;
     pthread_mutex_unlock(&p->lock);
     return ok;
 }

@@ -41,6 +41,10 @@ def test_recorded_families(serve, golden, files):
     server.post("base", f"{files.url}/base.tar")
     server.get("/v1/layers/base?vulnerabilities")
     server.get("/v1/layers/nobody")
+    vulnerability = "/v1/namespaces/debian:9/vulnerabilities/CVE-2999-0001"
+    for method, target, body in (("GET", "/v1/namespaces", b""), ("PUT", vulnerability, b'{"Vulnerability":{"Severity":"Low"}}'), ("GET", vulnerability, b""),
+                                 ("GET", "/v1/namespaces/debian:9/vulnerabilities?limit=1", b""), ("DELETE", vulnerability, b"")):
+        assert server.request(method, target, body).status == 200
     scrape(server)
     ours, wanted = families(scrape(server)), {}
     for line in next(golden.glob("62-*")).read_text().splitlines():
@@ -55,6 +59,15 @@ def test_recorded_families(serve, golden, files):
     text = scrape(server)
     for code, route in (("201", "v1/postLayer"), ("200", "v1/getLayer"), ("404", "v1/getLayer"), ("200", "v1/getMetrics")):
         assert f'clair_api_response_duration_milliseconds_count{{code="{code}",route="{route}"}}' in text
+    assert "eclair_cage_jobs_total 1\n" in text and "eclair_cage_running 0\n" in text and 'eclair_cage_ended_total{reason="died"} 0\n' in text
+    size = (golden / "layers/base.tar").stat().st_size
+    assert f'eclair_cage_bytes_total{{direction="in"}} {size}\n' in text
+    queries = set(re.findall(r'clair_pgsql_query_duration_milliseconds_count\{query="(\w+)",subquery="all"\} [1-9]', text))
+    assert queries == {"InsertLayer", "FindLayer", "listNamespaces", "insertVulnerability", "findVulnerability", "listVulnerabilities",
+                       "DeleteVulnerability"}
+    # this one, and perhaps those whose clients have just gone
+    assert re.search(r'^eclair_http_requests\{port="main"\} [1-9]', text, re.M) and 'eclair_http_connections{port="health"} 0\n' in text
+    assert re.search(r'^eclair_http_pool_requests\{pool="read",state="running"\} [1-9]', text, re.M)
     assert "eclair_store_up 1\n" in text and 'eclair_feed_loaded{feed="debian"} 0\n' in text
 
 

@@ -275,7 +275,7 @@ def test_enabled_updaters(serve, database, mirror):
     server = serve(more=f"  feeds:\n    mirror: {mirror}\n  updater:\n    interval: 1h\n    enabledupdaters: [rhel, alpine]\n")
     eventually(lambda: "update finished" in server.events())
     assert entries(database, "alpine") and not entries(database, "debian")
-    assert [v["updater name"] for v in server.lines() if v["Level"] == "warning" and "updater" in v["Event"]] == ["rhel"]
+    assert [v["updater name"] for v in server.lines() if v["Level"] == "warning" and "updater name" in v] == ["rhel"]
 
 
 def test_source_that_fails(serve, database, mirror):

@@ -77,3 +77,35 @@ def test_database_is_away(serve, postgres, mirror):
     finally:
         postgres.start_again()
     wait_for(lambda: health(server, "/readyz").status == 200)
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_database_hangs(serve, postgres, mirror):
+    """It keeps its connections and says nothing: nobody who asks how things stand waits for that."""
+    import serving
+    server = serve(MORE.format(mirror=mirror, more=""))
+    wait_for(lambda: health(server, "/readyz").status == 200)
+
+    def ask(port, path):
+        return serving.request(port, "GET", path, timeout=30)  # half of what a database has time for
+
+    postgres.pause()
+    try:
+        answer = wait_for(lambda: (a := ask(server.health_port, "/readyz")).status == 503 and a)
+        assert answer.json()["reason"] == "the database does not answer"
+        assert {f["state"] for f in answer.json()["feeds"]} == {"unknown"}
+        for port in (server.port, server.health_port):
+            scrape = ask(port, "/metrics")
+            assert scrape.status == 200 and b"\neclair_store_up 0\n" in scrape.body
+            assert b'\neclair_feed_loaded{feed="debian"} 1\n' in scrape.body  # what was known last
+        assert ask(server.port, "/v1/status").json()["database"] == {"engine": "postgresql", "up": False}
+    finally:
+        postgres.go_on()
+    wait_for(lambda: health(server, "/readyz").status == 200)
+    assert b"\neclair_store_up 1\n" in ask(server.port, "/metrics").body
+    postgres.pause()
+    try:
+        wait_for(lambda: ask(server.health_port, "/readyz").status == 503)
+        server.stop()
+    finally:
+        postgres.go_on()

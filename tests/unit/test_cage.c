@@ -276,12 +276,16 @@ static void test_file_input(void **state)
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         struct err e = { 0 };
         char want[32];
+        struct cage_load before, after;
+        cage_load(cage, &before);
         CLEANUP(close_fdp) int fd = temp_file(sizes[i] + 100);
         struct cage_input in = { .fd = fd, .offset = 50, .size = sizes[i] };
         CLEANUP(buf_done) struct buf frames = { 0 }, summary = { 0 };
         assert_int_equal(cage_run(cage, &task_count, STR(""), &in, keep, &frames, &summary, &e), 0);
         snprintf(want, sizeof want, "%zu", sizes[i]);
         assert_true(str_eq(buf_view(&summary), str_from(want)));
+        cage_load(cage, &after);
+        assert_int_equal(after.input - before.input, sizes[i]);
     }
 }
 
@@ -322,9 +326,18 @@ static void expect_failure(const struct cage_task *t, enum err_kind kind, const 
 static void test_deaths(void **state)
 {
     (void)state;
+    struct cage_load before, after;
+    cage_load(cage, &before);
     expect_failure(&task_crash, ERR_CAGE, "worker ");
     expect_failure(&task_spin, ERR_LIMIT, "more than 1 s of CPU time");
     expect_failure(&task_flood, ERR_LIMIT, "bytes of results");
+    cage_load(cage, &after);
+    assert_int_equal(after.jobs - before.jobs, 3);
+    assert_int_equal(after.died - before.died, 1);
+    assert_int_equal(after.late - before.late, 1);
+    assert_int_equal(after.too_much - before.too_much, 1);
+    assert_true(after.output - before.output > 1000);
+    assert_int_equal(after.running, 0);
 }
 
 /* A giver that never gives and never ends: only the clock can end the job. */
