@@ -83,6 +83,8 @@ void v1_put_vulnerability(struct call *c);
 void v1_delete_vulnerability(struct call *c);
 void v1_put_fix(struct call *c);
 void v1_delete_fix(struct call *c);
+void v1_get_notification(struct call *c);
+void v1_delete_notification(struct call *c);
 
 void v1_get_status(struct call *c);
 void ready_answer(struct api *a, struct response *ret); /* GET /readyz */

@@ -31,6 +31,8 @@ static const struct route routes[] = {
     { "GET", "/v1/namespaces/{}/vulnerabilities/{}/fixes", SERVE_READ, v1_get_fixes, "v1/getFixes" },
     { "PUT", "/v1/namespaces/{}/vulnerabilities/{}/fixes/{}", SERVE_LONG, v1_put_fix, "v1/putFix" },
     { "DELETE", "/v1/namespaces/{}/vulnerabilities/{}/fixes/{}", SERVE_LONG, v1_delete_fix, "v1/deleteFix" },
+    { "GET", "/v1/notifications/{}", SERVE_READ, v1_get_notification, "v1/getNotification" },
+    { "DELETE", "/v1/notifications/{}", SERVE_READ, v1_delete_notification, "v1/deleteNotification" },
     { "GET", "/v1/status", SERVE_READ, v1_get_status, "v1/getStatus" },
     { "GET", "/v1/metrics", SERVE_READ, v1_get_metrics, "v1/getMetrics" },
     { "GET", "/metrics", SERVE_READ, v1_get_metrics, NULL },

@@ -140,6 +140,7 @@ enum query {
     Q_PACKAGES_OF_NAME,
     Q_SPACE_USED,
     Q_IMAGES_WITH,
+    Q_INTRODUCING,
     Q_NOTIFY_WAITING,
     Q_NOTIFY_PLACE,
     Q_NOTIFY_PLACE_SET,
@@ -365,6 +366,8 @@ int64_t sql_field_int(str field);
 /* What schema `schema` wants of the data of before and SQL cannot say; inside the transaction of the migration. */
 int sql_convert(struct sql *s, int schema, struct err *e);
 
+/* A row of Q_PACKAGES_GET. */
+struct package sql_package(struct sql_stmt *st, struct arena *arena);
 /* A set and its number, 0 of no package; equal ones are stored once. Sorts `ids`. */
 int sql_set_put(struct sql *s, int64_t *ids, size_t count, int64_t *ret, struct err *e);
 /* Rows of a layer (1: it is new, 0: it is there) and an image without what they refer to. */

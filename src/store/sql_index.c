@@ -50,7 +50,7 @@ static int64_t number_of(const struct numbered *n, const struct package *p)
     return at ? n->ids[at - n->packages] : 0;
 }
 
-static struct package package_of(struct sql_stmt *st, struct arena *arena)
+struct package sql_package(struct sql_stmt *st, struct arena *arena)
 {
     return (struct package){
         .name = arena_dup(arena, sql_str(st, 0)),
@@ -108,7 +108,7 @@ static int set_get(struct sql *s, int64_t set, struct arena *arena, struct packa
     CLEANUP(sql_resetp) struct sql_stmt *rows = sql_bind(s, e, Q_PACKAGES_GET, "I", ids, count);
     r = -1;
     while (rows && (r = sql_row(s, rows, e)) > 0 && n < count)
-        packages[n++] = package_of(rows, arena);
+        packages[n++] = sql_package(rows, arena);
     if (r < 0)
         return -1;
     if (n != count)

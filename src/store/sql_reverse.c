@@ -223,3 +223,137 @@ int store_affected(struct store *store, int64_t advisory, struct affected_cursor
     *ret_count = page.count;
     return sql_commit(&t, e) < 0 ? -1 : page.count == limit;
 }
+
+/* ---- layers of REST v1 ---- */
+
+#define ROWS_AT_ONCE 4096 /* named layers that have such a package, whoever brought it */
+
+struct introducing {
+    struct reverse *v;
+    str namespace;
+    struct package *packages; /* affected, sorted by package_cmp() */
+    size_t package_count;
+    int64_t *sets;
+    size_t set_count;
+};
+
+static int by_package(const void *a, const void *b) { return package_cmp(a, b); }
+
+static int read_packages(struct introducing *in, const struct affected_space *n, struct err *e)
+{
+    struct reverse *v = in->v;
+    int r = -1;
+    in->packages = arena_array(v->arena, struct package, n->count + 1);
+    if (!in->packages)
+        return sql_oom(v->s, e);
+    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(v->s, e, Q_PACKAGES_GET, "I", n->packages, n->count);
+    while (st && in->package_count < n->count && (r = sql_row(v->s, st, e)) > 0)
+        in->packages[in->package_count++] = sql_package(st, v->arena);
+    if (r < 0 && n->count)
+        return -1;
+    if (arena_failed(v->arena))
+        return sql_oom(v->s, e);
+    qsort(in->packages, in->package_count, sizeof *in->packages, by_package);
+    return 0;
+}
+
+/* Did the top layer bring any package at all? Most layers bring none. */
+static bool brings(str origins, int64_t layer_count)
+{
+    struct unpack u = { .rest = origins };
+    while (u.rest.len && !u.failed) {
+        uint64_t count = unpack_u64(&u), layer = unpack_u64(&u);
+        if (count && layer + 1 == (uint64_t)layer_count)
+            return true;
+    }
+    return false;
+}
+
+/* 1: the top layer of the image brought an affected package, 0, -1. */
+static int introduces(const struct introducing *in, int64_t id, struct err *e)
+{
+    struct image_index *image = NULL;
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    if (!arena)
+        return sql_oom(in->v->s, e);
+    int found = store_image_get(&in->v->s->store, id, arena, &image, e);
+    for (size_t i = 0; found > 0 && i < image->package_count; i++)
+        if (image->packages[i].layer + 1 == image->layer_count &&
+            bsearch(&image->packages[i].package, in->packages, in->package_count, sizeof *in->packages,
+                    by_package))
+            return 1;
+    return found < 0 ? -1 : 0;
+}
+
+struct introducing_page {
+    struct introducing_layer *list;
+    size_t count, cap, limit; /* limit: with the one behind the page */
+    int64_t from, last;
+};
+
+/* 1: there may be more, 0, -1. A layer has several images when its packages are of several namespaces. */
+static int introducing_some(struct introducing *in, struct introducing_page *p, struct err *e)
+{
+    struct sql *s = in->v->s;
+    int r = -1;
+    size_t rows = 0;
+    CLEANUP(sql_resetp)
+    struct sql_stmt *st = sql_bind(s, e, Q_INTRODUCING, "Ibii", in->sets, in->set_count, in->namespace,
+                                   p->from, (int64_t)ROWS_AT_ONCE);
+    while (st && p->count < p->limit && (r = sql_row(s, st, e)) > 0) {
+        int64_t id = sql_int(st, 0);
+        rows++;
+        p->from = id; /* its other images may be on the next page */
+        if (id == p->last || !brings(sql_str(st, 3), sql_int(st, 4)))
+            continue;
+        int is = introduces(in, sql_int(st, 2), e);
+        if (is < 0)
+            return -1;
+        if (!is)
+            continue;
+        p->list = arena_grow(in->v->arena, p->list, p->count, &p->cap, sizeof *p->list);
+        if (!p->list)
+            return sql_oom(s, e);
+        p->list[p->count++] = (struct introducing_layer){ id, arena_dup(in->v->arena, sql_str(st, 1)) };
+        p->last = id;
+    }
+    return r < 0 ? -1 : rows == ROWS_AT_ONCE;
+}
+
+static int introducing_page(struct introducing *in, const struct affected_space *n,
+                            struct introducing_page *p, struct err *e)
+{
+    int64_t end;
+    int more = 1;
+    if (read_packages(in, n, e) < 0 ||
+        sql_sets_with(in->v->s, n->packages, n->count, 0, SIZE_MAX, &in->sets, &in->set_count, &end, e) < 0)
+        return -1;
+    while (more > 0 && p->count < p->limit && in->set_count)
+        more = introducing_some(in, p, e);
+    free(in->sets);
+    return more < 0 ? -1 : arena_failed(in->v->arena) ? sql_oom(in->v->s, e) : 0;
+}
+
+int store_introducing(struct store *store, int64_t advisory, str namespace, int64_t from, size_t limit,
+                      struct arena *arena, struct introducing_layer **ret, size_t *ret_count,
+                      int64_t *ret_next, struct err *e)
+{
+    struct reverse v = { .s = (struct sql *)store, .arena = arena };
+    struct introducing in = { .v = &v, .namespace = namespace };
+    struct introducing_page p = { .limit = limit + 1, .from = from, .last = -1 };
+    CLEANUP(sql_endp) struct sql *t = sql_begin(v.s, false, e);
+    *ret = NULL, *ret_count = 0, *ret_next = -1;
+    int known = t ? read_advisory(&v, advisory, e) : -1;
+    if (known <= 0)
+        return known < 0 ? -1
+                         : err_set(e, ERR_NOT_FOUND, "%s: no advisory %lld", v.s->where, (long long)advisory);
+    const struct affected_space *n = v.spaces;
+    while (n && !str_eq(n->name, namespace))
+        n = n->next;
+    if (n && introducing_page(&in, n, &p, e) < 0)
+        return -1;
+    *ret = p.list;
+    *ret_count = p.count < limit ? p.count : limit;
+    *ret_next = p.count > limit ? p.list[limit].id : -1;
+    return sql_commit(&t, e);
+}

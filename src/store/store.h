@@ -147,6 +147,17 @@ struct affected_cursor { /* zeroes: from the beginning. It stays good while imag
 int store_affected(struct store *s, int64_t advisory, struct affected_cursor *cursor, size_t limit,
                    struct arena *arena, struct affected_image **ret, size_t *ret_count, struct err *e);
 
+struct introducing_layer {
+    int64_t id; /* of the named layer */
+    str name;
+};
+/* The named layers that themselves brought a package that the advisory affects in `namespace` (children inherit it and do not count): by number
+ * from `from` on, at most `limit`. *ret_next: where to go on, -1: these were the last. The order is that of the layers' age, as REST v1 has it,
+ * and stays while others come and go; the price is that a page looks at all sets of packages that are hit. 0, -1; ERR_NOT_FOUND as above. */
+int store_introducing(struct store *s, int64_t advisory, str namespace, int64_t from, size_t limit,
+                      struct arena *arena, struct introducing_layer **ret, size_t *ret_count,
+                      int64_t *ret_next, struct err *e);
+
 /* ---- feeds ---- */
 
 struct feed_status {
@@ -269,7 +280,8 @@ void store_watch_freep(struct store_watch **w); /* NULL is fine */
 /*
  * ---- notifications: a queue that several servers share ----
  *
- * Each row of the change log becomes one notification, in order. It waits until it is due, is taken by one taker at a time, for as long as the
+ * Each row of the change log becomes one notification for each namespace in which it changes anything (none for an advisory that says nothing
+ * of any), in order. It waits until it is due, is taken by one taker at a time, for as long as the
  * lease lasts, and is told until telling succeeds; then it stays until the client deletes it. A taker that is killed loses nothing: at the
  * end of its lease another one takes what it had, so that a client may be told twice, never not at all. A database that is made or migrated
  * has none: what was loaded before is no news. They hold the generations that they name, so that their texts can be told: for 30 days.
@@ -286,6 +298,7 @@ struct notification {
     str owner;                          /* who took it last */
     int64_t until;                      /* the end of its lease, by the database's clock; 0: none */
     str error;                          /* of the last attempt; empty when it succeeded */
+    str namespace;                      /* in which the advisories differ: ranges of others are not meant */
 };
 
 /* Somebody tells notifications: to be said at the start and each day. Where nobody has for 30 days store_tidy() makes none and lets changes
