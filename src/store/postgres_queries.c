@@ -608,15 +608,15 @@ const char *const postgres_queries[QUERIES] = {
         " packages = j.value AND distribution = d.id AND (j.value > $3 OR d.id > $4 OR id > $5) ORDER BY id"
         " LIMIT $6) i ORDER BY j.place, d.id, i.id LIMIT $6",
 
-    [Q_INTRODUCING] = "SELECT n.id, n.name, i.id, i.origins, (SELECT count(*) FROM image_layer l WHERE "
-                      "l.image = i.id) FROM unnest($1) j(value)"
-                      " CROSS JOIN LATERAL (SELECT id, origins FROM image WHERE packages = j.value AND "
-                      "distribution IN (SELECT id FROM"
-                      " distribution WHERE namespace = $2) OFFSET 0) i CROSS JOIN LATERAL (SELECT named FROM "
-                      "named_view WHERE image = i.id OFFSET 0) v"
-                      " CROSS JOIN LATERAL (SELECT id, name FROM named_layer WHERE id = v.named AND id >= $3 "
-                      "OFFSET 0) n ORDER BY n.id, i.id"
-                      " LIMIT $4",
+    /* a layer without packages has the images of its parent */
+    [Q_INTRODUCING] =
+        "SELECT n.id, n.name, i.id, i.origins, (SELECT count(*) FROM image_layer l WHERE l.image ="
+        " i.id) FROM unnest($1) j(value) CROSS JOIN LATERAL (SELECT id, origins FROM image WHERE"
+        " packages = j.value AND distribution IN (SELECT id FROM distribution WHERE namespace = $2)"
+        " OFFSET 0) i CROSS JOIN LATERAL (SELECT named FROM named_view WHERE image = i.id OFFSET 0) v"
+        " CROSS JOIN LATERAL (SELECT id, name FROM named_layer l WHERE id = v.named AND id >= $3 AND"
+        " NOT EXISTS (SELECT 1 FROM named_view o WHERE o.named = l.parent AND o.image = i.id) OFFSET 0)"
+        " n ORDER BY n.id, i.id LIMIT $4",
 
     [Q_NOTIFY_WAITING] = "SELECT (s.generation >= p.generation)::int FROM notification_place p CROSS JOIN "
                          "state s",

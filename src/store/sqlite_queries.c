@@ -488,13 +488,13 @@ const char *const sqlite_queries[QUERIES] = {
         " i.distribution = d.id AND (i.packages > ?3 OR i.distribution > ?4 OR (i.distribution = ?4 AND"
         " i.id > ?5)) LIMIT ?6",
 
+    /* a layer without packages has the images of its parent */
     [Q_INTRODUCING] =
-        "SELECT n.id, n.name, i.id, i.origins, (SELECT count(*) FROM image_layer l WHERE l.image = i.id) "
-        "FROM list(?1) j CROSS JOIN"
-        " image i ON i.packages = j.value AND i.distribution IN (SELECT id FROM distribution WHERE namespace "
-        "= ?2) CROSS JOIN"
-        " named_view v ON v.image = i.id CROSS JOIN named_layer n ON n.id = v.named WHERE n.id >= ?3"
-        " ORDER BY n.id, i.id LIMIT ?4",
+        "SELECT n.id, n.name, i.id, i.origins, (SELECT count(*) FROM image_layer l WHERE l.image ="
+        " i.id) FROM list(?1) j CROSS JOIN image i ON i.packages = j.value AND i.distribution IN"
+        " (SELECT id FROM distribution WHERE namespace = ?2) CROSS JOIN named_view v ON v.image = i.id"
+        " CROSS JOIN named_layer n ON n.id = v.named WHERE n.id >= ?3 AND NOT EXISTS (SELECT 1 FROM"
+        " named_view o WHERE o.named = n.parent AND o.image = i.id) ORDER BY n.id, i.id LIMIT ?4",
 
     /* a lease beyond a day is one of a clock that was set back */
     [Q_NOTIFY_WAITING] = "SELECT s.generation >= p.generation FROM notification_place p CROSS JOIN state s",

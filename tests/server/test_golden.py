@@ -1,8 +1,10 @@
 """The recorded exchanges of Clair 2.0.7, replayed on both stores. Where éclair answers otherwise stands in one table, with the reason."""
 import json
+import time
 
 import golden as recorded
 import pytest
+from test_notifications import names
 
 FILES = [1, 2, 3, 4, 5, 6, 10, 11, 12, 13, 14, 15, 16, 17, 18, 20, 21, 22, 23, 24, 30, 31, 32, 33, 34, 35, 36, 37, 38, 40, 41,
          60, 61, 63, 64, 19, 25, 26]  # in the order of recording
@@ -97,7 +99,7 @@ def replay(serve, database, golden, files):
             tokens.learn(x, got)
             yield x, recorded.compare(x, got, without_gone)
 
-    run.files = files
+    run.files, run.server, run.golden = files, server, golden
     return run
 
 
@@ -116,3 +118,53 @@ def test_replay(replay):
     assert count >= 50, count
     sent = [(path, headers.get("Authorization"), headers.get("X-Two")) for path, headers in replay.files.requests]
     assert ("/child.tar.gz?sig=1", "Bearer demo", "2") in sent
+
+
+def notifications(server, database):
+    """Ours that stand for those of the recording."""
+    found = {}
+    for name in names(database):
+        n = server.get(f"/v1/notifications/{name}?limit=-1").json()["Notification"]
+        old, new = (n.get(side, {}).get("Vulnerability", {}) for side in ("Old", "New"))
+        if new.get("Name") == "CVE-2999-0001" and not old:
+            found.setdefault("08a88416-9232-477b-99fb-f77ebf2055d5", name)
+        elif old.get("Name") == "CVE-2999-0003" and not new:
+            found["39f1830c-4995-4eca-b1a9-3a841f439bb9"] = name
+        elif new.get("Name") == "CVE-2999-0003" and new.get("FixedIn") and old.get("Severity") == "Defcon1":
+            found["0241e0f1-a44b-4715-bfe4-3e4338114aac"] = name
+    return found
+
+
+def neutral(body):
+    """Without what differs each time; whether it is there counts. Indexes are numbers of their own, whose order counts."""
+    value = json.loads(body) if body else {}
+    n = value.get("Notification", {})
+    for key in {"Name", "Created", "Deleted", "Page", "NextPage"} & set(n):
+        n[key] = isinstance(n[key], str)
+    for side in {"Old", "New"} & set(n):
+        n[side]["Vulnerability"].get("FixedIn", []).sort(key=lambda f: f["Name"])
+        layers = n[side].get("OrderedLayersIntroducingVulnerability", [])
+        indexes = [x.pop("Index") for x in layers]
+        assert indexes == sorted(set(indexes))
+    return value
+
+
+def test_notifications(replay, database):
+    for number in (n for n in FILES[:FILES.index(41) + 1] if n >= 16):
+        for _ in replay(number):
+            pass
+    until = time.monotonic() + 60
+    while len(known := notifications(replay.server, database)) < 3:
+        assert time.monotonic() < until, known
+    pages, faults = recorded.Tokens(), []
+    for number in (50, 51, 52, 53, 54, 55, 56, 57):
+        for x in recorded.read(replay.golden, number, replay.files.port):
+            for theirs, ours in known.items():
+                x.request = x.request.replace(theirs.encode(), ours.encode())
+            x.request = pages.replace(x.request)
+            got = recorded.send(x, replay.server)
+            pages.learn(x, got)
+            if (got.status, neutral(got.body)) != (x.answer.status, neutral(x.answer.body)):
+                faults.append(f"{x.file}, exchange {x.number}: {got.status} {neutral(got.body)}, not {neutral(x.answer.body)}")
+            assert {k for k, _ in got.headers} == {k for k, _ in x.answer.headers}
+    assert not faults, "\n".join(faults)

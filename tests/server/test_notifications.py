@@ -5,6 +5,7 @@ import time
 import urllib.parse
 import uuid
 
+import helpers
 import make_images as mi
 import pytest
 
@@ -148,3 +149,24 @@ def test_bad_questions(server, database):
         answer = server.get(f"/v1/notifications/{name}?limit=1&page={bad if '%' in bad else urllib.parse.quote(bad)}")
         assert answer.status == 400, bad
         assert answer.json()["Error"]["Message"] == "invalid page format: invalid or expired pagination token"
+
+
+def tracker(buster):
+    rows = {"stretch": {"status": "open", "urgency": "low"}, "buster": {"status": "resolved", "urgency": "low", "fixed_version": buster}}
+    return {"demo": {"CVE-2024-1": {"description": "one", "releases": {
+        name: {"repositories": {name: "1.0-1"}, **row} for name, row in rows.items()}}}}
+
+
+def test_feed(serve, database, tmp_path):
+    """The first load of a source is no news; later what changed is told in the namespace in which it did."""
+    mirror = helpers.write_mirror(tmp_path / "mirror", tracker("2.0-1"))
+    update = ("update", "debian", "--mirror", mirror, "--db", database)
+    assert helpers.eclair(*update).code == 0
+    server = serve()
+    assert names(database) == []
+    helpers.write_mirror(mirror, tracker("3.0-1"))
+    assert helpers.eclair(*update).code == 0
+    (name,) = wait_names(database, 1)
+    n = get(server, name, 5)
+    fixes = [n[side]["Vulnerability"]["FixedIn"] for side in ("Old", "New")]
+    assert [[(f["NamespaceName"], f["Version"]) for f in some] for some in fixes] == [[("debian:10", "2.0-1")], [("debian:10", "3.0-1")]]
