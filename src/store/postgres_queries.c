@@ -601,22 +601,19 @@ const char *const postgres_queries[QUERIES] = {
         "SELECT id, version_key, arch, module FROM package WHERE name = $1 AND version_key < $2"
         " AND kind = $3",
     [Q_SPACE_USED] = "SELECT 1 FROM distribution WHERE namespace = $1 LIMIT 1",
+    [Q_NAMED_WITH] =
+        "SELECT v.named, v.image FROM unnest($1) AS j(value) CROSS JOIN LATERAL (SELECT id FROM distribution"
+        " WHERE namespace = $2 OFFSET 0) d CROSS JOIN LATERAL (SELECT id FROM image WHERE packages = j.value"
+        " AND distribution = d.id OFFSET 0) i CROSS JOIN LATERAL (SELECT named, image FROM named_view WHERE"
+        " image = i.id AND named >= $3 OFFSET 0) v ORDER BY v.named, v.image LIMIT $4",
+    [Q_IMAGE_SET] = "SELECT packages FROM image WHERE id = $1",
+    [Q_NAMED_NAME] = "SELECT name FROM named_layer WHERE id = $1",
     [Q_IMAGES_WITH] =
         "SELECT j.value, d.id, i.id, i.digest, i.indexer FROM unnest($1) WITH ORDINALITY AS j(value, place)"
         " CROSS JOIN LATERAL (SELECT id FROM distribution WHERE namespace = $2 AND (j.value > $3 OR id >= $4)"
         " ORDER BY id OFFSET 0) d CROSS JOIN LATERAL (SELECT id, digest, indexer FROM image WHERE"
         " packages = j.value AND distribution = d.id AND (j.value > $3 OR d.id > $4 OR id > $5) ORDER BY id"
         " LIMIT $6) i ORDER BY j.place, d.id, i.id LIMIT $6",
-
-    /* a layer without packages has the images of its parent */
-    [Q_INTRODUCING] =
-        "SELECT n.id, n.name, i.id, i.origins, (SELECT count(*) FROM image_layer l WHERE l.image ="
-        " i.id) FROM unnest($1) j(value) CROSS JOIN LATERAL (SELECT id, origins FROM image WHERE"
-        " packages = j.value AND distribution IN (SELECT id FROM distribution WHERE namespace = $2)"
-        " OFFSET 0) i CROSS JOIN LATERAL (SELECT named FROM named_view WHERE image = i.id OFFSET 0) v"
-        " CROSS JOIN LATERAL (SELECT id, name FROM named_layer l WHERE id = v.named AND id >= $3 AND"
-        " NOT EXISTS (SELECT 1 FROM named_view o WHERE o.named = l.parent AND o.image = i.id) OFFSET 0)"
-        " n ORDER BY n.id, i.id LIMIT $4",
 
     [Q_NOTIFY_WAITING] = "SELECT (s.generation >= p.generation)::int FROM notification_place p CROSS JOIN "
                          "state s",
@@ -770,6 +767,13 @@ const char *const postgres_queries[QUERIES] = {
     [Q_CHECK_METADATA] =
         "SELECT m.advisory, m.advisory FROM metadata m WHERE NOT EXISTS (SELECT 1 FROM advisory a"
         " WHERE a.id = m.advisory AND a.name = m.name) LIMIT $1",
+    [Q_CHECK_LOST_SPACES] =
+        "SELECT s.advisory, s.namespace FROM advisory_space s WHERE NOT EXISTS (SELECT 1 FROM advisory a"
+        " WHERE a.id = s.advisory) OR NOT EXISTS (SELECT 1 FROM namespace n WHERE n.id = s.namespace) LIMIT "
+        "$1",
+    [Q_CHECK_MISSING_SPACES] =
+        "SELECT f.advisory, f.namespace FROM affected f WHERE NOT EXISTS (SELECT 1 FROM advisory_space s"
+        " WHERE s.namespace = f.namespace AND s.advisory = f.advisory) LIMIT $1",
     [Q_CHECK_CHANGES] = "SELECT c.generation, c.number FROM change c WHERE c.generation > $1"
                         " OR NOT EXISTS (SELECT 1 FROM feed f WHERE f.id = c.feed) LIMIT $2",
     [Q_LEASES] = "SELECT name, owner, ceil(extract(epoch FROM expires - clock_timestamp()))::bigint, seconds "

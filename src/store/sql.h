@@ -140,7 +140,9 @@ enum query {
     Q_PACKAGES_OF_NAME,
     Q_SPACE_USED,
     Q_IMAGES_WITH,
-    Q_INTRODUCING,
+    Q_NAMED_WITH,
+    Q_IMAGE_SET,
+    Q_NAMED_NAME,
     Q_NOTIFY_WAITING,
     Q_NOTIFY_PLACE,
     Q_NOTIFY_PLACE_SET,
@@ -211,6 +213,8 @@ enum query {
     Q_CHECK_NAMESPACES,
     Q_CHECK_CHANGES,
     Q_CHECK_METADATA,
+    Q_CHECK_LOST_SPACES,
+    Q_CHECK_MISSING_SPACES,
     Q_LEASES,
     Q_LAYERS_AFTER,
     Q_IMAGES_AFTER,
@@ -366,8 +370,6 @@ int64_t sql_field_int(str field);
 /* What schema `schema` wants of the data of before and SQL cannot say; inside the transaction of the migration. */
 int sql_convert(struct sql *s, int schema, struct err *e);
 
-/* A row of Q_PACKAGES_GET. */
-struct package sql_package(struct sql_stmt *st, struct arena *arena);
 /* A set and its number, 0 of no package; equal ones are stored once. Sorts `ids`. */
 int sql_set_put(struct sql *s, int64_t *ids, size_t count, int64_t *ret, struct err *e);
 /* Rows of a layer (1: it is new, 0: it is there) and an image without what they refer to. */
@@ -385,6 +387,10 @@ struct sql_said {
 /* What feeds say in that generation of names[] (keys are empty): by name, then by number. Inside a transaction. */
 int sql_said_of(struct sql *s, const struct sql_pair *names, size_t count, int64_t generation,
                 struct arena *arena, struct sql_said **ret, size_t *ret_count, struct err *e);
+
+/* Did that layer of an image bring one of these packages, which ascend? 1, 0, -1. */
+int sql_image_brought(struct sql *s, int64_t image, int64_t layer, const int64_t *packages, size_t count,
+                      struct err *e);
 
 /* store_advisory_get() inside a transaction. */
 int sql_advisory_read(struct sql *s, int64_t id, struct arena *arena, struct stored_advisory *ret,

@@ -191,6 +191,14 @@ static int check_metadata(struct checking *c, struct err *e)
                    e);
 }
 
+static int check_spaces(struct checking *c, struct err *e)
+{
+    if (no_rows(c, Q_CHECK_LOST_SPACES, "advisory", "in the list of namespaces",
+                "and one of them is not stored", e) < 0)
+        return -1;
+    return no_rows(c, Q_CHECK_MISSING_SPACES, "advisory", "ranges in namespace", "which does not list it", e);
+}
+
 static int check_changes(struct checking *c, struct err *e)
 {
     int64_t generation;
@@ -227,8 +235,8 @@ static int check_engine(struct checking *c, struct err *e)
 int store_check(struct store *store, bool full, store_problem *report, void *ctx, struct err *e)
 {
     static int (*const parts[])(struct checking * c, struct err * e) = {
-        check_engine,     check_postings, check_layers,  check_images, check_named,
-        check_advisories, check_metadata, check_changes, check_leases,
+        check_engine,     check_postings, check_layers, check_images,  check_named,
+        check_advisories, check_metadata, check_spaces, check_changes, check_leases,
     };
     struct checking c = { .s = (struct sql *)store, .full = full, .report = report, .ctx = ctx };
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {

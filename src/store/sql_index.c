@@ -50,7 +50,7 @@ static int64_t number_of(const struct numbered *n, const struct package *p)
     return at ? n->ids[at - n->packages] : 0;
 }
 
-struct package sql_package(struct sql_stmt *st, struct arena *arena)
+static struct package package_of(struct sql_stmt *st, struct arena *arena)
 {
     return (struct package){
         .name = arena_dup(arena, sql_str(st, 0)),
@@ -108,7 +108,7 @@ static int set_get(struct sql *s, int64_t set, struct arena *arena, struct packa
     CLEANUP(sql_resetp) struct sql_stmt *rows = sql_bind(s, e, Q_PACKAGES_GET, "I", ids, count);
     r = -1;
     while (rows && (r = sql_row(s, rows, e)) > 0 && n < count)
-        packages[n++] = sql_package(rows, arena);
+        packages[n++] = package_of(rows, arena);
     if (r < 0)
         return -1;
     if (n != count)
@@ -428,16 +428,69 @@ int store_image_find(struct store *store, str digest, unsigned indexer, struct a
     return r > 0 ? image_of(s, st, arena, ret, ret_id, e) : r;
 }
 
-int store_image_get(struct store *store, int64_t id, struct arena *arena, struct image_index **ret,
-                    struct err *e)
+static int image_get(struct sql *s, int64_t id, struct arena *arena, struct image_index **ret, struct err *e)
 {
-    struct sql *s = (struct sql *)store;
-    CLEANUP(sql_endp) struct sql *t = sql_begin(s, false, e);
-    if (!t)
-        return -1;
     CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_IMAGE_BY_ID, "i", id);
     int r = st ? sql_row(s, st, e) : -1;
     return r > 0 ? image_of(s, st, arena, ret, &id, e) : r;
+}
+
+int store_image_get(struct store *store, int64_t id, struct arena *arena, struct image_index **ret,
+                    struct err *e)
+{
+    CLEANUP(sql_endp) struct sql *t = sql_begin((struct sql *)store, false, e);
+    return t ? image_get(t, id, arena, ret, e) : -1;
+}
+
+static int by_image_package(const void *pa, const void *pb)
+{
+    return package_cmp(&((const struct image_package *)pa)->package,
+                       &((const struct image_package *)pb)->package);
+}
+
+/* Those of `packages` that are in the set: how many, at the start of `ids`, which is malloc()ed; -1. */
+static ptrdiff_t set_common(struct sql *s, int64_t set, const int64_t *packages, size_t count, int64_t **ids,
+                            struct err *e)
+{
+    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_SET_GET, "i", set);
+    int r = st ? sql_row(s, st, e) : -1;
+    size_t all = 0, n = 0;
+    if (r <= 0)
+        return r;
+    *ids = set_unpack(sql_str(st, 0), &all, e);
+    if (!*ids)
+        return -1;
+    for (size_t i = 0; i < all; i++)
+        if (bsearch(&(*ids)[i], packages, count, sizeof *packages, number_order))
+            (*ids)[n++] = (*ids)[i];
+    return (ptrdiff_t)n;
+}
+
+int sql_image_brought(struct sql *s, int64_t image, int64_t layer, const int64_t *packages, size_t count,
+                      struct err *e)
+{
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    CLEANUP(freep) int64_t *ids = NULL;
+    struct image_index *view;
+    int64_t set = 0;
+    int found = arena ? image_get(s, image, arena, &view, e) : sql_oom(s, e);
+    if (found > 0)
+        found = sql_number(s, e, &set, Q_IMAGE_SET, "i", image);
+    if (found <= 0)
+        return found;
+    ptrdiff_t n = set_common(s, set, packages, count, &ids, e);
+    CLEANUP(sql_resetp)
+    struct sql_stmt *rows = n > 0 ? sql_bind(s, e, Q_PACKAGES_GET, "I", ids, (size_t)n) : NULL;
+    if (!rows)
+        return n < 0 || n > 0 ? -1 : 0;
+    while ((found = sql_row(s, rows, e)) > 0) {
+        const struct image_package key = { .package = package_of(rows, arena) };
+        const struct image_package *p =
+            bsearch(&key, view->packages, view->package_count, sizeof key, by_image_package);
+        if (p && p->layer == layer)
+            return 1;
+    }
+    return found;
 }
 
 #define KEEP_S 600 /* what was noted a moment ago need not be noted again: it is kept for an hour at least */

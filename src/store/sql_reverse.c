@@ -224,125 +224,82 @@ int store_affected(struct store *store, int64_t advisory, struct affected_cursor
     return sql_commit(&t, e) < 0 ? -1 : page.count == limit;
 }
 
-/* ---- layers of REST v1 ---- */
+/* ---- REST v1's layers ---- */
 
-#define ROWS_AT_ONCE 4096 /* named layers that have such a package, whoever brought it */
+#define CANDIDATES_MORE 64 /* of layers that inherit, beside those that are wanted */
+
+struct candidate_layer {
+    int64_t named, image;
+};
 
 struct introducing {
-    struct reverse *v;
-    str namespace;
-    struct package *packages; /* affected, sorted by package_cmp() */
-    size_t package_count;
-    int64_t *sets;
-    size_t set_count;
-};
-
-static int by_package(const void *a, const void *b) { return package_cmp(a, b); }
-
-static int read_packages(struct introducing *in, const struct affected_space *n, struct err *e)
-{
-    struct reverse *v = in->v;
-    int r = -1;
-    in->packages = arena_array(v->arena, struct package, n->count + 1);
-    if (!in->packages)
-        return sql_oom(v->s, e);
-    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(v->s, e, Q_PACKAGES_GET, "I", n->packages, n->count);
-    while (st && in->package_count < n->count && (r = sql_row(v->s, st, e)) > 0)
-        in->packages[in->package_count++] = sql_package(st, v->arena);
-    if (r < 0 && n->count)
-        return -1;
-    if (arena_failed(v->arena))
-        return sql_oom(v->s, e);
-    qsort(in->packages, in->package_count, sizeof *in->packages, by_package);
-    return 0;
-}
-
-/* Did the top layer bring any package at all? Most layers bring none. */
-static bool brings(str origins, int64_t layer_count)
-{
-    struct unpack u = { .rest = origins };
-    while (u.rest.len && !u.failed) {
-        uint64_t count = unpack_u64(&u), layer = unpack_u64(&u);
-        if (count && layer + 1 == (uint64_t)layer_count)
-            return true;
-    }
-    return false;
-}
-
-/* 1: the top layer of the image brought an affected package, 0, -1. */
-static int introduces(const struct introducing *in, int64_t id, struct err *e)
-{
-    struct image_index *image = NULL;
-    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
-    if (!arena)
-        return sql_oom(in->v->s, e);
-    int found = store_image_get(&in->v->s->store, id, arena, &image, e);
-    for (size_t i = 0; found > 0 && i < image->package_count; i++)
-        if (image->packages[i].layer + 1 == image->layer_count &&
-            bsearch(&image->packages[i].package, in->packages, in->package_count, sizeof *in->packages,
-                    by_package))
-            return 1;
-    return found < 0 ? -1 : 0;
-}
-
-struct introducing_page {
     struct introducing_layer *list;
-    size_t count, cap, limit; /* limit: with the one behind the page */
-    int64_t from, last;
+    size_t count, limit;
 };
 
-/* 1: there may be more, 0, -1. A layer has several images when its packages are of several namespaces. */
-static int introducing_some(struct introducing *in, struct introducing_page *p, struct err *e)
+static int judge_layer(struct reverse *v, const struct affected_space *n, const struct candidate_layer *c,
+                       struct introducing *page, struct err *e)
 {
-    struct sql *s = in->v->s;
-    int r = -1;
-    size_t rows = 0;
-    CLEANUP(sql_resetp)
-    struct sql_stmt *st = sql_bind(s, e, Q_INTRODUCING, "Ibii", in->sets, in->set_count, in->namespace,
-                                   p->from, (int64_t)ROWS_AT_ONCE);
-    while (st && p->count < p->limit && (r = sql_row(s, st, e)) > 0) {
-        int64_t id = sql_int(st, 0);
-        rows++;
-        p->from = id; /* its other images may be on the next page */
-        if (id == p->last || !brings(sql_str(st, 3), sql_int(st, 4)))
-            continue;
-        int is = introduces(in, sql_int(st, 2), e);
-        if (is < 0)
-            return -1;
-        if (!is)
-            continue;
-        p->list = arena_grow(in->v->arena, p->list, p->count, &p->cap, sizeof *p->list);
-        if (!p->list)
-            return sql_oom(s, e);
-        p->list[p->count++] = (struct introducing_layer){ id, arena_dup(in->v->arena, sql_str(st, 1)) };
-        p->last = id;
-    }
-    return r < 0 ? -1 : rows == ROWS_AT_ONCE;
+    if (page->count && page->list[page->count - 1].id == c->named)
+        return 0;
+    int64_t depth = 0; /* layers that add nothing share the image of the one below */
+    if (sql_number(v->s, e, &depth, Q_NAMED_DEPTH, "ii", c->named, (int64_t)STORE_CHAIN_MAX + 1) < 0)
+        return -1;
+    int is = sql_image_brought(v->s, c->image, depth - 1, n->packages, n->count, e);
+    if (is <= 0)
+        return is;
+    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(v->s, e, Q_NAMED_NAME, "i", c->named);
+    int found = st ? sql_row(v->s, st, e) : -1;
+    if (found > 0)
+        page->list[page->count++] =
+            (struct introducing_layer){ .id = c->named, .name = arena_dup(v->arena, sql_str(st, 0)) };
+    return found < 0 ? -1 : arena_failed(v->arena) ? sql_oom(v->s, e) : 0;
 }
 
-static int introducing_page(struct introducing *in, const struct affected_space *n,
-                            struct introducing_page *p, struct err *e)
+static int find_candidates(struct reverse *v, const struct affected_space *n, const int64_t *sets,
+                           size_t set_count, int64_t from, struct candidate_layer *list, size_t room,
+                           size_t *count, struct err *e)
 {
-    int64_t end;
-    int more = 1;
-    if (read_packages(in, n, e) < 0 ||
-        sql_sets_with(in->v->s, n->packages, n->count, 0, SIZE_MAX, &in->sets, &in->set_count, &end, e) < 0)
-        return -1;
-    while (more > 0 && p->count < p->limit && in->set_count)
-        more = introducing_some(in, p, e);
-    free(in->sets);
-    return more < 0 ? -1 : arena_failed(in->v->arena) ? sql_oom(in->v->s, e) : 0;
+    CLEANUP(sql_resetp)
+    struct sql_stmt *st =
+        sql_bind(v->s, e, Q_NAMED_WITH, "Ibii", sets, set_count, n->name, from, (int64_t)room);
+    int r = -1;
+    *count = 0;
+    while (st && *count < room && (r = sql_row(v->s, st, e)) > 0)
+        list[(*count)++] = (struct candidate_layer){ sql_int(st, 0), sql_int(st, 1) };
+    return r < 0 ? -1 : 0;
+}
+
+/* From `from` on until the page is full; each round begins behind the last layer of the one before. */
+static int fill_introducing(struct reverse *v, const struct affected_space *n, const int64_t *sets,
+                            size_t set_count, int64_t from, struct introducing *page, struct err *e)
+{
+    size_t room = 2 * page->limit + CANDIDATES_MORE, count = room;
+    CLEANUP(freep) struct candidate_layer *list = malloc(room * sizeof *list);
+    if (!list)
+        return sql_oom(v->s, e);
+    while (count == room && page->count < page->limit) {
+        if (find_candidates(v, n, sets, set_count, from, list, room, &count, e) < 0)
+            return -1;
+        for (size_t i = 0; i < count && page->count < page->limit; i++) {
+            if (judge_layer(v, n, &list[i], page, e) < 0)
+                return -1;
+            from = list[i].named + 1; /* its other views say the same of it */
+        }
+    }
+    return page->count == page->limit;
 }
 
 int store_introducing(struct store *store, int64_t advisory, str namespace, int64_t from, size_t limit,
-                      struct arena *arena, struct introducing_layer **ret, size_t *ret_count,
-                      int64_t *ret_next, struct err *e)
+                      struct arena *arena, struct introducing_layer **ret, size_t *ret_count, struct err *e)
 {
     struct reverse v = { .s = (struct sql *)store, .arena = arena };
-    struct introducing in = { .v = &v, .namespace = namespace };
-    struct introducing_page p = { .limit = limit + 1, .from = from, .last = -1 };
+    struct introducing page = { .limit = limit };
+    CLEANUP(freep) int64_t *sets = NULL;
+    size_t set_count = 0;
+    int64_t end;
     CLEANUP(sql_endp) struct sql *t = sql_begin(v.s, false, e);
-    *ret = NULL, *ret_count = 0, *ret_next = -1;
+    *ret = NULL, *ret_count = 0;
     int known = t ? read_advisory(&v, advisory, e) : -1;
     if (known <= 0)
         return known < 0 ? -1
@@ -350,10 +307,15 @@ int store_introducing(struct store *store, int64_t advisory, str namespace, int6
     const struct affected_space *n = v.spaces;
     while (n && !str_eq(n->name, namespace))
         n = n->next;
-    if (n && introducing_page(&in, n, &p, e) < 0)
+    if (!n || !limit)
+        return limit ? 0 : n != NULL;
+    page.list = arena_array(arena, struct introducing_layer, limit + 1);
+    if (!page.list)
+        return sql_oom(v.s, e);
+    if (sql_sets_with(v.s, n->packages, n->count, 0, SIZE_MAX / 64, &sets, &set_count, &end, e) < 0)
         return -1;
-    *ret = p.list;
-    *ret_count = p.count < limit ? p.count : limit;
-    *ret_next = p.count > limit ? p.list[limit].id : -1;
-    return sql_commit(&t, e);
+    int more = set_count ? fill_introducing(&v, n, sets, set_count, from, &page, e) : 0;
+    *ret = page.list;
+    *ret_count = page.count;
+    return more < 0 || sql_commit(&t, e) < 0 ? -1 : more;
 }

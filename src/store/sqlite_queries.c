@@ -481,20 +481,18 @@ const char *const sqlite_queries[QUERIES] = {
         "SELECT id, version_key, arch, module FROM package WHERE name = ?1 AND version_key < ?2"
         " AND kind = ?3",
     [Q_SPACE_USED] = "SELECT 1 FROM distribution WHERE namespace = ?1",
+    [Q_NAMED_WITH] =
+        "SELECT v.named, v.image FROM list(?1) j CROSS JOIN (SELECT id FROM distribution WHERE"
+        " namespace = ?2) d CROSS JOIN image i ON i.packages = j.value AND i.distribution = d.id CROSS JOIN"
+        " named_view v ON v.image = i.id WHERE v.named >= ?3 ORDER BY v.named, v.image LIMIT ?4",
+    [Q_IMAGE_SET] = "SELECT packages FROM image WHERE id = ?1",
+    [Q_NAMED_NAME] = "SELECT name FROM named_layer WHERE id = ?1",
     [Q_IMAGES_WITH] =
         "SELECT i.packages, i.distribution, i.id, i.digest, i.indexer FROM list(?1) j CROSS JOIN (SELECT id "
         "FROM"
         " distribution WHERE namespace = ?2 ORDER BY id) d CROSS JOIN image i ON i.packages = j.value AND"
         " i.distribution = d.id AND (i.packages > ?3 OR i.distribution > ?4 OR (i.distribution = ?4 AND"
         " i.id > ?5)) LIMIT ?6",
-
-    /* a layer without packages has the images of its parent */
-    [Q_INTRODUCING] =
-        "SELECT n.id, n.name, i.id, i.origins, (SELECT count(*) FROM image_layer l WHERE l.image ="
-        " i.id) FROM list(?1) j CROSS JOIN image i ON i.packages = j.value AND i.distribution IN"
-        " (SELECT id FROM distribution WHERE namespace = ?2) CROSS JOIN named_view v ON v.image = i.id"
-        " CROSS JOIN named_layer n ON n.id = v.named WHERE n.id >= ?3 AND NOT EXISTS (SELECT 1 FROM"
-        " named_view o WHERE o.named = n.parent AND o.image = i.id) ORDER BY n.id, i.id LIMIT ?4",
 
     /* a lease beyond a day is one of a clock that was set back */
     [Q_NOTIFY_WAITING] = "SELECT s.generation >= p.generation FROM notification_place p CROSS JOIN state s",
@@ -650,6 +648,13 @@ const char *const sqlite_queries[QUERIES] = {
     [Q_CHECK_METADATA] =
         "SELECT m.advisory, m.advisory FROM metadata m WHERE NOT EXISTS (SELECT 1 FROM advisory a"
         " WHERE a.id = m.advisory AND a.name = m.name) LIMIT ?1",
+    [Q_CHECK_LOST_SPACES] =
+        "SELECT s.advisory, s.namespace FROM advisory_space s WHERE NOT EXISTS (SELECT 1 FROM advisory a"
+        " WHERE a.id = s.advisory) OR NOT EXISTS (SELECT 1 FROM namespace n WHERE n.id = s.namespace) LIMIT "
+        "?1",
+    [Q_CHECK_MISSING_SPACES] =
+        "SELECT f.advisory, f.namespace FROM affected f WHERE NOT EXISTS (SELECT 1 FROM advisory_space s"
+        " WHERE s.namespace = f.namespace AND s.advisory = f.advisory) LIMIT ?1",
     [Q_CHECK_CHANGES] = "SELECT c.generation, c.number FROM change c WHERE c.generation > ?1"
                         " OR NOT EXISTS (SELECT 1 FROM feed f WHERE f.id = c.feed) LIMIT ?2",
     [Q_LEASES] = "SELECT name, owner, expires - ?1, seconds FROM lease WHERE ?1 IS NOT NULL ORDER BY name",

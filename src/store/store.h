@@ -148,15 +148,14 @@ int store_affected(struct store *s, int64_t advisory, struct affected_cursor *cu
                    struct arena *arena, struct affected_image **ret, size_t *ret_count, struct err *e);
 
 struct introducing_layer {
-    int64_t id; /* of the named layer */
+    int64_t id; /* of the named layer: it grows with age */
     str name;
 };
-/* The named layers that themselves brought a package that the advisory affects in `namespace` (children inherit it and do not count): by number
- * from `from` on, at most `limit`. *ret_next: where to go on, -1: these were the last. The order is that of the layers' age, as REST v1 has it,
- * and stays while others come and go; the price is that a page looks at all sets of packages that are hit. 0, -1; ERR_NOT_FOUND as above. */
+/* Of REST v1's layers those that themselves added, in `namespace`, a package that the advisory affects; not those that stand on them. By number,
+ * from `from` on, at most `limit`. 1 there may be more, from (the last one's id + 1) on; 0 these were the last; -1; ERR_NOT_FOUND: no such
+ * advisory. Memory: 8 bytes for each package set that is hit. */
 int store_introducing(struct store *s, int64_t advisory, str namespace, int64_t from, size_t limit,
-                      struct arena *arena, struct introducing_layer **ret, size_t *ret_count,
-                      int64_t *ret_next, struct err *e);
+                      struct arena *arena, struct introducing_layer **ret, size_t *ret_count, struct err *e);
 
 /* ---- feeds ---- */
 

@@ -69,6 +69,8 @@ def headers_of(a, gzipped):
 def content(a):
     body = gzip.decompress(a.body) if a.header("Content-Encoding") == "gzip" and a.body[:2] == b"\x1f\x8b" else a.body
     body = TOKEN.sub(b'"NextPage":"a token"', body)
+    if body.startswith(b'{"Notification"'):
+        return notification(body)
     if not body.startswith((b'{"Layer"', b'{"Vulnerability"')) or not (b'"Features"' in body or b'"FixedIn"' in body):
         return body
     value = json.loads(body)  # the old server's order of features was random
@@ -77,6 +79,24 @@ def content(a):
         (features or []).sort(key=lambda f: (f["Name"], f["Version"]))
     assert body.endswith(b"}\n")
     return value
+
+
+def notification(body):
+    """Without what is another one each time: name, times, numbers of layers but for their order."""
+    assert body.endswith(b"}}\n")
+    value = json.loads(body)["Notification"]
+    order = list(value)  # of its fields
+    for key in ("Name", "Page"):
+        assert value.pop(key)
+    value |= {key: "a time" for key in ("Created", "Notified", "Deleted") if int(value.get(key, 0)) > 1_500_000_000}
+    for side in (value.get("Old"), value.get("New")):
+        layers = (side or {}).get("OrderedLayersIntroducingVulnerability", [])
+        assert [v["Index"] for v in layers] == sorted({v["Index"] for v in layers})
+        if side:
+            side["Vulnerability"].get("FixedIn", []).sort(key=lambda f: f["Name"])
+        for v in layers:
+            v["Index"] = "a number"
+    return order, value
 
 
 def token(a):
@@ -116,9 +136,26 @@ def compare(x, got, without=lambda value: value):
     return differs
 
 
+def is_server(database):
+    return "=" in str(database) or "://" in str(database)
+
+
+def rows(database, statement):
+    if is_server(database):
+        import psycopg2
+        with psycopg2.connect(str(database)) as db, db.cursor() as c:
+            c.execute("SET search_path = eclair")
+            c.execute(statement)
+            return c.fetchall()
+    with sqlite3.connect(database) as db:
+        found = db.execute(statement).fetchall()
+    db.close()
+    return found
+
+
 def execute(database, statement, *values):
     """Behind the server's back; `?` for the values. The number of rows."""
-    if "=" in str(database) or "://" in str(database):
+    if is_server(database):
         import psycopg2
         with psycopg2.connect(str(database)) as db, db.cursor() as c:
             c.execute("SET search_path = eclair")
@@ -128,6 +165,13 @@ def execute(database, statement, *values):
         rows = db.execute(statement, values).rowcount
     db.close()
     return rows
+
+
+def notifications(database):
+    """[(name, id before, id after)] in order."""
+    found = rows(database, "SELECT n.name, b.name, a.name FROM notification n LEFT JOIN advisory b ON b.id = n.before"
+                           " LEFT JOIN advisory a ON a.id = n.after ORDER BY n.id")
+    return [(name, *(bytes(v).decode() if v is not None else None for v in ids)) for name, *ids in found]
 
 
 def make_old(database, name):

@@ -24,6 +24,7 @@ LAYER = make_images.tar([("etc/os-release", make_images.os_release()),
                          ("var/lib/dpkg/status", make_images.dpkg_status([("demo", "1.0-1", None)]))])
 
 # As printed there (spec/seeds.md A).
+HIDDEN_KEY = "hidden" * 7 + "A="  # 32 bytes as base64
 SEED = """clair:
   database:
     type: pgsql
@@ -198,7 +199,7 @@ def test_file_of_the_environment(one_store, tmp_path):
 
 def test_check(tmp_path):
     path = tmp_path / "config.yaml"
-    path.write_text(SEED.replace("paginationkey:", "paginationkey: hidden").replace("timeout: 900s", "timout: 900s") + "jwtproxy: {a: b}\n")
+    path.write_text(SEED.replace("paginationkey:", f"paginationkey: {HIDDEN_KEY}").replace("timeout: 900s", "timout: 900s") + "jwtproxy: {a: b}\n")
     r, out, err = check(path, "--log-level=debug", env={"ECLAIR_API_TOKEN": "hidden", "ECLAIR_FEEDS_MIRROR": "https://u:hidden@h/x?sig=hidden"})
     assert r.code == 0 and not err and "hidden" not in out and "=password" not in out
     rows = {line.split()[0]: re.split(r"  +", line.strip()) for line in out.splitlines() if line.startswith("  ")}
@@ -462,7 +463,7 @@ def test_no_secret_in_the_log(store, database, tmp_path, files, layer):
     url = str(database)
     if store == "postgres":
         database = url + ("&" if "?" in url else "?") + "password=hidden-1"
-    server = Server(tmp_path, database, api="    token: hidden-2\n    paginationkey: hidden-3\n",
+    server = Server(tmp_path, database, api="    token: hidden-2\n    paginationkey: " + HIDDEN_KEY + "\n",
                     more="  feeds: {mirror: 'http://me:hidden-4@127.0.0.1:9/x?sig=hidden-5'}\n  updater: {interval: 1h}\n"
                          "  notifier: {http: {endpoint: 'http://me:hidden-6@127.0.0.1:9/'}}\n  log: {level: debug}\n  prot: hidden-7\n").start()
     bearer = "Authorization: Bearer hidden-2"

@@ -125,7 +125,7 @@ def test_limits(server, database):
     assert "Limit" not in n and "NextPage" in n and set(n["New"]) == {"Vulnerability"}
     n = get(server, name, -1)
     assert n["Limit"] == -1 and "NextPage" not in n and set(n["New"]) == {"Vulnerability"}
-    assert server.get(f"/v1/notifications/{name}?limit=-2").status == 500
+    assert server.get(f"/v1/notifications/{name}?limit=-2").status == 400
 
 
 def test_delete(server, database):
