@@ -27,7 +27,6 @@ struct reading {
     struct call *call;
     struct arena *arena;
     struct notification notification;
-    str namespace;
     int64_t limit;
     str page; /* the client's; empty: it wants the first one */
     int64_t from[2];
@@ -100,50 +99,10 @@ static int write_token(const struct reading *r, int64_t old, int64_t new, const 
 
 /* ---- what changed ---- */
 
-static bool same(const struct v1_vulnerability *a, const struct v1_vulnerability *b)
+static void show(struct reading *r, struct side *s)
 {
-    CLEANUP(buf_done) struct buf one = { 0 }, other = { 0 };
-    v1_vulnerability_write(&(struct json_writer){ .out = &one }, a, true);
-    v1_vulnerability_write(&(struct json_writer){ .out = &other }, b, true);
-    return str_eq(buf_view(&one), buf_view(&other));
-}
-
-static void show(struct reading *r, struct side *s, str namespace)
-{
-    s->known = s->advisory && v1_vulnerability_of(&s->said, 1, namespace, r->arena, &s->vulnerability);
-}
-
-/* Shows both sides in that namespace. Is there a difference? */
-static bool differs(struct reading *r, str namespace)
-{
-    show(r, &r->old, namespace);
-    show(r, &r->new, namespace);
-    r->namespace = namespace;
-    return r->old.known != r->new.known ||
-           (r->old.known && !same(&r->old.vulnerability, &r->new.vulnerability));
-}
-
-/* What a client wrote speaks of one namespace; what feeds say may of several: the first one that changed is shown. */
-static void find_namespace(struct reading *r)
-{
-    struct side *sides[] = { &r->new, &r->old };
-    for (size_t i = 0; i < 2; i++) {
-        if (!sides[i]->advisory || !str_eq(sides[i]->said.feed, STORE_MANUAL))
-            continue;
-        differs(r, store_manual_namespace(&sides[i]->said.advisory));
-        return;
-    }
-    str first = { 0 };
-    for (size_t i = 0; i < 2; i++)
-        for (size_t k = 0; sides[i]->advisory && k < sides[i]->said.advisory.range_count; k++) {
-            const struct affected_range *range = &sides[i]->said.advisory.ranges[k];
-            if (range->negative)
-                continue;
-            if (differs(r, range->namespace))
-                return;
-            first = first.len ? first : range->namespace;
-        }
-    differs(r, first);
+    s->known = s->advisory &&
+               v1_vulnerability_of(&s->said, 1, r->notification.namespace, r->arena, &s->vulnerability);
 }
 
 /* ---- reading ---- */
@@ -167,8 +126,8 @@ static int read_layers(struct store *s, struct reading *r, struct side *side, in
     if (!side->known || from == ENDED || r->limit < 0)
         return 0;
     size_t wanted = (size_t)(r->limit < PAGE_MAX ? r->limit : PAGE_MAX);
-    if (store_introducing(s, side->advisory, r->namespace, from, wanted + 1, r->arena, &side->layers,
-                          &side->layer_count, e) < 0)
+    if (store_introducing(s, side->advisory, r->notification.namespace, from, wanted + 1, r->arena,
+                          &side->layers, &side->layer_count, e) < 0)
         return -1;
     if (side->layer_count > wanted) {
         side->layer_count = wanted;
@@ -185,7 +144,8 @@ static int read_all(struct store *s, struct reading *r, struct err *e)
     if (read_said(s, r, &r->old, r->notification.before, e) < 0 ||
         read_said(s, r, &r->new, r->notification.after, e) < 0)
         return -1;
-    find_namespace(r);
+    show(r, &r->old);
+    show(r, &r->new);
     if (read_layers(s, r, &r->old, r->from[0], e) < 0 || read_layers(s, r, &r->new, r->from[1], e) < 0)
         return -1;
     return arena_failed(r->arena) ? oom(e) : 1;

@@ -10,6 +10,7 @@
 #include "cmd/settings.h"
 #include "feed/feed.h"
 #include "feed/updater.h"
+#include "notify/notify.h"
 #include "index/layer.h"
 #include "net/http.h"
 #include "net/places.h"
@@ -56,6 +57,7 @@ struct serving {
     struct api *api;
     struct server *main, *health;
     struct updater *updater;
+    struct notify *notify;
     uint8_t made_key[32]; /* of page tokens, when none is configured */
     bool updater_due;     /* to be started again, as soon as the old one has ended */
 };
@@ -74,6 +76,7 @@ static void serving_done(struct serving *s)
 {
     silence(s->main); /* each port tells of the other */
     silence(s->health);
+    notify_stop(&s->notify);
     server_freep(&s->main);
     server_freep(&s->health);
     api_freep(&s->api);
@@ -301,7 +304,9 @@ static int start(struct serving *s, struct err *e)
     s->api = api_new(&o, e);
     if (!s->api)
         let_go(o.owner);
-    return s->api && open_ports(s, e) == 0 ? start_updater(s, e) : -1;
+    if (!s->api || open_ports(s, e) < 0 || !(s->notify = notify_start(v->database, e)))
+        return -1;
+    return start_updater(s, e);
 }
 
 /* ---- while it runs ---- */

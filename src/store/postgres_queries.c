@@ -266,7 +266,10 @@ static const char vulnerability_tables[] = "CREATE TABLE advisory_space(namespac
                                            "0 FROM named_layer WHERE namespace <> ''"
                                            " GROUP BY namespace ORDER BY min(id) ON CONFLICT DO NOTHING;";
 
-static const char *const schema_4[] = { vulnerability_tables, NULL };
+static const char notification_space[] =
+    "ALTER TABLE notification ADD COLUMN namespace bigint NOT NULL DEFAULT 0;";
+
+static const char *const schema_4[] = { vulnerability_tables, notification_space, NULL };
 
 const char *const *const postgres_migrations[SCHEMA_NUMBER] = { schema_1, schema_2, schema_3, schema_4 };
 
@@ -280,7 +283,7 @@ const char *const postgres_tables[BULKS] = {
         " arch, module)",
     [BULK_CHANGE] = "change(generation, number, feed, before, after, namespace)",
     [BULK_BLOCK] = "posting_block(segment, package, first, body)",
-    [BULK_NOTIFICATION] = "notification(name, feed, before, after, generation, created, due)",
+    [BULK_NOTIFICATION] = "notification(name, feed, before, after, generation, created, due, namespace)",
 };
 
 const uint8_t postgres_record_columns[QUERIES] = {
@@ -366,7 +369,8 @@ const char postgres_advisories_find[] =
 
 #define NOTIFICATION                                                                                         \
     "id, name, (SELECT f.name FROM feed f WHERE f.id = notification.feed), before, after, generation, "      \
-    "created, notified, deleted, attempts, due, owner, until, error"
+    "created, notified, deleted, attempts, due, owner, until, error, coalesce((SELECT n.name FROM "          \
+    "namespace n WHERE n.id = notification.namespace), '')"
 
 const char *const postgres_queries[QUERIES] = {
     [Q_GENERATION] = "SELECT generation, metadata FROM state",
@@ -618,9 +622,9 @@ const char *const postgres_queries[QUERIES] = {
     [Q_NOTIFY_SKIP] =
         "UPDATE notification_place SET generation = (SELECT generation + 1 FROM state), number = 0"
         " WHERE generation <= (SELECT generation FROM state)",
-    [Q_NOTIFY_CHANGES] =
-        "SELECT generation, number, feed, before, after FROM change WHERE (generation, number) >= ($1, $2)"
-        " AND generation <= $3 ORDER BY generation, number LIMIT $4",
+    [Q_NOTIFY_CHANGES] = "SELECT generation, number, feed, before, after, coalesce(namespace, 0) FROM change "
+                         "WHERE (generation, number) >= ($1, $2)"
+                         " AND generation <= $3 ORDER BY generation, number LIMIT $4",
     [Q_NOTIFY_TAKE] =
         "UPDATE notification SET owner = $1, until = " CLOCK " + $2 WHERE id = (SELECT id FROM "
         "notification WHERE due > 0 AND due <= " CLOCK " AND (until < " CLOCK " OR until > " CLOCK

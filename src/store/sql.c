@@ -75,7 +75,7 @@ const struct sql_shape sql_shapes[BULKS] = {
     [BULK_SPACE] = { "ab", NULL },
     [BULK_CHANGE] = { "abcdef", NULL },
     [BULK_BLOCK] = { "abcd", NULL },
-    [BULK_NOTIFICATION] = { "abcdefg", NULL },
+    [BULK_NOTIFICATION] = { "abcdefgh", NULL },
 };
 
 void sql_fields_take(struct sql_fields *f, const char *types, va_list *ap)

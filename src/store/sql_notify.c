@@ -46,13 +46,108 @@ struct place { /* where the next change is looked for */
     int64_t generation, number;
 };
 
-static int make_one(struct sql *s, struct sql_stmt *change, int64_t now, int64_t due, struct err *e)
+struct change {
+    struct sql *s;
+    int64_t generation, feed, before, after, now, due;
+    struct stored_advisory was, is; /* without ranges: there is none */
+};
+
+static int make_one(const struct change *c, int64_t namespace, struct err *e)
 {
     char name[UUID_LEN + 1];
     if (make_name(name, e) < 0)
         return -1;
-    return sql_bulk(s, e, BULK_NOTIFICATION, "biiiiii", str_of(name, UUID_LEN), sql_int(change, 2),
-                    sql_int(change, 3), sql_int(change, 4), sql_int(change, 0), now, due);
+    return sql_bulk(c->s, e, BULK_NOTIFICATION, "biiiiiii", str_of(name, UUID_LEN), c->feed, c->before,
+                    c->after, c->generation, c->now, c->due, namespace);
+}
+
+static bool same_range(const struct affected_range *a, const struct affected_range *b)
+{
+    return a->kind == b->kind && a->negative == b->negative && a->severity == b->severity &&
+           a->state == b->state && str_eq(a->package, b->package) && str_eq(a->introduced, b->introduced) &&
+           str_eq(a->fixed_version, b->fixed_version) && str_eq(a->arch, b->arch) &&
+           str_eq(a->module, b->module);
+}
+
+/* The next range of that namespace from *i on; NULL: there is none. */
+static const struct affected_range *next_of(const struct advisory *a, str namespace, size_t *i)
+{
+    while (*i < a->range_count && !str_eq(a->ranges[*i].namespace, namespace))
+        ++*i;
+    return *i < a->range_count ? &a->ranges[(*i)++] : NULL;
+}
+
+static bool differs(const struct change *c, str namespace)
+{
+    const struct affected_range *a, *b;
+    size_t i = 0, k = 0;
+    do {
+        a = next_of(&c->was.advisory, namespace, &i);
+        b = next_of(&c->is.advisory, namespace, &k);
+        if (!a != !b || (a && !same_range(a, b)))
+            return true;
+    } while (a);
+    return false;
+}
+
+static int make_in(const struct change *c, str namespace, struct err *e)
+{
+    int64_t id;
+    int found = sql_number(c->s, e, &id, Q_NAMESPACE_FIND, "b", namespace);
+    return found <= 0 ? found : make_one(c, id, e);
+}
+
+/* Those of `a` of which `seen`, that was looked at before, does not speak; `all`: whether they differ or not. */
+static int make_of(const struct change *c, const struct advisory *a, const struct advisory *seen, bool all,
+                   size_t *made, struct err *e)
+{
+    for (size_t i = 0; i < a->range_count; i++) {
+        size_t first = 0, other = 0;
+        str namespace = a->ranges[i].namespace;
+        if (next_of(a, namespace, &first) != &a->ranges[i] || next_of(seen, namespace, &other) ||
+            (!all && !differs(c, namespace)))
+            continue;
+        if (make_in(c, namespace, e) < 0)
+            return -1;
+        ++*made;
+    }
+    return 0;
+}
+
+static int make_spaces(const struct change *c, bool all, size_t *made, struct err *e)
+{
+    const struct advisory none = { 0 };
+    return make_of(c, &c->is.advisory, &none, all, made, e) < 0 ||
+                   make_of(c, &c->was.advisory, &c->is.advisory, all, made, e) < 0
+               ? -1
+               : 0;
+}
+
+/* Where no range is another one, what is said of the id as such is: that is news everywhere. */
+static int make_each(struct change *c, struct err *e)
+{
+    size_t made = 0;
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    if (!arena)
+        return sql_oom(c->s, e);
+    if ((c->before && sql_advisory_read(c->s, c->before, arena, &c->was, e) < 0) ||
+        (c->after && sql_advisory_read(c->s, c->after, arena, &c->is, e) < 0) ||
+        make_spaces(c, false, &made, e) < 0)
+        return -1;
+    return made ? 0 : make_spaces(c, true, &made, e);
+}
+
+static int make_change(struct sql *s, struct sql_stmt *row, int64_t now, int64_t due, struct err *e)
+{
+    struct change c = { .s = s,
+                        .generation = sql_int(row, 0),
+                        .feed = sql_int(row, 2),
+                        .before = sql_int(row, 3),
+                        .after = sql_int(row, 4),
+                        .now = now,
+                        .due = due };
+    int64_t namespace = sql_int(row, 5);
+    return namespace ? make_one(&c, namespace, e) : make_each(&c, e);
 }
 
 static int make_rows(struct sql *s, struct place *at, int64_t generation, int64_t now, int64_t due,
@@ -63,7 +158,7 @@ static int make_rows(struct sql *s, struct place *at, int64_t generation, int64_
         sql_bind(s, e, Q_NOTIFY_CHANGES, "iiii", at->generation, at->number, generation, (int64_t)limit);
     int r = -1;
     while (st && (r = sql_row(s, st, e)) > 0) {
-        if (make_one(s, st, now, due, e) < 0)
+        if (make_change(s, st, now, due, e) < 0)
             return -1;
         *at = (struct place){ sql_int(st, 0), sql_int(st, 1) + 1 };
         ++*count;
@@ -140,6 +235,7 @@ static struct notification read_row(struct sql_stmt *st, struct arena *arena)
         .owner = arena_dup(arena, sql_str(st, 11)),
         .until = sql_int(st, 12),
         .error = arena_dup(arena, sql_str(st, 13)),
+        .namespace = arena_dup(arena, sql_str(st, 14)),
     };
 }
 

@@ -205,7 +205,11 @@ static const char vulnerability_tables[] =
     "x''"
     " GROUP BY namespace ORDER BY min(id) ON CONFLICT DO NOTHING;";
 
-static const char *const schema_4[] = { vulnerability_tables, NULL };
+/* namespace: that in which the advisories differ; 0 in rows of older schemas. */
+static const char notification_space[] =
+    "ALTER TABLE notification ADD COLUMN namespace INTEGER NOT NULL DEFAULT 0;";
+
+static const char *const schema_4[] = { vulnerability_tables, notification_space, NULL };
 
 const char *const *const sqlite_migrations[SCHEMA_NUMBER] = { schema_1, schema_2, schema_3, schema_4 };
 
@@ -248,7 +252,8 @@ const uint8_t sqlite_record_columns[QUERIES] = {
 
 #define NOTIFICATION                                                                                         \
     "id, name, (SELECT f.name FROM feed f WHERE f.id = notification.feed), before, after, generation, "      \
-    "created, notified, deleted, attempts, due, owner, until, error"
+    "created, notified, deleted, attempts, due, owner, until, error, coalesce((SELECT n.name FROM "          \
+    "namespace n WHERE n.id = notification.namespace), x'')"
 
 const char *const sqlite_queries[QUERIES] = {
     [Q_GENERATION] = "SELECT generation, metadata FROM state",
@@ -497,10 +502,12 @@ const char *const sqlite_queries[QUERIES] = {
         "UPDATE notification_place SET generation = (SELECT generation + 1 FROM state), number = 0"
         " WHERE generation <= (SELECT generation FROM state)",
     [Q_NOTIFY_CHANGES] =
-        "SELECT generation, number, feed, coalesce(before, 0), coalesce(after, 0) FROM change WHERE"
+        "SELECT generation, number, feed, coalesce(before, 0), coalesce(after, 0), coalesce(namespace, 0) "
+        "FROM change WHERE"
         " (generation, number) >= (?1, ?2) AND generation <= ?3 ORDER BY generation, number LIMIT ?4",
-    [Q_NOTIFY_ADD] = "INSERT INTO notification(name, feed, before, after, generation, created, due)"
-                     " VALUES (CAST(?1 AS TEXT), ?2, ?3, ?4, ?5, ?6, ?7)",
+    [Q_NOTIFY_ADD] =
+        "INSERT INTO notification(name, feed, before, after, generation, created, due, namespace)"
+        " VALUES (CAST(?1 AS TEXT), ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     [Q_NOTIFY_TAKE] = "UPDATE notification SET owner = ?1, until = ?3 + ?2 WHERE id = (SELECT id FROM "
                       "notification WHERE due > 0 AND due <= ?3 AND (until < ?3 OR until > ?3 + 86400)"
                       " ORDER BY due, id LIMIT 1) RETURNING " NOTIFICATION,

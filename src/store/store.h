@@ -279,7 +279,8 @@ void store_watch_freep(struct store_watch **w); /* NULL is fine */
 /*
  * ---- notifications: a queue that several servers share ----
  *
- * Each row of the change log becomes one notification, in order. It waits until it is due, is taken by one taker at a time, for as long as the
+ * Each row of the change log becomes one notification for each namespace in which it changes anything (none for an advisory that says nothing
+ * of any), in order. It waits until it is due, is taken by one taker at a time, for as long as the
  * lease lasts, and is told until telling succeeds; then it stays until the client deletes it. A taker that is killed loses nothing: at the
  * end of its lease another one takes what it had, so that a client may be told twice, never not at all. A database that is made or migrated
  * has none: what was loaded before is no news. They hold the generations that they name, so that their texts can be told: for 30 days.
@@ -296,6 +297,7 @@ struct notification {
     str owner;                          /* who took it last */
     int64_t until;                      /* the end of its lease, by the database's clock; 0: none */
     str error;                          /* of the last attempt; empty when it succeeded */
+    str namespace;                      /* in which the advisories differ: ranges of others are not meant */
 };
 
 /* Somebody tells notifications: to be said at the start and each day. Where nobody has for 30 days store_tidy() makes none and lets changes
