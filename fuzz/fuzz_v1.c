@@ -55,7 +55,8 @@ static void vulnerability(str bytes, struct arena *arena)
     buf_str(&once_more, STR("{\"Vulnerability\":"));
     v1_vulnerability_write(&w2, &again, true);
     buf_char(&once_more, '}');
-    if (!str_eq(buf_view(&out), buf_view(&once_more)))
+    /* what is no UTF-8 is read as bytes, and written as U+FFFD: keys of Metadata then stand in another order */
+    if (str_utf8(bytes) && !str_eq(buf_view(&out), buf_view(&once_more)))
         abort();
 }
 
