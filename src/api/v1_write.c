@@ -19,12 +19,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WAIT_MS               30000
-#define POLL_US               20000
-#define NOTIFICATIONS_AT_ONCE 1000
-#define NAME_MAX_BYTES        1024
-#define FIXES_MAX             65536u /* of one vulnerability */
-#define NOT_NAMED             "insertVulnerability needs at least the Name and the Namespace"
+#define WAIT_MS        30000
+#define POLL_US        20000
+#define NAME_MAX_BYTES 1024
+#define FIXES_MAX      65536u /* of one vulnerability */
+#define NOT_NAMED      "insertVulnerability needs at least the Name and the Namespace"
 #define NOT_THERE                                                                                            \
     "could not insert an invalid vulnerability that contains FixedIn FeatureVersion that are not in the "    \
     "same "                                                                                                  \
@@ -304,15 +303,6 @@ static enum outcome write_it(struct change *ch, struct store_writing *writing,
     return result;
 }
 
-/* Its notification is there when the client has its answer; should that fail, the updater's thread makes it later. */
-static void notify(struct store *s)
-{
-    struct err e = { 0 };
-    size_t count;
-    if (store_notifications_make(s, clock_now(), NOTIFICATIONS_AT_ONCE, &count, &e) < 0)
-        log_warning("no notification could be made yet", LOG_TEXT("error", str_from(e.text)));
-}
-
 static enum outcome try_write(struct change *ch, struct store *s, struct err *e)
 {
     struct stored_vulnerability stored;
@@ -322,12 +312,7 @@ static enum outcome try_write(struct change *ch, struct store *s, struct err *e)
     if (!known)
         ch->space = (struct stored_namespace){ .name = ch->namespace };
     struct store_writing *w = store_writing_begin(s, ch->space.name, ch->name, ch->arena, &stored, &there, e);
-    if (!w)
-        return REFUSED;
-    enum outcome result = write_it(ch, w, &stored, there, e);
-    if (!e->kind && (result == CHANGED || result == DELETED))
-        notify(s);
-    return result;
+    return w ? write_it(ch, w, &stored, there, e) : REFUSED;
 }
 
 /* Until when a write may wait for its turn. */

@@ -10,16 +10,14 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define LEASE                 STR("updater")
-#define LEASE_S               600
-#define RENEW_MS              (LEASE_S * 1000 / 3)
-#define RETRY_S               60
-#define BUSY_RETRY_S          60
-#define SOURCES_MAX           64
-#define TIDY_S                600
-#define NOTIFICATIONS_AT_ONCE 1000
-#define WANTED_S              86400 /* somebody may ask for notifications: said again each day */
-#define TIDY_MS               2000
+#define LEASE        STR("updater")
+#define LEASE_S      600
+#define RENEW_MS     (LEASE_S * 1000 / 3)
+#define RETRY_S      60
+#define BUSY_RETRY_S 60
+#define SOURCES_MAX  64
+#define TIDY_S       600
+#define TIDY_MS      2000
 
 struct updater {
     struct updater_options options;
@@ -37,7 +35,7 @@ struct updater {
         int64_t again;      /* seconds since 1970; 0: not before the next cycle */
     } sources[SOURCES_MAX]; /* as in feeds[] */
     unsigned troubles;
-    int64_t tidy_at, wanted_at; /* seconds since 1970 */
+    int64_t tidy_at; /* seconds since 1970 */
 };
 
 /* The real time: what ECLAIR_NOW says is for reports. */
@@ -209,20 +207,6 @@ static void tidy(struct updater *u)
     u->tidy_at = now() + (more > 0 ? pause / 10 : pause);
 }
 
-/* What a cycle changed can be asked for, and told, at once. What fails here is store_tidy()'s to do. */
-static void notify(struct updater *u)
-{
-    struct err e = { 0 };
-    size_t count;
-    if (!u->store)
-        return;
-    if (u->wanted_at <= now() && store_notifications_want(u->store, now(), &e) == 0)
-        u->wanted_at = now() + WANTED_S;
-    while (!is_stopping(u) &&
-           store_notifications_make(u->store, now(), NOTIFICATIONS_AT_ONCE, &count, &e) > 0)
-        ;
-}
-
 static void sleep_until(struct updater *u, int64_t when)
 {
     struct timespec t = { .tv_sec = when };
@@ -237,10 +221,8 @@ static void *work(void *ctx)
     struct updater *u = ctx;
     int64_t next = 0;
     while (!atomic_load(&u->stop)) {
-        if (next <= now()) {
+        if (next <= now())
             next = look_safely(u);
-            notify(u);
-        }
         if (u->tidy_at <= now() && !atomic_load(&u->stop))
             tidy(u);
         sleep_until(u, next < u->tidy_at ? next : u->tidy_at);

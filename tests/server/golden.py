@@ -3,6 +3,7 @@ import gzip
 import json
 import re
 import sqlite3
+import time
 from dataclasses import dataclass, field
 
 from serving import Answer, exchange
@@ -172,6 +173,15 @@ def notifications(database):
     found = rows(database, "SELECT n.name, b.name, a.name FROM notification n LEFT JOIN advisory b ON b.id = n.before"
                            " LEFT JOIN advisory a ON a.id = n.after ORDER BY n.id")
     return [(name, *(bytes(v).decode() if v is not None else None for v in ids)) for name, *ids in found]
+
+
+def notification_of(database, change, seconds=60):
+    """The name of the first of that change: a thread of the server makes it."""
+    end = time.monotonic() + seconds
+    while not (ours := [name for name, *ids in notifications(database) if tuple(ids) == change]):
+        assert time.monotonic() < end, (change, notifications(database))
+        time.sleep(0.1)
+    return ours[0]
 
 
 def make_old(database, name):

@@ -16,6 +16,17 @@
 
 #define DAY 86400
 
+/* An advisory that speaks of one namespace: its change is one notification. */
+static int put_one(struct place *p, struct store_update *u, str key, str fixed, const char *title)
+{
+    struct affected_range r[] = { range_of(STR("S x - - - -")), range_of(STR("S y - - - -")) };
+    r[0].fixed_version = r[1].fixed_version = fixed;
+    const struct advisory a = {
+        .key = key, .id = key, .title = str_from(title), .ranges = r, .range_count = 2
+    };
+    return store_update_put(u, &a, &p->e);
+}
+
 /* Document "d" of feed "f" again: words KEY=FIXED. */
 static void load_words(struct place *p, const char *words, const char *title, int64_t now)
 {
@@ -23,7 +34,7 @@ static void load_words(struct place *p, const char *words, const char *title, in
     ok(p, store_update_document(u, STR("d"), str_from(words), &p->e));
     for (str rest = str_from(words); rest.len;) {
         str fixed = str_word(&rest), key = str_cut(&fixed, '=');
-        ok(p, put(p, u, arena_cstr(p->arena, key), arena_cstr(p->arena, fixed), title));
+        ok(p, put_one(p, u, key, fixed, title));
     }
     commit(p, u, now);
 }
@@ -531,7 +542,10 @@ static void test_killed(void **state)
     CLEANUP(freep) struct record *records = calloc(RECORDS, sizeof *records);
     for (int fixed = 1; fixed <= 2; fixed++) {
         struct store_update *u = begin(p, "f");
-        ok(p, put_round(p, u, fixed, MANY_OF));
+        ok(p, store_update_document(u, STR("d"), fixed == 1 ? STR("1") : STR("2"), &p->e));
+        for (int i = 0; i < MANY_OF; i++)
+            ok(p,
+               put_one(p, u, arena_printf(p->arena, "K%05d", i), fixed == 1 ? STR("101") : STR("102"), "t"));
         commit(p, u, 1);
     }
     store_freep(&p->store);

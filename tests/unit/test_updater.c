@@ -19,7 +19,7 @@ struct store {
     int unused;
 };
 
-static atomic_int opens, cycles, makes, tidies, untidy, troubles, ended_early;
+static atomic_int opens, cycles, tidies, untidy, troubles, ended_early;
 static const int
     *script;      /* what store_tidy() gives: 1, 0, or less a kind of error; the last one again and again */
 static bool hang; /* in store_tidy(), until it is told to end */
@@ -57,20 +57,6 @@ int store_lease_drop(struct store *s, str name, str owner, struct err *e)
 {
     (void)s, (void)name, (void)owner, (void)e;
     return 0;
-}
-
-int store_notifications_want(struct store *s, int64_t at, struct err *e)
-{
-    (void)s, (void)at, (void)e;
-    return 0;
-}
-
-/* Three rounds of them after each cycle. */
-int store_notifications_make(struct store *s, int64_t at, size_t limit, size_t *ret_count, struct err *e)
-{
-    (void)s, (void)at, (void)e;
-    *ret_count = limit;
-    return atomic_fetch_add(&makes, 1) % 3 < 2;
 }
 
 int store_tidy(struct store *s, const struct tidy_options *o, struct tidy_counts *ret, struct err *e)
