@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""What the server costs beside the same work without it: layer posts, health checks, reports, start, idle memory.
+"""What the server costs beside the same work without it: layer posts, health checks. (Reports, start, idle memory: server.py.)
 
 Posts: CPU time of all the server's processes against `eclair scan` of the same blobs in the same run. Rates: wrk on the same two
 cores, with Python's http.server under the same load for scale.
@@ -16,12 +16,9 @@ from pathlib import Path
 
 import measure
 from index import make_image
-from measure import MIB, ROOT, WORK
-from report import PACKAGES, make_image as make_package_image
-from update import make_mirror
+from measure import ROOT, WORK
 
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/e2e"), str(ROOT / "tests/server")]
-import pg  # noqa: E402
 from serving import Server  # noqa: E402
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -133,83 +130,16 @@ def python_rate():
     return rate
 
 
-def reports(table, name, database, image):
-    """`image` is one layer with PACKAGES packages."""
-    measure.run([measure.ECLAIR, "update", "debian", "--mirror", WORK / "mirror", "--db", database])
-    server = new_server(name, database).start()
-    server.post_chain(["packages"], [image])
-    layer = server.layer("packages")
-    assert len(layer["Features"]) == PACKAGES
-    found = sum(len(f.get("Vulnerabilities", [])) for f in layer["Features"])
-    url = f"http://127.0.0.1:{server.port}/v1/layers/packages?vulnerabilities"
-    wrk(url, 1, 4)
-    rate = wrk(url, 5, 4)
-    table.row(f"reports, {PACKAGES} packages, {found} findings, {name}", rate, "/s", at_least=300)
-    server.stop()
-
-
-def layer_of(image):
-    import expected
-    path = WORK / "packages.layer.tar"
-    path.write_bytes(expected.image_layers(image)[0])
-    return path
-
-
-def first_answer(table):
-    """From fork() to the first answer on both ports, with a database that is there."""
-    db, times = WORK / "start.db", []
-    measure.remove_database(db)
-    new_server("start", db).start().stop()
-    for _ in range(9):
-        server = new_server("start", db)
-        server.config()
-        began = time.perf_counter()
-        server.start()
-        health, answer = server.health().status, server.get("/v1/layers/x").status
-        times.append(time.perf_counter() - began)
-        assert (health, answer) == (200, 404)
-        server.stop()
-    wall, _ = measure.median([measure.ECLAIR, "--version"], 9)
-    table.row("start to the first answers, SQLite, median of 9", sorted(times)[4] * 1000, "ms", 25)
-    table.row("   for scale: eclair --version", wall * 1000, "ms")
-    measure.remove_database(db)
-
-
-def idle(table, name, database):
-    server = new_server(f"idle-{name}", database).start()
-    assert server.health().status == 200 and server.get("/v1/layers/x").status == 404
-    time.sleep(1)
-    known = str(database) if name == "SQLite" else None
-    total = sum(measure.pss(p, known) for p in measure.tree(server.process.pid))
-    table.row(f"idle memory of all processes (PSS), {name}", total, "MiB", 16 * MIB)
-    server.stop()
-
-
 def main():
     measure.prepare()
-    sys.path.insert(0, str(ROOT / "tests/accuracy"))
     table = measure.Table("server-spine: posts against eclair scan; rates by wrk on the same two cores")
     measure.remove_database(WORK / "health.db")  # of an earlier run
-    measure.remove_database(WORK / "reports.db")
     server = new_server("health", WORK / "health.db").start()
     rate = wrk(f"http://127.0.0.1:{server.health_port}/health")
     server.stop()
     table.row("/health, 32 connections", rate, "/s", at_least=20000, reference=python_rate())
-    first_answer(table)
-    (WORK / "postgres").mkdir(exist_ok=True)
-    postgres = pg.start(WORK / "postgres")
-    try:
-        idle(table, "SQLite", WORK / "health.db")
-        idle(table, "PostgreSQL", postgres.new_database())
-        image = layer_of(make_package_image(make_mirror()))
-        for name, database in (("SQLite", WORK / "reports.db"), ("PostgreSQL", postgres.new_database())):
-            measure.remove_database(WORK / "reports.db")
-            reports(table, name, database, image)
-        measure.remove_database(WORK / "reports.db")
-        measure.remove_database(WORK / "health.db")
-        posts(table)
-    finally:
-        postgres.remove()
+    posts(table)
+    measure.remove_database(WORK / "health.db")
     table.exit()
 
 
