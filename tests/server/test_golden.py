@@ -5,7 +5,7 @@ import golden as recorded
 import pytest
 
 FILES = [1, 2, 3, 4, 5, 6, 10, 11, 12, 13, 14, 15, 16, 17, 18, 20, 21, 22, 23, 24, 30, 31, 32, 33, 34, 35, 36, 37, 38, 40, 41,
-         50, 51, 52, 53, 54, 55, 56, 57, 60, 61, 63, 64, 19, 25, 26]  # in the order of recording
+         50, 51, 52, 53, 54, 55, 56, 57, 59, 60, 61, 63, 64, 19, 25, 26]  # in the order of recording
 BEFORE = {  # what the recording posted in files that are not replayed here
     25: [("ubuntu", "layers/ubuntu.tar", None)],
     26: [("b9", "layers/base.tar", None)],
@@ -13,6 +13,7 @@ BEFORE = {  # what the recording posted in files that are not replayed here
 WRITTEN = {  # what was written between the files, or was not, for the old server could not
     40: [("PUT", "debian:9/vulnerabilities/CVE-2999-0001/fixes/zlib", {"Feature": {
         "Name": "zlib", "NamespaceName": "debian:9", "VersionFormat": "dpkg", "Version": "1:1.2.11-1"}})],
+    59: [("POST", "debian:9/vulnerabilities", {"Vulnerability": {"Name": "CVE-2997-0001", "NamespaceName": "debian:9", "Severity": "Low"}})],
     63: [("POST", "bulk:1/vulnerabilities", {"Vulnerability": {
         "Name": f"CVE-2998-{i:04}", "NamespaceName": "bulk:1", "Severity": "Low", "Description": "filler <text> & more"}})
          for i in range(31)],
@@ -20,9 +21,10 @@ WRITTEN = {  # what was written between the files, or was not, for the old serve
 
 
 NOTIFICATIONS = {  # of the recording, by the id before and after
-    "08a88416-9232-477b-99fb-f77ebf2055d5": (None, "CVE-2999-0001"),
-    "0241e0f1-a44b-4715-bfe4-3e4338114aac": ("CVE-2999-0003", "CVE-2999-0003"),
-    "39f1830c-4995-4eca-b1a9-3a841f439bb9": ("CVE-2999-0003", None),
+    50: {"08a88416-9232-477b-99fb-f77ebf2055d5": (None, "CVE-2999-0001"),
+         "0241e0f1-a44b-4715-bfe4-3e4338114aac": ("CVE-2999-0003", "CVE-2999-0003"),
+         "39f1830c-4995-4eca-b1a9-3a841f439bb9": ("CVE-2999-0003", None)},
+    59: {"6a681b4e-7ef8-4548-8e9e-2f1d06418910": (None, "CVE-2997-0001")},
 }
 
 
@@ -102,9 +104,12 @@ def replay(serve, database, golden, files):
             recorded.make_old(database, "ubuntu")
         for method, path, body in WRITTEN.get(number, []):
             assert server.request(method, f"/v1/namespaces/{path}", json.dumps(body).encode()).status in (200, 201)
-        if number == 50:
-            for theirs, change in NOTIFICATIONS.items():
+        if number in NOTIFICATIONS:
+            for theirs, change in NOTIFICATIONS[number].items():
                 tokens.known[theirs.encode()] = recorded.notification_of(database, change).encode()
+        if number == 59:  # it has been told
+            assert recorded.execute(database, "UPDATE notification SET notified = created WHERE name = ?",
+                                    tokens.known[b"6a681b4e-7ef8-4548-8e9e-2f1d06418910"].decode()) == 1
         for x in recorded.read(golden, number, files.port):
             x.request = tokens.replace(x.request)
             got = recorded.send(x, server)
