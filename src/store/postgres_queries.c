@@ -255,8 +255,8 @@ static const char *const schema_3[] = {
     NULL
 };
 
-static const char vulnerability_tables[] = "CREATE TABLE advisory_space(namespace bigint NOT NULL, advisory "
-                                           "bigint NOT NULL, PRIMARY KEY(namespace, advisory));"
+static const char vulnerability_tables[] = "CREATE TABLE advisory_space(namespace bigint NOT NULL, block "
+                                           "bigint NOT NULL, PRIMARY KEY(namespace, block));"
                                            "CREATE INDEX advisory_name ON advisory(name);"
                                            "ALTER TABLE change ADD COLUMN namespace bigint;"
                                            "INSERT INTO namespace(name, scheme, kinds) SELECT namespace, '', "
@@ -276,7 +276,6 @@ const char *const *const postgres_migrations[SCHEMA_NUMBER] = { schema_1, schema
 const char *const postgres_tables[BULKS] = {
     [BULK_ADVISORY] = "advisory(id, feed, document, gen_from, hash, key, name, ranges, record)",
     [BULK_METADATA] = "metadata(name, advisory)",
-    [BULK_SPACE] = "advisory_space(namespace, advisory)",
     [BULK_AFFECTED] = "affected(namespace, name, kind, fixed_key, advisory, part, record)",
     [BULK_NEGATIVE] =
         "negative(namespace, name, kind, id, advisory, part, introduced_key, fixed_key, fixed, introduced,"
@@ -514,10 +513,13 @@ const char *const postgres_queries[QUERIES] = {
         " namespace WHERE name = $1) ON CONFLICT DO NOTHING RETURNING id",
     [Q_NAMESPACE_SCHEME] = "UPDATE namespace SET scheme = $2 WHERE id = $1",
     [Q_NAMESPACES] = "SELECT name, scheme FROM namespace ORDER BY id",
+    [Q_SPACE_ADD] =
+        "INSERT INTO advisory_space SELECT $1, value FROM unnest($2) AS list(value) ON CONFLICT DO NOTHING",
     [Q_SPACE_PAGE] =
-        "SELECT s.advisory, a.name FROM (SELECT advisory FROM advisory_space WHERE namespace = $1 AND"
-        " advisory >= $2 ORDER BY advisory OFFSET 0) s CROSS JOIN LATERAL (SELECT name FROM advisory v WHERE"
-        " id = s.advisory AND " VISIBLE("v", "$3") " OFFSET 0) a LIMIT $4",
+        "SELECT a.id, a.name, a.ranges, a.key FROM (SELECT block FROM advisory_space WHERE namespace = $1 AND"
+        " block >= $2 >> 6 ORDER BY block OFFSET 0) s CROSS JOIN LATERAL (SELECT id, name, ranges, key FROM"
+        " advisory v WHERE id >= s.block << 6 AND id <= (s.block << 6) + 63 AND id >= $2 AND " VISIBLE(
+            "v", "$3") " ORDER BY id OFFSET 0) a LIMIT $4",
     [Q_SAID_OF] = "SELECT " NUMBER("f.rank") SIZED("convert_to(f.name, 'UTF8')") " || " NUMBER("p.place - 1")
         SIZED("a.ranges") " || a.record FROM " PAIRS
                           " CROSS JOIN LATERAL (SELECT id, feed, ranges, record FROM advisory v WHERE"
@@ -691,7 +693,7 @@ const char *const postgres_queries[QUERIES] = {
                 " FROM advisory a LEFT JOIN generation g ON g.number = a.gen_to WHERE a.gen_to IS NOT NULL"
                 " AND a.gen_to <= (SELECT generation FROM state) GROUP BY a.gen_to ORDER BY a.gen_to",
     /* the last number stays, so that it is not given again */
-    [Q_ENDED_ADVISORIES] = "SELECT id, name, ranges, key FROM advisory WHERE gen_to <= $1 AND id <> (SELECT "
+    [Q_ENDED_ADVISORIES] = "SELECT id, name, ranges FROM advisory WHERE gen_to <= $1 AND id <> (SELECT "
                            "max(id) FROM advisory)"
                            " ORDER BY gen_to LIMIT 300",
     [Q_ENDED_CHANGES] =
@@ -699,17 +701,17 @@ const char *const postgres_queries[QUERIES] = {
         " FROM change WHERE generation <= $1 ORDER BY generation, number LIMIT 4000)",
     [Q_ENDED_GENERATIONS] = "DELETE FROM generation WHERE number <= $1",
 
-    [Q_SWEEP_STAGED] = "SELECT id, name, ranges, key FROM advisory WHERE id >= $1 ORDER BY id LIMIT 1000",
+    [Q_SWEEP_STAGED] = "SELECT id, name, ranges FROM advisory WHERE id >= $1 ORDER BY id LIMIT 1000",
     [Q_SWEEP_AFFECTED] =
         "DELETE FROM affected WHERE namespace = $1 AND name = $2 AND kind = $3 AND fixed_key = $4"
         " AND advisory = $5 AND part = $6",
     [Q_SWEEP_NEGATIVE] = "DELETE FROM negative WHERE namespace = $1 AND name = $2 AND kind = $3 AND id = $4"
                          " AND advisory = $5 AND part = $6",
     [Q_SWEEP_METADATA] = "DELETE FROM metadata WHERE name = $1 AND advisory = $2",
-    [Q_SWEEP_SPACE] = "DELETE FROM advisory_space WHERE namespace = $1 AND advisory = $2",
-    [Q_SWEEP_MANUAL] =
-        "DELETE FROM advisory_space WHERE namespace = (SELECT id FROM namespace WHERE name = $1)"
-        " AND advisory = $2",
+    [Q_BLOCK_USED] = "SELECT 1::bigint FROM advisory WHERE id >= $1 << 6 AND id <= ($1 << 6) + 63 LIMIT 1",
+    [Q_SWEEP_SPACES] =
+        "DELETE FROM advisory_space WHERE namespace IN (SELECT id FROM namespace) AND block = $1",
+    [Q_SWEEP_SPACES_BEHIND] = "DELETE FROM advisory_space WHERE block > $1",
     [Q_SWEEP_ADVISORY] = "DELETE FROM advisory WHERE id = $1",
     [Q_SWEEP_ENDED] = "UPDATE advisory SET gen_to = NULL WHERE id IN"
                       " (SELECT id FROM advisory WHERE gen_to = $1 LIMIT 1000)",
@@ -768,12 +770,13 @@ const char *const postgres_queries[QUERIES] = {
         "SELECT m.advisory, m.advisory FROM metadata m WHERE NOT EXISTS (SELECT 1 FROM advisory a"
         " WHERE a.id = m.advisory AND a.name = m.name) LIMIT $1",
     [Q_CHECK_LOST_SPACES] =
-        "SELECT s.advisory, s.namespace FROM advisory_space s WHERE NOT EXISTS (SELECT 1 FROM advisory a"
-        " WHERE a.id = s.advisory) OR NOT EXISTS (SELECT 1 FROM namespace n WHERE n.id = s.namespace) LIMIT "
-        "$1",
+        "SELECT s.block, s.namespace FROM advisory_space s WHERE NOT EXISTS (SELECT 1 FROM advisory a WHERE"
+        " a.id >= s.block << 6 AND a.id <= (s.block << 6) + 63) OR NOT EXISTS (SELECT 1 FROM namespace n "
+        "WHERE"
+        " n.id = s.namespace) LIMIT $1",
     [Q_CHECK_MISSING_SPACES] =
         "SELECT f.advisory, f.namespace FROM affected f WHERE NOT EXISTS (SELECT 1 FROM advisory_space s"
-        " WHERE s.namespace = f.namespace AND s.advisory = f.advisory) LIMIT $1",
+        " WHERE s.namespace = f.namespace AND s.block = f.advisory >> 6) LIMIT $1",
     [Q_CHECK_CHANGES] = "SELECT c.generation, c.number FROM change c WHERE c.generation > $1"
                         " OR NOT EXISTS (SELECT 1 FROM feed f WHERE f.id = c.feed) LIMIT $2",
     [Q_LEASES] = "SELECT name, owner, ceil(extract(epoch FROM expires - clock_timestamp()))::bigint, seconds "

@@ -68,13 +68,9 @@ int sql_bulk_end(struct sql *s, struct err *e) { return s->driver->bulk_end(s, e
 
 /* A record holds what Q_MATCH_*, Q_AFFECTED_THESE and Q_ADVISORIES give. */
 const struct sql_shape sql_shapes[BULKS] = {
-    [BULK_ADVISORY] = { "abcdefgh", "abgfjikl" },
-    [BULK_METADATA] = { "ab", NULL },
-    [BULK_AFFECTED] = { "abcdef", "edkihjgmnl" },
-    [BULK_NEGATIVE] = { "abcdefghijkl", NULL },
-    [BULK_SPACE] = { "ab", NULL },
-    [BULK_CHANGE] = { "abcdef", NULL },
-    [BULK_BLOCK] = { "abcd", NULL },
+    [BULK_ADVISORY] = { "abcdefgh", "abgfjikl" }, [BULK_METADATA] = { "ab", NULL },
+    [BULK_AFFECTED] = { "abcdef", "edkihjgmnl" }, [BULK_NEGATIVE] = { "abcdefghijkl", NULL },
+    [BULK_CHANGE] = { "abcdef", NULL },           [BULK_BLOCK] = { "abcd", NULL },
     [BULK_NOTIFICATION] = { "abcdefgh", NULL },
 };
 

@@ -188,8 +188,9 @@ enum query {
     Q_SWEEP_AFFECTED,
     Q_SWEEP_NEGATIVE,
     Q_SWEEP_METADATA,
-    Q_SWEEP_SPACE,
-    Q_SWEEP_MANUAL,
+    Q_SWEEP_SPACES,
+    Q_SWEEP_SPACES_BEHIND,
+    Q_BLOCK_USED,
     Q_SWEEP_ADVISORY,
     Q_SWEEP_ENDED,
     Q_SWEEP_CHANGES,
@@ -231,7 +232,6 @@ enum query {
 enum bulk {
     BULK_ADVISORY,
     BULK_METADATA,
-    BULK_SPACE,
     BULK_AFFECTED,
     BULK_NEGATIVE,
     BULK_CHANGE,
@@ -239,6 +239,9 @@ enum bulk {
     BULK_NOTIFICATION,
     BULKS
 };
+
+/* Advisories by number, in blocks of 64: which namespaces they may speak of is kept for blocks. */
+#define BLOCK_BITS 6
 
 /* What there has ever been in a namespace, as bits: what was not need not be looked for. */
 enum sql_kinds { KIND_SOURCE = 1, KIND_BINARY = 2, KIND_NOT_SOURCE = 4, KIND_NOT_BINARY = 8 };

@@ -193,8 +193,8 @@ static int check_metadata(struct checking *c, struct err *e)
 
 static int check_spaces(struct checking *c, struct err *e)
 {
-    if (no_rows(c, Q_CHECK_LOST_SPACES, "advisory", "in the list of namespaces",
-                "and one of them is not stored", e) < 0)
+    if (no_rows(c, Q_CHECK_LOST_SPACES, "block", "in the list of namespaces", "and one of them is not stored",
+                e) < 0)
         return -1;
     return no_rows(c, Q_CHECK_MISSING_SPACES, "advisory", "ranges in namespace", "which does not list it", e);
 }

@@ -85,10 +85,12 @@ static int convert_hash(struct sql *s, struct sql_stmt *st, struct arena *arena,
     return 0;
 }
 
-struct spaces { /* of the advisory that is being read */
+struct spaces { /* each namespace, and the last block that was written for it */
     struct sql *s;
-    int64_t advisory;
-    int64_t *seen;
+    int64_t block;
+    struct {
+        int64_t namespace, block;
+    } * list;
     size_t count, cap;
     struct arena *arena;
 };
@@ -96,42 +98,45 @@ struct spaces { /* of the advisory that is being read */
 static int add_space(void *ctx, const struct range_ref *r, struct err *e)
 {
     struct spaces *w = ctx;
-    for (size_t i = w->count; i > 0; i--)
-        if (w->seen[i - 1] == r->namespace)
-            return 0;
+    size_t i = 0;
     if (r->negative)
         return 0;
-    w->seen = arena_grow(w->arena, w->seen, w->count, &w->cap, sizeof *w->seen);
-    if (!w->seen)
-        return sql_oom(w->s, e);
-    w->seen[w->count++] = r->namespace;
-    return sql_bulk(w->s, e, BULK_SPACE, "ii", r->namespace, w->advisory);
+    while (i < w->count && w->list[i].namespace != r->namespace)
+        i++;
+    if (i < w->count && w->list[i].block == w->block)
+        return 0;
+    if (i == w->count) {
+        w->list = arena_grow(w->arena, w->list, w->count, &w->cap, sizeof *w->list);
+        if (!w->list)
+            return sql_oom(w->s, e);
+        w->list[w->count++].namespace = r->namespace;
+    }
+    w->list[i].block = w->block;
+    return sql_run(w->s, e, Q_SPACE_ADD, "iI", r->namespace, &w->block, (size_t)1);
 }
 
 /* Some advisories behind *after: how many. */
-static int convert_spaces(struct sql *s, int64_t *after, struct err *e)
+static int convert_some(struct spaces *w, int64_t *after, struct err *e)
 {
-    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
-    struct spaces w = { .s = s, .arena = arena };
-    if (!arena)
-        return sql_oom(s, e);
-    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_OLD_SPACES_NEXT, "i", *after);
+    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(w->s, e, Q_OLD_SPACES_NEXT, "i", *after);
     int r = -1, rows = 0;
-    for (; st && (r = sql_row(s, st, e)) > 0; rows++) {
-        *after = w.advisory = sql_int(st, 0);
-        w.count = 0;
-        if (range_refs(sql_str(st, 1), add_space, &w, e) < 0)
+    for (; st && (r = sql_row(w->s, st, e)) > 0; rows++) {
+        *after = sql_int(st, 0);
+        w->block = *after >> BLOCK_BITS;
+        if (range_refs(sql_str(st, 1), add_space, w, e) < 0)
             return -1;
     }
-    return r < 0 || sql_bulk_end(s, e) < 0 ? -1 : rows;
+    return r < 0 ? -1 : rows;
 }
 
 /* Which namespaces they speak of. */
 static int convert_advisories(struct sql *s, struct err *e)
 {
-    int rows;
-    for (int64_t after = 0; (rows = convert_spaces(s, &after, e)) > 0;)
-        ;
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    struct spaces w = { .s = s, .arena = arena };
+    int rows = arena ? 1 : sql_oom(s, e);
+    for (int64_t after = 0; rows > 0;)
+        rows = convert_some(&w, &after, e);
     return rows;
 }
 

@@ -11,6 +11,7 @@
 
 struct row { /* of affected or negative */
     const struct affected_range *range;
+    struct space *in;
     int64_t space, advisory, part;
     str id, introduced_key, fixed_key;
     bool uncertain;
@@ -212,23 +213,44 @@ int stage_change(struct store_update *u, int64_t before, int64_t after, str name
     return 0;
 }
 
-/* Each namespace once, of what is affected there; of a client's, which may have no range, that of its key. */
-static int write_spaces(struct store_update *u, const struct staged *item, const struct row *rows,
-                        struct err *e)
+static int add_block(struct store_update *u, struct space *n, int64_t block, struct err *e)
 {
-    const struct affected_range of_key = { .namespace = store_manual_namespace(&item->advisory) };
+    if (n->last_block == block + 1)
+        return 0;
+    n->blocks = arena_grow(u->batch, n->blocks, n->block_count, &n->block_cap, sizeof *n->blocks);
+    if (!n->blocks)
+        return oom(u, e);
+    n->blocks[n->block_count++] = block;
+    n->last_block = block + 1;
+    return 0;
+}
+
+/* Where something is affected; of a client's, which may have no range, in the namespace of its key. */
+static int add_blocks(struct store_update *u, const struct staged *item, const struct row *rows,
+                      struct err *e)
+{
+    int64_t block = item->id >> BLOCK_BITS;
     if (str_eq(u->feed, STORE_MANUAL)) {
-        struct space *n = of_key.namespace.len ? space_of(u, &of_key, e) : NULL;
-        return n ? sql_bulk(u->s, e, BULK_SPACE, "ii", n->id, item->id)
-                 : (of_key.namespace.len ? -1 : err_set(e, ERR_FORMAT, "its key names no namespace"));
+        const struct affected_range of_key = { .namespace = store_manual_namespace(&item->advisory) };
+        if (!of_key.namespace.len)
+            return err_set(e, ERR_FORMAT, "its key names no namespace");
+        struct space *n = space_of(u, &of_key, e);
+        return n ? add_block(u, n, block, e) : -1;
     }
-    for (size_t i = 0; i < item->advisory.range_count; i++) {
-        size_t k = i;
-        while (k > 0 && (rows[k - 1].range->negative || rows[k - 1].space != rows[i].space))
-            k--;
-        if (!k && !rows[i].range->negative &&
-            sql_bulk(u->s, e, BULK_SPACE, "ii", rows[i].space, item->id) < 0)
+    for (size_t i = 0; i < item->advisory.range_count; i++)
+        if (!rows[i].range->negative && add_block(u, rows[i].in, block, e) < 0)
             return -1;
+    return 0;
+}
+
+/* Some are there already: of an update of before, which ended in the same block. */
+static int write_blocks(struct store_update *u, struct err *e)
+{
+    for (struct space *n = u->spaces; n; n = n->next) {
+        if (n->block_count && sql_run(u->s, e, Q_SPACE_ADD, "iI", n->id, n->blocks, n->block_count) < 0)
+            return -1;
+        n->blocks = NULL; /* they go with the batch */
+        n->block_count = n->block_cap = 0;
     }
     return 0;
 }
@@ -246,6 +268,7 @@ static int make_row(struct store_update *u, const struct staged *item, size_t pa
     range_keys(r, n->scheme, &keys);
     *ret = (struct row){
         .range = r,
+        .in = n,
         .space = n->id,
         .advisory = item->id,
         .part = (int64_t)part,
@@ -286,7 +309,7 @@ static int write_advisory(struct store_update *u, const struct staged *item, str
                  u->generation, str_of(item->hash, CONTENT_HASH), a->key, a->id, buf_view(&u->work), a->link,
                  a->title, a->description, item->metadata) < 0)
         return -1;
-    if (write_spaces(u, item, rows, e) < 0)
+    if (add_blocks(u, item, rows, e) < 0)
         return -1;
     /* what a client writes in one namespace says nothing of an id in others */
     bool as_such = item->metadata.len && !str_eq(u->feed, STORE_MANUAL);
@@ -411,7 +434,7 @@ static int write_batch(struct store_update *u, struct err *e)
     for (size_t i = 0; i < n; i++)
         if (write_row(u, &rows[i], e) < 0)
             return -1;
-    return write_kinds(u, e) < 0 ? -1 : sql_bulk_end(u->s, e);
+    return write_kinds(u, e) < 0 || write_blocks(u, e) < 0 ? -1 : sql_bulk_end(u->s, e);
 }
 
 static int write_items(struct store_update *u, struct err *e)

@@ -36,21 +36,25 @@ int range_refs(str blob, int (*each)(void *context, const struct range_ref *r, s
 struct sweep {
     struct sql *s;
     int64_t advisory;
-    str name;      /* CVE-2024-1 */
-    int64_t space; /* the last one that it was taken out of */
+    str name; /* CVE-2024-1 */
 };
 
 static int delete_range(void *context, const struct range_ref *r, struct err *e)
 {
-    struct sweep *w = context;
-    if (!r->negative && r->namespace != w->space &&
-        sql_run(w->s, e, Q_SWEEP_SPACE, "ii", w->space = r->namespace, w->advisory) < 0)
-        return -1;
+    const struct sweep *w = context;
     if (r->negative)
         return sql_run(w->s, e, Q_SWEEP_NEGATIVE, "ibibii", r->namespace, r->name, r->kind, w->name,
                        w->advisory, r->part);
     return sql_run(w->s, e, Q_SWEEP_AFFECTED, "ibibii", r->namespace, r->name, r->kind, r->fixed_key,
                    w->advisory, r->part);
+}
+
+/* The last advisory of a block takes with it what is said of all of them. */
+static int forget_block(struct sql *s, int64_t block, struct err *e)
+{
+    int64_t ignored;
+    int used = sql_number(s, e, &ignored, Q_BLOCK_USED, "i", block);
+    return used ? (used < 0 ? -1 : 0) : sql_run(s, e, Q_SWEEP_SPACES, "i", block);
 }
 
 int sql_delete_advisories(struct sql *s, enum query q, int64_t argument, int64_t *ret_count, struct err *e)
@@ -60,13 +64,10 @@ int sql_delete_advisories(struct sql *s, enum query q, int64_t argument, int64_t
     *ret_count = 0;
     while (st && (r = sql_row(s, st, e)) > 0) {
         struct sweep w = { .s = s, .advisory = sql_int(st, 0), .name = sql_str(st, 1) };
-        const struct advisory named = { .id = w.name, .key = sql_str(st, 3) };
-        str space =
-            store_manual_namespace(&named); /* some other feed's key may look so: it is no namespace then */
         if (range_refs(sql_str(st, 2), delete_range, &w, e) < 0 ||
-            (space.len && sql_run(s, e, Q_SWEEP_MANUAL, "bi", space, w.advisory) < 0) ||
             sql_run(s, e, Q_SWEEP_METADATA, "bi", w.name, w.advisory) < 0 ||
-            sql_run(s, e, Q_SWEEP_ADVISORY, "i", w.advisory) < 0)
+            sql_run(s, e, Q_SWEEP_ADVISORY, "i", w.advisory) < 0 ||
+            forget_block(s, w.advisory >> BLOCK_BITS, e) < 0)
             return -1;
         ++*ret_count;
     }
@@ -118,7 +119,8 @@ int update_sweep(struct store_update *u, struct err *e)
                 return -1;
         while (count);
     CLEANUP(sql_endp) struct sql *t = update_transaction(u, e);
-    if (!t || sql_run(t, e, Q_SWEEP_DOCUMENTS, "") < 0 || sql_run(t, e, Q_PENDING_DROP, "") < 0)
+    if (!t || sql_run(t, e, Q_SWEEP_SPACES_BEHIND, "i", (first - 1) >> BLOCK_BITS) < 0 ||
+        sql_run(t, e, Q_SWEEP_DOCUMENTS, "") < 0 || sql_run(t, e, Q_PENDING_DROP, "") < 0)
         return -1;
     return sql_commit(&t, e);
 }

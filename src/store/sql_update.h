@@ -24,7 +24,10 @@ struct space { /* a namespace */
     const struct version_scheme *scheme; /* NULL: one that this program does not know */
     str scheme_name;
     int64_t kinds, stored_kinds; /* sets of enum sql_kinds */
-    int64_t delta;               /* visible ranges of the feed in it, after less before */
+    int64_t *blocks;             /* of advisories of this batch that speak of it, in the batch's arena */
+    size_t block_count, block_cap;
+    int64_t last_block; /* the last of them, and one more */
+    int64_t delta;      /* visible ranges of the feed in it, after less before */
 };
 
 struct staged {

@@ -234,10 +234,10 @@ static int bind_fields(struct sqlite *s, struct sqlite_stmt *st, const struct sq
 static int driver_bulk(struct sql *sql, enum bulk b, const char *types, va_list ap, struct err *e)
 {
     static const enum query queries[BULKS] = {
-        [BULK_ADVISORY] = Q_ADVISORY_ADD, [BULK_METADATA] = Q_METADATA_ADD,
-        [BULK_AFFECTED] = Q_AFFECTED_ADD, [BULK_NEGATIVE] = Q_NEGATIVE_ADD,
-        [BULK_CHANGE] = Q_CHANGE_ADD,     [BULK_BLOCK] = Q_BLOCK_ADD,
-        [BULK_SPACE] = Q_SPACE_ADD,       [BULK_NOTIFICATION] = Q_NOTIFY_ADD,
+        [BULK_ADVISORY] = Q_ADVISORY_ADD,   [BULK_METADATA] = Q_METADATA_ADD,
+        [BULK_AFFECTED] = Q_AFFECTED_ADD,   [BULK_NEGATIVE] = Q_NEGATIVE_ADD,
+        [BULK_CHANGE] = Q_CHANGE_ADD,       [BULK_BLOCK] = Q_BLOCK_ADD,
+        [BULK_NOTIFICATION] = Q_NOTIFY_ADD,
     };
     struct sqlite *s = (struct sqlite *)sql;
     struct sqlite_stmt *st = statement(s, queries[b], e);

@@ -191,11 +191,11 @@ static const char *const schema_3[] = {
     notification_tables, NULL
 };
 
-/* advisory_space: of what namespaces an advisory says that something is affected; its rows follow in sql_convert.c. change.namespace: the one
- * that the change is of, NULL for all of the advisory's. */
+/* advisory_space: blocks of advisories (sql.h) of which one at least said, when it was written, that something is affected in the namespace;
+ * filled in sql_convert.c. change.namespace: the one that the change is of, NULL for all of the advisory's. */
 static const char vulnerability_tables[] =
-    "CREATE TABLE advisory_space(namespace INTEGER NOT NULL, advisory INTEGER NOT NULL,"
-    " PRIMARY KEY(namespace, advisory)) WITHOUT ROWID;"
+    "CREATE TABLE advisory_space(namespace INTEGER NOT NULL, block INTEGER NOT NULL,"
+    " PRIMARY KEY(namespace, block)) WITHOUT ROWID;"
     "CREATE INDEX advisory_name ON advisory(name);"
     "ALTER TABLE change ADD COLUMN namespace INTEGER;"
     "INSERT INTO namespace(name, scheme, kinds) SELECT namespace, x'', 0 FROM distribution WHERE namespace "
@@ -396,10 +396,12 @@ const char *const sqlite_queries[QUERIES] = {
         " namespace WHERE name = ?1) RETURNING id",
     [Q_NAMESPACE_SCHEME] = "UPDATE namespace SET scheme = ?2 WHERE id = ?1",
     [Q_NAMESPACES] = "SELECT name, scheme FROM namespace ORDER BY id",
-    [Q_SPACE_ADD] = "INSERT INTO advisory_space VALUES (?1, ?2)",
-    [Q_SPACE_PAGE] =
-        "SELECT v.advisory, a.name FROM advisory_space v CROSS JOIN advisory a ON a.id = v.advisory WHERE"
-        " v.namespace = ?1 AND v.advisory >= ?2 AND " VISIBLE("a", "?3") " ORDER BY v.advisory LIMIT ?4",
+    [Q_SPACE_ADD] =
+        "INSERT INTO advisory_space SELECT ?1, value FROM list(?2) WHERE true ON CONFLICT DO NOTHING",
+    [Q_SPACE_PAGE] = "SELECT a.id, a.name, a.ranges, a.key FROM advisory_space v CROSS JOIN advisory a ON "
+                     "a.id >= v.block << 6"
+                     " AND a.id <= (v.block << 6) + 63 WHERE v.namespace = ?1 AND v.block >= ?2 >> 6 AND "
+                     "a.id >= ?2 AND " VISIBLE("a", "?3") " ORDER BY v.block, a.id LIMIT ?4",
     [Q_SAID_OF] =
         "SELECT f.rank, f.name, p.rowid, a.ranges, a.record FROM list(?1) p CROSS JOIN advisory a ON"
         " a.name = p.name CROSS JOIN feed f ON f.id = a.feed WHERE " VISIBLE("a",
@@ -572,7 +574,7 @@ const char *const sqlite_queries[QUERIES] = {
         " FROM advisory a LEFT JOIN generation g ON g.number = a.gen_to WHERE a.gen_to IS NOT NULL"
         " AND a.gen_to <= (SELECT generation FROM state) GROUP BY a.gen_to ORDER BY a.gen_to",
     /* the last number stays, so that it is not given again */
-    [Q_ENDED_ADVISORIES] = "SELECT id, name, ranges, key FROM advisory WHERE gen_to <= ?1 AND id <> (SELECT "
+    [Q_ENDED_ADVISORIES] = "SELECT id, name, ranges FROM advisory WHERE gen_to <= ?1 AND id <> (SELECT "
                            "max(id) FROM advisory)"
                            " ORDER BY gen_to LIMIT 300",
     [Q_ENDED_CHANGES] =
@@ -581,16 +583,17 @@ const char *const sqlite_queries[QUERIES] = {
     [Q_ENDED_GENERATIONS] = "DELETE FROM generation WHERE number <= ?1",
 
     /* ?1 first staged advisory or pending generation; steps, so that no transaction is long */
-    [Q_SWEEP_STAGED] = "SELECT id, name, ranges, key FROM advisory WHERE id >= ?1 ORDER BY id LIMIT 1000",
+    [Q_SWEEP_STAGED] = "SELECT id, name, ranges FROM advisory WHERE id >= ?1 ORDER BY id LIMIT 1000",
     [Q_SWEEP_AFFECTED] = "DELETE FROM affected WHERE namespace = ?1 AND name = ?2 AND kind = ?3"
                          " AND fixed_key = ?4 AND advisory = ?5 AND part = ?6",
     [Q_SWEEP_NEGATIVE] = "DELETE FROM negative WHERE namespace = ?1 AND name = ?2 AND kind = ?3"
                          " AND id = ?4 AND advisory = ?5 AND part = ?6",
     [Q_SWEEP_METADATA] = "DELETE FROM metadata WHERE name = ?1 AND advisory = ?2",
-    [Q_SWEEP_SPACE] = "DELETE FROM advisory_space WHERE namespace = ?1 AND advisory = ?2",
-    [Q_SWEEP_MANUAL] =
-        "DELETE FROM advisory_space WHERE namespace = (SELECT id FROM namespace WHERE name = ?1)"
-        " AND advisory = ?2",
+    [Q_BLOCK_USED] = "SELECT 1 FROM advisory WHERE id >= ?1 << 6 AND id <= (?1 << 6) + 63 LIMIT 1",
+    [Q_SWEEP_SPACES] =
+        "DELETE FROM advisory_space WHERE namespace IN (SELECT id FROM namespace) AND block = ?1",
+    [Q_SWEEP_SPACES_BEHIND] =
+        "DELETE FROM advisory_space WHERE namespace IN (SELECT id FROM namespace) AND block > ?1",
     [Q_SWEEP_ADVISORY] = "DELETE FROM advisory WHERE id = ?1",
     [Q_SWEEP_ENDED] = "UPDATE advisory SET gen_to = NULL WHERE id IN"
                       " (SELECT id FROM advisory WHERE gen_to = ?1 LIMIT 1000)",
@@ -649,12 +652,13 @@ const char *const sqlite_queries[QUERIES] = {
         "SELECT m.advisory, m.advisory FROM metadata m WHERE NOT EXISTS (SELECT 1 FROM advisory a"
         " WHERE a.id = m.advisory AND a.name = m.name) LIMIT ?1",
     [Q_CHECK_LOST_SPACES] =
-        "SELECT s.advisory, s.namespace FROM advisory_space s WHERE NOT EXISTS (SELECT 1 FROM advisory a"
-        " WHERE a.id = s.advisory) OR NOT EXISTS (SELECT 1 FROM namespace n WHERE n.id = s.namespace) LIMIT "
-        "?1",
+        "SELECT s.block, s.namespace FROM advisory_space s WHERE NOT EXISTS (SELECT 1 FROM advisory a WHERE"
+        " a.id >= s.block << 6 AND a.id <= (s.block << 6) + 63) OR NOT EXISTS (SELECT 1 FROM namespace n "
+        "WHERE"
+        " n.id = s.namespace) LIMIT ?1",
     [Q_CHECK_MISSING_SPACES] =
         "SELECT f.advisory, f.namespace FROM affected f WHERE NOT EXISTS (SELECT 1 FROM advisory_space s"
-        " WHERE s.namespace = f.namespace AND s.advisory = f.advisory) LIMIT ?1",
+        " WHERE s.namespace = f.namespace AND s.block = f.advisory >> 6) LIMIT ?1",
     [Q_CHECK_CHANGES] = "SELECT c.generation, c.number FROM change c WHERE c.generation > ?1"
                         " OR NOT EXISTS (SELECT 1 FROM feed f WHERE f.id = c.feed) LIMIT ?2",
     [Q_LEASES] = "SELECT name, owner, expires - ?1, seconds FROM lease WHERE ?1 IS NOT NULL ORDER BY name",

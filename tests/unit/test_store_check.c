@@ -123,7 +123,7 @@ static const struct {
     { "INSERT INTO metadata VALUES ('x', 99)", "advisory 99 has metadata" },
     { "INSERT INTO advisory_space VALUES (1, 99)",
       "in the list of namespaces 1, and one of them is not stored" },
-    { "DELETE FROM advisory_space WHERE advisory = 1",
+    { "DELETE FROM advisory_space WHERE namespace = 1",
       "advisory 1 has ranges in namespace 1, which does not list it" },
     { "INSERT INTO lease VALUES ('update', 'x', %s, 999999)", "lease update is for" },
 };
