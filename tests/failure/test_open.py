@@ -65,10 +65,15 @@ def test_empty(count, store, serve, image, tmp_path, request):
         servers, results = open_at_once(database, count, serve, image)
         assert shape(database) == shape(alone)
         assert all(r["packages"] == results[0]["packages"] and r["packages"] for r in results)
-        assert world.status(database) == world.status(alone)
+        assert sizeless(database) == sizeless(alone)
         world.check_database(database)
         for s in servers:
             s.stop()
+
+
+def sizeless(database):
+    """Pages are taken in the order of the writes, and servers have written more than a scan."""
+    return {k: v for k, v in world.status(database).items() if k != "size_bytes"}
 
 
 def dumps():

@@ -9,6 +9,7 @@ import threading
 import time
 from pathlib import Path
 
+import helpers
 import make_images
 import pytest
 from serving import request
@@ -272,7 +273,8 @@ def test_hostile_clients(serve, tmp_path, kind):
             if not before and time.monotonic() > end - SECONDS * 2 / 3:
                 before = memory(server)
         after = memory(server)
-    assert after - before < 100, f"{before} MiB became {after} MiB"
+    # the thread sanitizer remembers what was done to memory, for each thread
+    assert after - before < 100 or b"__tsan_init" in Path(helpers.ECLAIR).read_bytes(), f"{before} MiB became {after} MiB"
     limit = time.monotonic() + 60
     while sockets(server) > 20:  # listeners, and what the last clients leave
         assert time.monotonic() < limit, sockets(server)
