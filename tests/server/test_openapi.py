@@ -161,6 +161,7 @@ def test_document_describes_answers(filled, database):
     ask("GET", vulnerability + "/fixes")
     ask("DELETE", vulnerability + "/fixes/zlib")
     ask("DELETE", vulnerability)
+    recorded.notification_of(database, (None, "CVE-2999-0002"))  # a thread makes them
     for name in {n[0] for n in recorded.notifications(database)}:
         for method, target in (("GET", f"/v1/notifications/{name}?limit=5"), ("DELETE", f"/v1/notifications/{name}"), ("GET", f"/v1/notifications/{name}?limit=0")):
             assert ask(method, target).status == 200
