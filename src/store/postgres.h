@@ -19,6 +19,8 @@
 
 #define POSTGRES_PARAMS SQL_FIELDS
 
+#define SIZED(column) "int4send(length(" column ")) || " column /* a field of a record (sql.h) */
+
 extern const char *const postgres_index_tables; /* the temporary ones */
 /* What leads from schema N to N + 1; PostgreSQL begins at SCHEMA_NUMBER 2. Never edit an old one. */
 extern const char *const *const postgres_migrations[SCHEMA_NUMBER];
