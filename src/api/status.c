@@ -176,26 +176,13 @@ static void read_picture(struct api *a, struct picture *p)
 
 /* ---- what is told ---- */
 
-static void put_text(struct json_writer *w, const char *key, str value)
-{
-    json_w_key(w, key);
-    json_w_str(w, value);
-}
-
-static void put_number(struct json_writer *w, const char *key, int64_t value)
-{
-    json_w_key(w, key);
-    json_w_int(w, value);
-}
-
 /* null: never */
 static void put_time(struct json_writer *w, const char *key, int64_t t)
 {
     char text[CLOCK_TEXT] = "";
     if (t)
         clock_format(t, text);
-    json_w_key(w, key);
-    json_w_str_or_null(w, str_from(text));
+    json_w_text_or_null(w, key, str_from(text));
 }
 
 static void put_feeds(struct json_writer *w, const struct picture *p)
@@ -205,11 +192,10 @@ static void put_feeds(struct json_writer *w, const struct picture *p)
     for (size_t i = 0; i < p->feed_count; i++) {
         const struct feed_status *f = &p->feeds[i];
         json_w_object(w);
-        put_text(w, "name", f->name);
-        put_text(w, "state", str_from(state_of(p, f)));
-        json_w_key(w, "enabled");
-        json_w_bool(w, is_wanted(p, f->name));
-        put_number(w, "entries", f->entries);
+        json_w_text(w, "name", f->name);
+        json_w_text(w, "state", str_from(state_of(p, f)));
+        json_w_flag(w, "enabled", is_wanted(p, f->name));
+        json_w_number(w, "entries", f->entries);
         put_time(w, "last_try", f->last_try);
         put_time(w, "last_success", f->last_success);
         json_w_key(w, "age");
@@ -217,8 +203,7 @@ static void put_feeds(struct json_writer *w, const struct picture *p)
             json_w_int(w, p->now > f->last_success ? p->now - f->last_success : 0);
         else
             json_w_null(w);
-        json_w_key(w, "error");
-        json_w_str_or_null(w, f->error);
+        json_w_text_or_null(w, "error", f->error);
         json_w_object_end(w);
     }
     json_w_array_end(w);
@@ -247,10 +232,10 @@ static unsigned write_ready(const struct picture *p, struct buf *out)
     struct json_writer w = { .out = out, .indent = 2 };
     bool loaded = any_loaded(p), ready = p->up && loaded;
     json_w_object(&w);
-    json_w_key(&w, "ready");
-    json_w_bool(&w, ready);
+    json_w_flag(&w, "ready", ready);
     if (!ready)
-        put_text(&w, "reason", p->up ? STR("no feed has been loaded") : STR("the database does not answer"));
+        json_w_text(&w, "reason",
+                    p->up ? STR("no feed has been loaded") : STR("the database does not answer"));
     put_missing(&w, p);
     put_feeds(&w, p);
     json_w_object_end(&w);
@@ -262,12 +247,11 @@ static void put_database(struct json_writer *w, const struct picture *p)
 {
     json_w_key(w, "database");
     json_w_object(w);
-    put_text(w, "engine", store_is_server(p->o->database) ? STR("postgresql") : STR("sqlite"));
-    json_w_key(w, "up");
-    json_w_bool(w, p->up);
+    json_w_text(w, "engine", store_is_server(p->o->database) ? STR("postgresql") : STR("sqlite"));
+    json_w_flag(w, "up", p->up);
     if (p->up) {
-        put_number(w, "schema", p->counts.schema);
-        put_number(w, "bytes", p->bytes);
+        json_w_number(w, "schema", p->counts.schema);
+        json_w_number(w, "bytes", p->bytes);
     }
     json_w_object_end(w);
 }
@@ -276,11 +260,11 @@ static void put_counts(struct json_writer *w, const struct store_counts *c)
 {
     json_w_key(w, "counts");
     json_w_object(w);
-    put_number(w, "layers", c->layers);
-    put_number(w, "images", c->images);
-    put_number(w, "packages", c->packages);
-    put_number(w, "advisories", c->advisories);
-    put_number(w, "ranges", c->ranges);
+    json_w_number(w, "layers", c->layers);
+    json_w_number(w, "images", c->images);
+    json_w_number(w, "packages", c->packages);
+    json_w_number(w, "advisories", c->advisories);
+    json_w_number(w, "ranges", c->ranges);
     json_w_object_end(w);
 }
 
@@ -289,9 +273,8 @@ static void put_updater(struct json_writer *w, const struct picture *p)
     int64_t interval = p->o->updater_interval_s;
     json_w_key(w, "updater");
     json_w_object(w);
-    json_w_key(w, "enabled");
-    json_w_bool(w, interval > 0);
-    put_number(w, "interval", interval);
+    json_w_flag(w, "enabled", interval > 0);
+    json_w_number(w, "interval", interval);
     put_time(w, "last", p->last);
     put_time(w, "next", p->last && interval ? p->last + interval : 0);
     json_w_object_end(w);
@@ -301,15 +284,14 @@ static void write_status(const struct picture *p, const struct standing *s, stru
 {
     struct json_writer w = { .out = out, .indent = 2 };
     json_w_object(&w);
-    put_text(&w, "program", STR("eclair"));
-    put_text(&w, "version", STR(ECLAIR_VERSION));
+    json_w_text(&w, "program", STR("eclair"));
+    json_w_text(&w, "version", STR(ECLAIR_VERSION));
     put_time(&w, "started", s->began);
     put_time(&w, "now", p->now);
-    json_w_key(&w, "ready");
-    json_w_bool(&w, p->up && any_loaded(p));
+    json_w_flag(&w, "ready", p->up && any_loaded(p));
     put_database(&w, p);
     if (p->up) {
-        put_number(&w, "generation", p->counts.generation);
+        json_w_number(&w, "generation", p->counts.generation);
         put_counts(&w, &p->counts);
     }
     put_updater(&w, p);

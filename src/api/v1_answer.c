@@ -36,8 +36,7 @@ void v1_error(struct call *c, unsigned status, str message)
     json_w_object(&w);
     json_w_key(&w, "Error");
     json_w_object(&w);
-    json_w_key(&w, "Message");
-    json_w_str(&w, message);
+    json_w_text(&w, "Message", message);
     json_w_object_end(&w);
     json_w_object_end(&w);
     buf_char(&c->response->body, '\n');

@@ -198,8 +198,7 @@ static void write_layer(const struct reading *r, struct buf *out)
     v1_text(&w, "Name", r->layer->name);
     v1_text(&w, "NamespaceName", distribution_v1_name(r->arena, r->layer->namespace));
     v1_text(&w, "ParentName", r->layer->parent);
-    json_w_key(&w, "IndexedByVersion");
-    json_w_int(&w, r->layer->engine);
+    json_w_number(&w, "IndexedByVersion", r->layer->engine);
     if (r->feature_count) {
         json_w_key(&w, "Features");
         json_w_array(&w);

@@ -105,8 +105,7 @@ void v1_layer_write(const struct v1_layer *l, unsigned engine, struct buf *out)
     write_headers(&w, l);
     v1_text(&w, "ParentName", l->parent);
     v1_text(&w, "Format", l->format);
-    json_w_key(&w, "IndexedByVersion");
-    json_w_int(&w, engine);
+    json_w_number(&w, "IndexedByVersion", engine);
     json_w_object_end(&w);
     json_w_object_end(&w);
     buf_char(out, '\n');

@@ -92,8 +92,7 @@ static int write_token(const struct reading *r, int64_t old, int64_t new, const 
              (long long)new);
     if (fernet_seal(r->call->options->pagination_key, str_from(text), clock_now(), &token, e) < 0)
         return -1;
-    json_w_key(w, key);
-    json_w_str(w, buf_view(&token));
+    json_w_text(w, key, buf_view(&token));
     return 0;
 }
 
@@ -184,10 +183,8 @@ static void put_layers(struct json_writer *w, const struct side *s)
     json_w_array(w);
     for (size_t i = 0; i < s->layer_count; i++) {
         json_w_object(w);
-        json_w_key(w, "Index");
-        json_w_int(w, s->layers[i].id);
-        json_w_key(w, "LayerName");
-        json_w_str(w, s->layers[i].name);
+        json_w_number(w, "Index", s->layers[i].id);
+        json_w_text(w, "LayerName", s->layers[i].name);
         json_w_object_end(w);
     }
     json_w_array_end(w);
@@ -223,8 +220,7 @@ static int write_answer(const struct reading *r, struct buf *out, struct err *e)
     put_time(&w, "Notified", n->notified);
     put_time(&w, "Deleted", n->deleted);
     if (r->limit) {
-        json_w_key(&w, "Limit");
-        json_w_int(&w, r->limit);
+        json_w_number(&w, "Limit", r->limit);
     }
     if (r->page.len)
         v1_text(&w, "Page", r->page);

@@ -243,8 +243,7 @@ static int write_next(struct reading *r, struct json_writer *w, struct err *e)
         return 0;
     if (fernet_seal(r->call->options->pagination_key, str_from(text), clock_now(), &token, e) < 0)
         return -1;
-    json_w_key(w, "NextPage");
-    json_w_str(w, buf_view(&token));
+    json_w_text(w, "NextPage", buf_view(&token));
     return 0;
 }
 

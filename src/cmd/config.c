@@ -81,21 +81,16 @@ static void put_value(struct json_writer *w, struct settings *s, size_t i)
 {
     const struct config_value *v = &settings_view(s)->config.values[i];
     json_w_object(w);
-    json_w_key(w, "key");
-    json_w_str(w, str_from(config_key(i)->key));
-    json_w_key(w, "value");
-    json_w_str(w, config_shown(&settings_view(s)->config, i, settings_arena(s)));
-    json_w_key(w, "from");
-    json_w_str(w, str_from(origins[v->origin]));
-    json_w_key(w, "name");
-    json_w_str_or_null(w, str_from(v->name));
+    json_w_text(w, "key", str_from(config_key(i)->key));
+    json_w_text(w, "value", config_shown(&settings_view(s)->config, i, settings_arena(s)));
+    json_w_text(w, "from", str_from(origins[v->origin]));
+    json_w_text_or_null(w, "name", str_from(v->name));
     json_w_key(w, "line");
     if (v->line)
         json_w_int(w, v->line);
     else
         json_w_null(w);
-    json_w_key(w, "in_force");
-    json_w_bool(w, !v->loses);
+    json_w_flag(w, "in_force", !v->loses);
     json_w_object_end(w);
 }
 
@@ -105,10 +100,8 @@ static void write_json(struct settings *s, const struct err *why, struct buf *ou
     struct json_writer w = { .out = out, .indent = 2 };
     const struct settings_view *v = s ? settings_view(s) : NULL;
     json_w_object(&w);
-    json_w_key(&w, "file");
-    json_w_str_or_null(&w, str_from(v ? v->file : NULL));
-    json_w_key(&w, "error");
-    json_w_str_or_null(&w, str_from(why->text));
+    json_w_text_or_null(&w, "file", str_from(v ? v->file : NULL));
+    json_w_text_or_null(&w, "error", str_from(why->text));
     json_w_key(&w, "values");
     json_w_array(&w);
     for (size_t i = 0; v && config_key(i); i++)

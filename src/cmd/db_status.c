@@ -20,47 +20,36 @@ static int64_t age(const struct status *s, const struct feed_status *f)
     return s->now > f->last_success ? s->now - f->last_success : 0;
 }
 
-static void put_number(struct json_writer *w, const char *key, int64_t value)
-{
-    json_w_key(w, key);
-    json_w_int(w, value);
-}
-
 static void put_feed(struct json_writer *w, const struct status *s, const struct feed_status *f)
 {
     char when[CLOCK_TEXT];
     clock_format(f->last_success, when);
     json_w_object(w);
-    json_w_key(w, "name");
-    json_w_str(w, f->name);
-    put_number(w, "entries", f->entries);
-    json_w_key(w, "last_success");
-    json_w_str_or_null(w, f->last_success ? str_from(when) : STR(""));
+    json_w_text(w, "name", f->name);
+    json_w_number(w, "entries", f->entries);
+    json_w_text_or_null(w, "last_success", f->last_success ? str_from(when) : STR(""));
     json_w_key(w, "age_seconds");
     if (f->last_success)
         json_w_int(w, age(s, f));
     else
         json_w_null(w);
-    json_w_key(w, "error");
-    json_w_str_or_null(w, f->error);
+    json_w_text_or_null(w, "error", f->error);
     json_w_object_end(w);
 }
 
 static void put_condition(struct json_writer *w, const struct store_condition *c)
 {
-    put_number(w, "size_bytes", c->bytes);
-    put_number(w, "waiting_sets", c->waiting);
-    put_number(w, "segments", c->segments);
-    put_number(w, "oldest_generation", c->oldest);
+    json_w_number(w, "size_bytes", c->bytes);
+    json_w_number(w, "waiting_sets", c->waiting);
+    json_w_number(w, "segments", c->segments);
+    json_w_number(w, "oldest_generation", c->oldest);
     json_w_key(w, "leases");
     json_w_array(w);
     for (size_t i = 0; i < c->lease_count; i++) {
         json_w_object(w);
-        json_w_key(w, "name");
-        json_w_str(w, c->leases[i].name);
-        json_w_key(w, "owner");
-        json_w_str(w, c->leases[i].owner);
-        put_number(w, "seconds_left", c->leases[i].left_s);
+        json_w_text(w, "name", c->leases[i].name);
+        json_w_text(w, "owner", c->leases[i].owner);
+        json_w_number(w, "seconds_left", c->leases[i].left_s);
         json_w_object_end(w);
     }
     json_w_array_end(w);
@@ -70,16 +59,16 @@ static void write_json(const struct status *s, struct buf *out)
 {
     struct json_writer w = { .out = out, .indent = 2 };
     json_w_object(&w);
-    put_number(&w, "schema", s->counts.schema);
-    put_number(&w, "generation", s->counts.generation);
+    json_w_number(&w, "schema", s->counts.schema);
+    json_w_number(&w, "generation", s->counts.generation);
     json_w_key(&w, "counts");
     json_w_object(&w);
-    put_number(&w, "layers", s->counts.layers);
-    put_number(&w, "images", s->counts.images);
-    put_number(&w, "packages", s->counts.packages);
-    put_number(&w, "advisories", s->counts.advisories);
-    put_number(&w, "ranges", s->counts.ranges);
-    put_number(&w, "changes", s->counts.changes);
+    json_w_number(&w, "layers", s->counts.layers);
+    json_w_number(&w, "images", s->counts.images);
+    json_w_number(&w, "packages", s->counts.packages);
+    json_w_number(&w, "advisories", s->counts.advisories);
+    json_w_number(&w, "ranges", s->counts.ranges);
+    json_w_number(&w, "changes", s->counts.changes);
     json_w_object_end(&w);
     json_w_key(&w, "feeds");
     json_w_array(&w);

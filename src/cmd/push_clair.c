@@ -61,16 +61,12 @@ static void layer_json(const struct push_clair *c, str name, str parent, struct 
     json_w_object(&w);
     json_w_key(&w, "Layer");
     json_w_object(&w);
-    json_w_key(&w, "Name");
-    json_w_str(&w, name);
-    json_w_key(&w, "Path");
-    json_w_str(&w, layer_url(c, name));
+    json_w_text(&w, "Name", name);
+    json_w_text(&w, "Path", layer_url(c, name));
     if (parent.len) {
-        json_w_key(&w, "ParentName");
-        json_w_str(&w, parent);
+        json_w_text(&w, "ParentName", parent);
     }
-    json_w_key(&w, "Format");
-    json_w_str(&w, STR("Docker"));
+    json_w_text(&w, "Format", STR("Docker"));
     json_w_object_end(&w);
     json_w_object_end(&w);
 }

@@ -79,3 +79,25 @@ void json_w_decimal(struct json_writer *w, uint64_t v, unsigned digits); /* 98 a
 void json_w_bool(struct json_writer *w, bool v);
 void json_w_null(struct json_writer *w);
 void json_w_raw(struct json_writer *w, str value); /* a whole value that is JSON already */
+
+/* Members of an object, key and value. */
+static inline void json_w_text(struct json_writer *w, const char *key, str value)
+{
+    json_w_key(w, key);
+    json_w_str(w, value);
+}
+static inline void json_w_text_or_null(struct json_writer *w, const char *key, str value)
+{
+    json_w_key(w, key);
+    json_w_str_or_null(w, value);
+}
+static inline void json_w_number(struct json_writer *w, const char *key, int64_t value)
+{
+    json_w_key(w, key);
+    json_w_int(w, value);
+}
+static inline void json_w_flag(struct json_writer *w, const char *key, bool value)
+{
+    json_w_key(w, key);
+    json_w_bool(w, value);
+}

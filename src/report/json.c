@@ -7,31 +7,13 @@
 #define SCHEMA_VERSION 1
 #define LINKS_MAX      64
 
-static void text(struct json_writer *w, const char *key, str value)
-{
-    json_w_key(w, key);
-    json_w_str(w, value);
-}
-
-static void text_or_null(struct json_writer *w, const char *key, str value)
-{
-    json_w_key(w, key);
-    json_w_str_or_null(w, value);
-}
-
-static void number(struct json_writer *w, const char *key, int64_t value)
-{
-    json_w_key(w, key);
-    json_w_int(w, value);
-}
-
 static void image(struct json_writer *w, const struct report *r)
 {
     const struct image_index *i = r->image;
     json_w_key(w, "image");
     json_w_object(w);
-    text(w, "name", i->name);
-    text(w, "digest", i->digest);
+    json_w_text(w, "name", i->name);
+    json_w_text(w, "digest", i->digest);
     json_w_object_end(w);
     json_w_key(w, "distribution");
     if (!i->distribution.id.len) {
@@ -39,11 +21,11 @@ static void image(struct json_writer *w, const struct report *r)
         return;
     }
     json_w_object(w);
-    text(w, "id", i->distribution.id);
-    text(w, "version", i->distribution.version);
-    text(w, "name", i->distribution.name);
-    text_or_null(w, "namespace", i->distribution.namespace);
-    text_or_null(w, "end_of_life", r->end_of_life);
+    json_w_text(w, "id", i->distribution.id);
+    json_w_text(w, "version", i->distribution.version);
+    json_w_text(w, "name", i->distribution.name);
+    json_w_text_or_null(w, "namespace", i->distribution.namespace);
+    json_w_text_or_null(w, "end_of_life", r->end_of_life);
     json_w_object_end(w);
 }
 
@@ -51,7 +33,7 @@ static void database(struct json_writer *w, const struct report *r)
 {
     json_w_key(w, "database");
     json_w_object(w);
-    number(w, "generation", r->match.generation);
+    json_w_number(w, "generation", r->match.generation);
     json_w_key(w, "feeds");
     json_w_array(w);
     for (size_t i = 0; i < r->match.feed_count; i++) {
@@ -59,9 +41,9 @@ static void database(struct json_writer *w, const struct report *r)
         char when[CLOCK_TEXT];
         clock_format(f->last_success, when);
         json_w_object(w);
-        text(w, "name", f->name);
-        text(w, "last_success", str_from(when));
-        number(w, "age_seconds", r->now > f->last_success ? r->now - f->last_success : 0);
+        json_w_text(w, "name", f->name);
+        json_w_text(w, "last_success", str_from(when));
+        json_w_number(w, "age_seconds", r->now > f->last_success ? r->now - f->last_success : 0);
         json_w_object_end(w);
     }
     json_w_array_end(w);
@@ -79,8 +61,8 @@ static void layers(struct json_writer *w, const struct image_index *i)
     json_w_array(w);
     for (size_t k = 0; k < i->layer_count; k++) {
         json_w_object(w);
-        text(w, "digest", i->layers[k]->digest);
-        number(w, "size", (int64_t)i->layers[k]->size);
+        json_w_text(w, "digest", i->layers[k]->digest);
+        json_w_number(w, "size", (int64_t)i->layers[k]->size);
         json_w_object_end(w);
     }
     json_w_array_end(w);
@@ -89,12 +71,12 @@ static void layers(struct json_writer *w, const struct image_index *i)
 /* Names are bytes: where JSON cannot show them, their digits are there too (design.md 9, Limits). */
 static void name(struct json_writer *w, str value)
 {
-    text(w, "name", value);
+    json_w_text(w, "name", value);
     if (str_utf8(value) || value.len > PACKAGE_TEXT_MAX)
         return;
     char hex[2 * PACKAGE_TEXT_MAX + 1];
     hex_encode(value.ptr, value.len, hex);
-    text(w, "name_hex", str_from(hex));
+    json_w_text(w, "name_hex", str_from(hex));
 }
 
 static void packages(struct json_writer *w, const struct image_index *i)
@@ -105,13 +87,13 @@ static void packages(struct json_writer *w, const struct image_index *i)
         const struct package *p = &i->packages[k].package;
         json_w_object(w);
         name(w, p->name);
-        text(w, "version", p->version);
-        text(w, "kind", p->kind);
-        text(w, "arch", p->arch);
-        text(w, "source", p->source);
-        text(w, "source_version", p->source_version);
-        text_or_null(w, "module", p->module);
-        text(w, "layer", layer_digest(i, i->packages[k].layer));
+        json_w_text(w, "version", p->version);
+        json_w_text(w, "kind", p->kind);
+        json_w_text(w, "arch", p->arch);
+        json_w_text(w, "source", p->source);
+        json_w_text(w, "source_version", p->source_version);
+        json_w_text_or_null(w, "module", p->module);
+        json_w_text(w, "layer", layer_digest(i, i->packages[k].layer));
         json_w_object_end(w);
     }
     json_w_array_end(w);
@@ -125,11 +107,11 @@ static void removed(struct json_writer *w, const struct image_index *i)
         const struct package *p = &i->removed[k].package;
         json_w_object(w);
         name(w, p->name);
-        text(w, "version", p->version);
-        text(w, "kind", p->kind);
-        text(w, "arch", p->arch);
-        text(w, "layer", layer_digest(i, i->removed[k].layer));
-        text(w, "removed_by", layer_digest(i, i->removed[k].removed));
+        json_w_text(w, "version", p->version);
+        json_w_text(w, "kind", p->kind);
+        json_w_text(w, "arch", p->arch);
+        json_w_text(w, "layer", layer_digest(i, i->removed[k].layer));
+        json_w_text(w, "removed_by", layer_digest(i, i->removed[k].removed));
         json_w_object_end(w);
     }
     json_w_array_end(w);
@@ -141,9 +123,9 @@ static void facts(struct json_writer *w, const struct image_index *i)
     json_w_array(w);
     for (size_t k = 0; k < i->fact_count; k++) {
         json_w_object(w);
-        text(w, "name", i->facts[k].fact.name);
-        text(w, "value", i->facts[k].fact.value);
-        text(w, "layer", layer_digest(i, i->facts[k].layer));
+        json_w_text(w, "name", i->facts[k].fact.name);
+        json_w_text(w, "value", i->facts[k].fact.value);
+        json_w_text(w, "layer", layer_digest(i, i->facts[k].layer));
         json_w_object_end(w);
     }
     json_w_array_end(w);
@@ -186,11 +168,11 @@ static void scores(struct json_writer *w, const struct metadata_source *s, bool 
             *begun = true;
         }
         json_w_object(w);
-        text(w, "version", c->version);
-        text_or_null(w, "vector", c->vector);
+        json_w_text(w, "version", c->version);
+        json_w_text_or_null(w, "vector", c->vector);
         json_w_key(w, "base");
         json_w_decimal(w, c->base, 1);
-        text(w, "source", c->source.len ? c->source : s->feed);
+        json_w_text(w, "source", c->source.len ? c->source : s->feed);
         json_w_object_end(w);
     }
 }
@@ -210,8 +192,8 @@ static void kev(struct json_writer *w, const struct metadata *m)
 {
     json_w_key(w, "kev");
     json_w_object(w);
-    text(w, "added", m->kev.added);
-    text_or_null(w, "due", m->kev.due);
+    json_w_text(w, "added", m->kev.added);
+    json_w_text_or_null(w, "due", m->kev.due);
     json_w_object_end(w);
 }
 
@@ -233,24 +215,23 @@ static void finding(struct json_writer *w, const struct image_index *i, const st
 {
     const struct image_package *ip = &i->packages[f->package];
     json_w_object(w);
-    text(w, "id", f->id);
-    text(w, "package", ip->package.name);
-    text(w, "version", ip->package.version);
-    text(w, "source", ip->package.source);
-    text(w, "source_version", ip->package.source_version);
-    text_or_null(w, "fixed_version", f->fixed_version);
-    text(w, "fix_state", str_from(fix_state_name(f->state)));
-    text(w, "severity", str_from(severity_name(f->severity)));
-    text(w, "severity_source", f->severity_source);
-    text(w, "namespace", f->namespace);
-    text(w, "layer", layer_digest(i, ip->layer));
+    json_w_text(w, "id", f->id);
+    json_w_text(w, "package", ip->package.name);
+    json_w_text(w, "version", ip->package.version);
+    json_w_text(w, "source", ip->package.source);
+    json_w_text(w, "source_version", ip->package.source_version);
+    json_w_text_or_null(w, "fixed_version", f->fixed_version);
+    json_w_text(w, "fix_state", str_from(fix_state_name(f->state)));
+    json_w_text(w, "severity", str_from(severity_name(f->severity)));
+    json_w_text(w, "severity_source", f->severity_source);
+    json_w_text(w, "namespace", f->namespace);
+    json_w_text(w, "layer", layer_digest(i, ip->layer));
     links(w, f);
     metadata(w, f);
-    text(w, "feed", f->feed);
-    text_or_null(w, "title", f->title);
-    text_or_null(w, "description", f->description);
-    json_w_key(w, "uncertain");
-    json_w_bool(w, f->uncertain);
+    json_w_text(w, "feed", f->feed);
+    json_w_text_or_null(w, "title", f->title);
+    json_w_text_or_null(w, "description", f->description);
+    json_w_flag(w, "uncertain", f->uncertain);
     json_w_object_end(w);
 }
 
@@ -268,9 +249,9 @@ static void write_json(const struct report *r, struct buf *out)
     buf_reserve(out, guess_size(r));
     struct json_writer w = { .out = out, .indent = 2 };
     json_w_object(&w);
-    number(&w, "schema_version", SCHEMA_VERSION);
+    json_w_number(&w, "schema_version", SCHEMA_VERSION);
     image(&w, r);
-    text(&w, "coverage", str_from(coverage_name(r->coverage)));
+    json_w_text(&w, "coverage", str_from(coverage_name(r->coverage)));
     json_w_key(&w, "warnings");
     json_w_array(&w);
     for (size_t i = 0; i < r->warning_count; i++)
