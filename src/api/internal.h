@@ -9,7 +9,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define V1_ENGINE 3 /* the worker version of all Clair 2.0 and 2.1: IndexedByVersion */
+#define V1_NAME_MAX 1024 /* bytes of a name (design.md 9, Limits) */
+#define V1_ENGINE   3    /* the worker version of all Clair 2.0 and 2.1: IndexedByVersion */
 
 struct standing; /* what /readyz and /v1/status say (status.c) */
 struct posts;    /* of layers (v1_post.c) */
@@ -47,7 +48,10 @@ void v1_asked(const struct call *c, const char *query, int64_t began_ns);
 void v1_error(struct call *c, unsigned status, str message); /* {"Error":{"Message":...}} */
 void v1_failure(struct call *c, const struct err *e);        /* what the store or the system said */
 void v1_not_found(struct call *c);                           /* 404 */
-void v1_headers(struct call *c, unsigned status);            /* of a JSON body that is in the response */
+/* Of a look-up: true when it found something, else the answer is there. */
+bool v1_found(struct call *c, int found, const struct err *e);
+bool gzip_wanted(const struct request *r);
+void v1_headers(struct call *c, unsigned status); /* of a JSON body that is in the response */
 void plain_text(struct response *r, unsigned status, const char *text); /* as Go's http.Error() */
 
 /* ---- questions to the store (v1_ask.c) ---- */
@@ -59,8 +63,17 @@ int v1_ask(struct call *c, v1_question *question, void *ctx, struct err *e);
 /* What a client calls a namespace, as it is stored: 1, 0 it was never seen, -1. */
 int v1_namespace_find(struct store *s, str shown, struct arena *arena, struct stored_namespace *ret,
                       struct err *e);
+
+/* ---- pages (v1_page.c) ---- */
+
 /* `limit` of the query; false: the answer (400) is there. Negative ones are the caller's business. */
 bool v1_limit(struct call *c, int64_t *ret);
+/* `page` of the query: the token, and what it says; both empty when there is none. False: the answer is there. */
+bool v1_page(struct call *c, str *ret_token, str *ret_text);
+bool v1_page_refuse(struct call *c); /* what it says is none: false */
+/* A token for that text. */
+int v1_page_write(const struct call *c, const char *key, const char *text, struct json_writer *w,
+                  struct err *e);
 
 /* ---- options that change while requests run (rules.c) ---- */
 

@@ -253,7 +253,7 @@ void metrics_answer(struct api *a, const struct request *r, struct response *ret
     look_at_cage(a);
     metrics_write(a->options.metrics, &ret->body);
     ret->status = 200;
-    ret->gzip = str_contains(request_header(r, "Accept-Encoding"), STR("gzip"));
+    ret->gzip = gzip_wanted(r);
     response_header(ret, "Content-Type", STR("text/plain; version=0.0.4"));
 }
 

@@ -443,5 +443,5 @@ void ready_answer(struct api *a, struct response *ret) { give(a, false, ret); }
 void v1_get_status(struct call *c)
 {
     give(c->api, true, c->response);
-    c->response->gzip = str_contains(request_header(c->request, "Accept-Encoding"), STR("gzip"));
+    c->response->gzip = gzip_wanted(c->request);
 }

@@ -13,12 +13,17 @@ void plain_text(struct response *r, unsigned status, const char *text)
     buf_str(&r->body, str_from(text));
 }
 
+/* The word anywhere, even "gzip;q=0": as the old server did (golden-v1/23). */
+bool gzip_wanted(const struct request *r)
+{
+    return str_contains(request_header(r, "Accept-Encoding"), STR("gzip"));
+}
+
 void v1_headers(struct call *c, unsigned status)
 {
     struct response *r = c->response;
     r->status = status;
-    /* the word anywhere, even "gzip;q=0": as the old server did (golden-v1/23) */
-    r->gzip = str_contains(request_header(c->request, "Accept-Encoding"), STR("gzip"));
+    r->gzip = gzip_wanted(c->request);
     response_header(r, "Content-Type", STR("application/json;charset=utf-8"));
     response_header(r, "Server", STR("clair"));
 }
@@ -56,4 +61,13 @@ void v1_failure(struct call *c, const struct err *e)
         v1_error(c, 500, arena_printf(c->request->arena, "dial tcp %s", e->text));
     else
         v1_error(c, 500, STR("database: an error occured when querying the backend"));
+}
+
+bool v1_found(struct call *c, int found, const struct err *e)
+{
+    if (found < 0)
+        v1_failure(c, e);
+    else if (!found)
+        v1_not_found(c);
+    return found > 0;
 }

@@ -261,18 +261,14 @@ void v1_get_layer(struct call *c)
     struct err e = { 0 };
     CLEANUP(reading_done) struct reading r = { .call = c };
     int found = v1_ask(c, read_anew, &r, &e);
-    if (found < 0) {
-        v1_failure(c, &e);
-    } else if (!found) {
-        v1_not_found(c);
-    } else {
-        struct buf *body = &c->response->body;
-        if (!r.cached)
-            write_layer(&r, body);
-        if (!r.cached && r.key.len && !body->failed)
-            reports_put(c->api->reports, r.key, r.generation, buf_view(body));
-        v1_headers(c, 200);
-    }
+    if (!v1_found(c, found, &e))
+        return;
+    struct buf *body = &c->response->body;
+    if (!r.cached)
+        write_layer(&r, body);
+    if (!r.cached && r.key.len && !body->failed)
+        reports_put(c->api->reports, r.key, r.generation, buf_view(body));
+    v1_headers(c, 200);
 }
 
 void v1_delete_layer(struct call *c)
@@ -283,10 +279,6 @@ void v1_delete_layer(struct call *c)
     int found = s ? store_named_delete(s, c->parameters[0], &e) : -1;
     v1_asked(c, "DeleteLayer", began);
     stores_give(c->api->stores, s);
-    if (found < 0)
-        v1_failure(c, &e);
-    else if (!found)
-        v1_not_found(c);
-    else
+    if (v1_found(c, found, &e))
         c->response->status = 200; /* empty, without Server */
 }

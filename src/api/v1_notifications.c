@@ -1,16 +1,13 @@
 /* v1_notifications.c - GET and DELETE /v1/notifications/{name}: what changed, and which layers brought what it is about (spec/api-v1.md 8). */
 #include "api/internal.h"
 
-#include "api/path.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "codec/fernet.h"
 #include "codec/stream.h"
 
 #define ANSWER_MEMORY_MAX ((size_t)256 << 20)
 #define PAGE_MAX          10000 /* layers of a side, whatever its client asks for: there is a next page */
-#define TOKEN_AGE_S       3600
-#define ENDED             (-1) /* in a token: nothing of that side is left */
+#define ENDED             (-1)  /* in a token: nothing of that side is left */
 
 /* The vulnerability as it was, or as it is. */
 struct side {
@@ -18,7 +15,7 @@ struct side {
     struct stored_advisory said;
     bool known; /* `vulnerability` is there */
     struct v1_vulnerability vulnerability;
-    int64_t from, next; /* numbers of layers; ENDED */
+    int64_t next; /* the number of a layer; ENDED */
     struct introducing_layer *layers;
     size_t layer_count;
 };
@@ -69,42 +66,29 @@ static int read_token(str text, int64_t from[2], struct err *e)
 /* False: the answer is there. */
 static bool read_page(struct reading *r)
 {
-    struct call *c = r->call;
-    struct arena *arena = c->request->arena;
     struct err e = { 0 };
     str text;
-    if (!query_has(c->request->query, STR("page")))
-        return true;
-    if (query_value(c->request->query, STR("page"), arena, &r->page) &&
-        fernet_open(c->options->pagination_key, r->page, clock_now(), TOKEN_AGE_S, arena, &text, &e) == 0 &&
-        read_token(text, r->from, &e) == 0)
-        return true;
-    v1_error(c, 400, STR("invalid page format: invalid or expired pagination token"));
-    return false;
+    if (!v1_page(r->call, &r->page, &text))
+        return false;
+    return !r->page.len || read_token(text, r->from, &e) == 0 || v1_page_refuse(r->call);
 }
 
 static int write_token(const struct reading *r, int64_t old, int64_t new, const char *key,
                        struct json_writer *w, struct err *e)
 {
-    CLEANUP(buf_done) struct buf token = { 0 };
     char text[96];
     snprintf(text, sizeof text, "{\"OldVulnerability\":%lld,\"NewVulnerability\":%lld}\n", (long long)old,
              (long long)new);
-    if (fernet_seal(r->call->options->pagination_key, str_from(text), clock_now(), &token, e) < 0)
-        return -1;
-    json_w_text(w, key, buf_view(&token));
-    return 0;
+    return v1_page_write(r->call, key, text, w, e);
 }
 
-/* ---- what changed ---- */
+/* ---- reading ---- */
 
 static void show(struct reading *r, struct side *s)
 {
     s->known = s->advisory &&
                v1_vulnerability_of(&s->said, 1, r->notification.namespace, r->arena, &s->vulnerability);
 }
-
-/* ---- reading ---- */
 
 static int read_said(struct store *s, struct reading *r, struct side *side, int64_t id, struct err *e)
 {
@@ -120,7 +104,6 @@ static int read_said(struct store *s, struct reading *r, struct side *side, int6
 /* One more than is wanted tells where the next page begins. */
 static int read_layers(struct store *s, struct reading *r, struct side *side, int64_t from, struct err *e)
 {
-    side->from = from;
     side->next = ENDED;
     if (!side->known || from == ENDED || r->limit < 0)
         return 0;
@@ -250,11 +233,7 @@ void v1_get_notification(struct call *c)
     int found = v1_ask(c, ask, &r, &e);
     if (found > 0 && write_answer(&r, &c->response->body, &e) < 0)
         found = -1;
-    if (found < 0)
-        v1_failure(c, &e);
-    else if (!found)
-        v1_not_found(c);
-    else
+    if (v1_found(c, found, &e))
         v1_headers(c, 200);
 }
 
@@ -270,10 +249,6 @@ void v1_delete_notification(struct call *c)
         found = store_notification_find(s, c->parameters[0], c->request->arena, &n, &e);
     v1_asked(c, "DeleteNotification", began);
     stores_give(c->api->stores, s);
-    if (found < 0)
-        v1_failure(c, &e);
-    else if (!found)
-        v1_not_found(c);
-    else
+    if (v1_found(c, found, &e))
         c->response->status = 200; /* empty, without Server */
 }

@@ -16,8 +16,6 @@
 #include <strings.h>
 #include <unistd.h>
 
-#define NAME_MAX_BYTES 1024
-
 /* ---- how many at once ---- */
 
 /* A signed URL may live for a minute, and a layer may wait longer for its turn: so sources are opened first, and wait with their connection
@@ -79,7 +77,8 @@ static void come_again(struct call *c) { response_header(c->response, "Retry-Aft
 static void refuse(struct call *c)
 {
     atomic_fetch_add(&c->api->posts->refused, 1);
-    log_warning("too many layers are posted at once", LOG_TEXT("remote addr", str_from(c->request->peer)));
+    log_warning("too many layers are posted at once", LOG_TEXT("remote addr", str_from(c->request->peer)),
+                LOG_REQUEST(c->request));
     v1_error(c, BUSY, STR("too many layers are waiting to be processed"));
     come_again(c);
 }
@@ -341,7 +340,7 @@ void v1_post_layer(struct call *c)
         v1_error(c, 400, STR("could not process a layer which does not have a path"));
     else if (!p.layer.format.len)
         v1_error(c, 400, STR("could not process a layer which does not have a format"));
-    else if (p.layer.name.len > NAME_MAX_BYTES)
+    else if (p.layer.name.len > V1_NAME_MAX)
         v1_error(c, 400, STR("the name of a layer has at most 1024 bytes"));
     else
         post(&p);

@@ -5,7 +5,6 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/strmap.h"
-#include "codec/fernet.h"
 #include "detect/distro.h"
 #include "model/distribution.h"
 
@@ -13,7 +12,6 @@
 
 #define ANSWER_MEMORY_MAX ((size_t)1 << 30)
 #define PAGE_MAX          10000 /* entries of a page, whatever its client asks for: there is a next one */
-#define TOKEN_AGE_S       3600
 
 struct reading {
     struct call *call;
@@ -52,6 +50,22 @@ static void answer(struct call *c)
     v1_headers(c, 200);
 }
 
+/* One without entries is null (spec/api-v1.md 3). */
+static void begin_list(struct json_writer *w, const char *key, size_t count)
+{
+    json_w_key(w, key);
+    if (count)
+        json_w_array(w);
+    else
+        json_w_null(w);
+}
+
+static void end_list(struct json_writer *w, size_t count)
+{
+    if (count)
+        json_w_array_end(w);
+}
+
 /* ---- namespaces ---- */
 
 static int ask_namespaces(struct store *s, void *ctx, struct err *e)
@@ -74,11 +88,7 @@ static int write_namespaces(struct reading *r, struct buf *out, struct err *e)
     CLEANUP(strmap_done) struct strmap shown = { 0 };
     struct json_writer w = { .out = out, .go = true };
     json_w_object(&w);
-    json_w_key(&w, "Namespaces");
-    if (!r->count)
-        json_w_null(&w);
-    else
-        json_w_array(&w);
+    begin_list(&w, "Namespaces", r->count);
     for (size_t i = 0; i < r->count; i++) {
         str name = distribution_v1_name(r->arena, r->namespaces[i].name);
         void **at = strmap_at(&shown, name);
@@ -88,8 +98,7 @@ static int write_namespaces(struct reading *r, struct buf *out, struct err *e)
             write_namespace(&w, name, &r->namespaces[i]);
         *at = r;
     }
-    if (r->count)
-        json_w_array_end(&w);
+    end_list(&w, r->count);
     json_w_object_end(&w);
     return arena_failed(r->arena) ? oom(e) : 0;
 }
@@ -131,11 +140,7 @@ static bool read_one(struct reading *r, struct v1_vulnerability *ret)
     v1_asked(r->call, "findVulnerability", began);
     if (found > 0 && !v1_vulnerability_of(r->one.said, r->one.said_count, r->namespace.name, r->arena, ret))
         found = oom(&e);
-    if (found < 0)
-        v1_failure(r->call, &e);
-    else if (!found)
-        v1_not_found(r->call);
-    return found > 0;
+    return v1_found(r->call, found, &e);
 }
 
 void v1_get_vulnerability(struct call *c)
@@ -160,65 +165,28 @@ void v1_get_fixes(struct call *c)
         return;
     struct json_writer w = { .out = &c->response->body, .go = true };
     json_w_object(&w);
-    json_w_key(&w, "Features");
-    if (v.fixed_in_count)
-        json_w_array(&w);
-    else
-        json_w_null(&w);
+    begin_list(&w, "Features", v.fixed_in_count);
     for (size_t i = 0; i < v.fixed_in_count; i++)
         v1_fix_write(&w, &v.fixed_in[i]);
-    if (v.fixed_in_count)
-        json_w_array_end(&w);
+    end_list(&w, v.fixed_in_count);
     json_w_object_end(&w);
     answer(c);
 }
 
 /* ---- the list ---- */
 
-/* As Go's strconv.Atoi() does, and with its words. */
-bool v1_limit(struct call *c, int64_t *ret)
-{
-    struct arena *arena = c->request->arena;
-    str text, digits;
-    uint64_t n = 0;
-    if (!query_value(c->request->query, STR("limit"), arena, &text)) {
-        v1_error(c, 400, STR("must provide limit query parameter"));
-        return false;
-    }
-    bool negative = str_starts(text, STR("-"));
-    digits = str_skip(text, negative || str_starts(text, STR("+")));
-    size_t i = 0;
-    while (i < digits.len && digits.ptr[i] >= '0' && digits.ptr[i] <= '9')
-        i++;
-    bool number = digits.len && i == digits.len;
-    if (number && str_to_u64(digits, &n) && n <= INT64_MAX) {
-        *ret = negative ? -(int64_t)n : (int64_t)n;
-        return true;
-    }
-    v1_error(c, 400,
-             arena_printf(arena, "invalid limit format: strconv.Atoi: parsing \"" STR_FMT "\": %s",
-                          STR_ARG(str_head(text, 100)), number ? "value out of range" : "invalid syntax"));
-    return false;
-}
-
-/* `page` of the query: a token whose text is a number. False: the answer is there. */
+/* False: the answer is there. */
 static bool read_page(struct call *c, int64_t *ret)
 {
-    struct arena *arena = c->request->arena;
-    struct err e = { 0 };
     str token, text;
-    uint64_t n;
+    uint64_t n = 0;
     *ret = 0;
-    if (!query_has(c->request->query, STR("page")))
-        return true;
-    if (query_value(c->request->query, STR("page"), arena, &token) &&
-        fernet_open(c->options->pagination_key, token, clock_now(), TOKEN_AGE_S, arena, &text, &e) == 0 &&
-        str_to_u64(str_trim(text), &n) && n <= INT64_MAX) {
-        *ret = (int64_t)n;
-        return true;
-    }
-    v1_error(c, 400, STR("invalid page format: invalid or expired pagination token"));
-    return false;
+    if (!v1_page(c, &token, &text))
+        return false;
+    if (token.len && (!str_to_u64(str_trim(text), &n) || n > INT64_MAX))
+        return v1_page_refuse(c);
+    *ret = (int64_t)n;
+    return true;
 }
 
 static int ask_list(struct store *s, void *ctx, struct err *e)
@@ -236,34 +204,23 @@ static int ask_list(struct store *s, void *ctx, struct err *e)
 
 static int write_next(struct reading *r, struct json_writer *w, struct err *e)
 {
-    CLEANUP(buf_done) struct buf token = { 0 };
     char text[24];
     snprintf(text, sizeof text, "%lld\n", (long long)r->next);
-    if (!r->next)
-        return 0;
-    if (fernet_seal(r->call->options->pagination_key, str_from(text), clock_now(), &token, e) < 0)
-        return -1;
-    json_w_text(w, "NextPage", buf_view(&token));
-    return 0;
+    return r->next ? v1_page_write(r->call, "NextPage", text, w, e) : 0;
 }
 
 static int write_list(struct reading *r, struct buf *out, struct err *e)
 {
     struct json_writer w = { .out = out, .go = true };
     json_w_object(&w);
-    json_w_key(&w, "Vulnerabilities");
-    if (r->count)
-        json_w_array(&w);
-    else
-        json_w_null(&w);
+    begin_list(&w, "Vulnerabilities", r->count);
     for (size_t i = 0; i < r->count; i++) {
         struct v1_vulnerability v;
         if (!v1_vulnerability_of(r->list[i].said, r->list[i].said_count, r->namespace.name, r->arena, &v))
             return oom(e);
         v1_vulnerability_write(&w, &v, false);
     }
-    if (r->count)
-        json_w_array_end(&w);
+    end_list(&w, r->count);
     if (write_next(r, &w, e) < 0)
         return -1;
     json_w_object_end(&w);
@@ -288,10 +245,6 @@ void v1_get_vulnerabilities(struct call *c)
     v1_asked(c, "listVulnerabilities", began);
     if (found > 0 && write_list(&r, &c->response->body, &e) < 0)
         found = -1;
-    if (found < 0)
-        v1_failure(c, &e);
-    else if (!found)
-        v1_not_found(c);
-    else
+    if (v1_found(c, found, &e))
         answer(c);
 }

@@ -19,11 +19,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WAIT_MS        30000
-#define POLL_US        20000
-#define NAME_MAX_BYTES 1024
-#define FIXES_MAX      65536u /* of one vulnerability */
-#define NOT_NAMED      "insertVulnerability needs at least the Name and the Namespace"
+#define WAIT_MS   30000
+#define POLL_US   20000
+#define FIXES_MAX 65536u /* of one vulnerability */
+#define NOT_NAMED "insertVulnerability needs at least the Name and the Namespace"
 #define NOT_THERE                                                                                            \
     "could not insert an invalid vulnerability that contains FixedIn FeatureVersion that are not in the "    \
     "same "                                                                                                  \
@@ -104,7 +103,7 @@ static bool check_names(struct call *c, str namespace, str name)
 {
     if (!namespace.len || !name.len)
         return refuse(c, NOT_NAMED);
-    if (namespace.len > NAME_MAX_BYTES || name.len > NAME_MAX_BYTES)
+    if (namespace.len > V1_NAME_MAX || name.len > V1_NAME_MAX)
         return refuse(c, "a name has at most 1024 bytes");
     return str_find(namespace, '/') < 0 || refuse(c, "the name of a namespace has no slash");
 }
