@@ -109,6 +109,16 @@ static bool is_wanted(const struct picture *p, str feed)
     return false;
 }
 
+/* What clients write is no source: it is neither old nor missing, and judges no image. */
+static void leave_out_manual(struct picture *p)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < p->feed_count; i++)
+        if (!str_eq(p->feeds[i].name, STORE_MANUAL))
+            p->feeds[kept++] = p->feeds[i];
+    p->feed_count = kept;
+}
+
 /* Those that are wanted and of which the database knows nothing are listed, too. */
 static int add_missing(struct picture *p, struct err *e)
 {
@@ -159,6 +169,7 @@ static int read_store(struct api *a, struct store *s, struct picture *p, struct 
     note_answer(a->standing);
     if (store_feeds(s, p->arena, &p->feeds, &p->feed_count, e) < 0 || read_counts(a, s, p, e) < 0)
         return -1;
+    leave_out_manual(p);
     int found = store_value_get(s, STR("updater/last"), p->arena, &last, e);
     if (found > 0 && str_to_u64(last, &number))
         p->last = (int64_t)number;

@@ -1,4 +1,5 @@
 """/healthz, /readyz and GET /v1/status: what a server has and lacks, told truly."""
+import json
 import time
 
 import pytest
@@ -39,6 +40,21 @@ def test_nothing_loaded(serve):
     assert (health(server, "/healthz").status, health(server, "/healthz").body) == (200, b"ok\n")
     assert health(server, "/readyz", "HEAD").status == 503 and health(server, "/healthz", "HEAD").status == 200
     assert health(server, "/health").status == 200
+
+
+def test_what_clients_write_is_no_feed(serve):
+    """A server that knows nothing but that is not ready."""
+    server = serve()
+    body = json.dumps({"Vulnerability": {"Name": "OURS-1", "NamespaceName": "debian:12", "Severity": "High", "FixedIn": [
+        {"Name": "zlib", "NamespaceName": "debian:12", "VersionFormat": "dpkg", "Version": "None"}]}}).encode()
+    assert server.request("POST", "/v1/namespaces/debian:12/vulnerabilities", body).status == 201
+    end = time.monotonic() + 60
+    while not server.get("/v1/status").json()["generation"]:  # it is looked at once a second
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    answer = health(server, "/readyz")
+    assert answer.status == 503 and "manual" not in [f["name"] for f in answer.json()["feeds"]]
+    assert b"manual" not in server.get("/metrics").body
 
 
 def test_loaded(serve, store, mirror):
