@@ -21,6 +21,7 @@ struct affected_space {
 struct reverse {
     struct sql *s;
     struct arena *arena;
+    str only; /* the namespace that is wanted; empty: all */
     struct stored_advisory stored;
     struct affected_space *spaces;
 };
@@ -114,7 +115,7 @@ static int add_range(struct reverse *v, const struct affected_range *r, struct e
 {
     struct affected_space *n = NULL;
     struct range_keys keys;
-    if (r->negative)
+    if (r->negative || (v->only.len && !str_eq(r->namespace, v->only)))
         return 0;
     if (space_of(v, r, &n, e) < 0)
         return -1;
@@ -293,7 +294,7 @@ static int fill_introducing(struct reverse *v, const struct affected_space *n, c
 int store_introducing(struct store *store, int64_t advisory, str namespace, int64_t from, size_t limit,
                       struct arena *arena, struct introducing_layer **ret, size_t *ret_count, struct err *e)
 {
-    struct reverse v = { .s = (struct sql *)store, .arena = arena };
+    struct reverse v = { .s = (struct sql *)store, .arena = arena, .only = namespace };
     struct introducing page = { .limit = limit };
     CLEANUP(freep) int64_t *sets = NULL;
     size_t set_count = 0;
@@ -304,11 +305,9 @@ int store_introducing(struct store *store, int64_t advisory, str namespace, int6
     if (known <= 0)
         return known < 0 ? -1
                          : err_set(e, ERR_NOT_FOUND, "%s: no advisory %lld", v.s->where, (long long)advisory);
-    const struct affected_space *n = v.spaces;
-    while (n && !str_eq(n->name, namespace))
-        n = n->next;
+    const struct affected_space *n = v.spaces; /* there is but one */
     if (!n || !limit)
-        return limit ? 0 : n != NULL;
+        return n && !limit;
     page.list = arena_array(arena, struct introducing_layer, limit + 1);
     if (!page.list)
         return sql_oom(v.s, e);
