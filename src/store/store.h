@@ -153,7 +153,8 @@ struct introducing_layer {
 };
 /* Of REST v1's layers those that themselves added, in `namespace`, a package that the advisory affects; not those that stand on them. By number,
  * from `from` on, at most `limit`. 1 there may be more, from (the last one's id + 1) on; 0 these were the last; -1; ERR_NOT_FOUND: no such
- * advisory. Memory: 8 bytes for each package set that is hit. */
+ * advisory. The order is that of age, as REST v1 promises it; a page costs a look at all that is hit. Memory: 8 bytes for each package set that
+ * is hit. */
 int store_introducing(struct store *s, int64_t advisory, str namespace, int64_t from, size_t limit,
                       struct arena *arena, struct introducing_layer **ret, size_t *ret_count, struct err *e);
 
@@ -260,7 +261,8 @@ int store_match_manual(struct store *s, str namespace, struct arena *arena, stru
 struct store_writing;
 struct store_writing *store_writing_begin(struct store *s, str namespace, str name, struct arena *arena,
                                           struct stored_vulnerability *ret, int *ret_found, struct err *e);
-/* Both end it, whatever becomes of it, and are one row of the change log, of that namespace alone. */
+/* Both end it, whatever becomes of it. A put is one row of the change log, of that namespace alone; a deletion is one for each advisory that
+ * was to be seen, for together they were the vulnerability. */
 int store_writing_put(struct store_writing *w, const struct advisory *a, int64_t now,
                       struct err *e);                                          /* its key is made here */
 int store_writing_delete(struct store_writing *w, int64_t now, struct err *e); /* of one that was found */
