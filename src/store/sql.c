@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <endian.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #define TRIES_MAX 3
@@ -196,6 +197,30 @@ int sql_oom(const struct sql *s, struct err *e) { return err_set(e, ERR_OOM, "%s
 int sql_writable(struct sql *s, struct err *e)
 {
     return s->scratch || s->readonly ? err_set(e, ERR_READONLY, "%s: opened for reading only", s->where) : 0;
+}
+
+/* ---- names ---- */
+
+static int by_name(const void *pa, const void *pb)
+{
+    return str_cmp(((const struct sql_pair *)pa)->name, ((const struct sql_pair *)pb)->name);
+}
+
+size_t sql_pairs_unique(struct sql_pair *list, size_t count)
+{
+    size_t n = 0;
+    if (count)
+        qsort(list, count, sizeof *list, by_name);
+    for (size_t i = 0; i < count; i++)
+        if (!n || by_name(&list[n - 1], &list[i]))
+            list[n++] = list[i];
+    return n;
+}
+
+const struct sql_pair *sql_pair_find(const struct sql_pair *list, size_t count, str name)
+{
+    const struct sql_pair wanted = { .name = name };
+    return count ? bsearch(&wanted, list, count, sizeof *list, by_name) : NULL;
 }
 
 /* ---- small questions ---- */

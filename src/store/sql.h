@@ -252,6 +252,10 @@ enum sql_kinds { KIND_SOURCE = 1, KIND_BINARY = 2, KIND_NOT_SOURCE = 4, KIND_NOT
 struct sql_pair {
     str name, key;
 };
+/* Sorts by name and leaves each name once, at the start: how many. */
+size_t sql_pairs_unique(struct sql_pair *list, size_t count);
+/* In such a list; NULL. */
+const struct sql_pair *sql_pair_find(const struct sql_pair *list, size_t count, str name);
 
 /* What goes into which column: letters are parameters of sql_bulk(), 'a' the first. */
 struct sql_shape {

@@ -26,11 +26,6 @@ struct reading {
     size_t count, cap;
 };
 
-static int by_name(const void *pa, const void *pb)
-{
-    return str_cmp(((const struct sql_pair *)pa)->name, ((const struct sql_pair *)pb)->name);
-}
-
 static int list_ids(struct reading *r, const struct finding *findings, size_t count, struct err *e)
 {
     r->ids = arena_array(r->scratch, struct sql_pair, count);
@@ -39,10 +34,7 @@ static int list_ids(struct reading *r, const struct finding *findings, size_t co
         return sql_oom(r->s, e);
     for (size_t i = 0; i < count; i++)
         r->ids[i].name = findings[i].id;
-    qsort(r->ids, count, sizeof *r->ids, by_name);
-    for (size_t i = 0; i < count; i++)
-        if (!r->id_count || by_name(&r->ids[r->id_count - 1], &r->ids[i]))
-            r->ids[r->id_count++] = r->ids[i];
+    r->id_count = sql_pairs_unique(r->ids, count);
     return 0;
 }
 
@@ -134,8 +126,7 @@ static const struct metadata_source *judge(const struct finding_meta *meta, str 
 
 static void apply(const struct reading *r, struct finding *f)
 {
-    const struct sql_pair wanted = { .name = f->id };
-    const struct sql_pair *at = bsearch(&wanted, r->ids, r->id_count, sizeof *r->ids, by_name);
+    const struct sql_pair *at = sql_pair_find(r->ids, r->id_count, f->id);
     f->meta = at ? r->metas[at - r->ids] : NULL;
     if (!f->meta || f->severity != SEVERITY_UNKNOWN)
         return;
