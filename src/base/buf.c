@@ -1,8 +1,14 @@
 #include "base/buf.h"
 
+#include "base/cleanup.h"
+
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
+
+#define FILE_STEP 16384
 
 char *buf_reserve(struct buf *b, size_t n)
 {
@@ -61,4 +67,22 @@ void buf_done(struct buf *b)
 {
     free(b->ptr);
     *b = (struct buf){ 0 };
+}
+
+int buf_read_file(struct buf *b, const char *path, struct err *e)
+{
+    CLEANUP(close_fdp) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return err_errno(e, "open %s", path);
+    for (;;) {
+        char *room = buf_reserve(b, FILE_STEP);
+        if (!room)
+            return err_set(e, ERR_LIMIT, "%s: is larger than %zu bytes", path, b->max);
+        ssize_t n = read(fd, room, FILE_STEP);
+        if (n < 0)
+            return err_errno(e, "read %s", path);
+        if (n == 0)
+            return 0;
+        b->len += (size_t)n;
+    }
 }

@@ -5,6 +5,7 @@
  * checks once at the end.
  */
 #pragma once
+#include "base/err.h"
 #include "base/str.h"
 
 struct buf {
@@ -22,4 +23,7 @@ char *buf_reserve(struct buf *b,
                   size_t n); /* n writable bytes at the end (raise len yourself); NULL when refused */
 static inline str buf_view(const struct buf *b) { return (str){ b->ptr, b->len }; }
 static inline void buf_clear(struct buf *b) { b->len = 0, b->failed = false; }
+/* Appends a whole file: "open PATH: ...", or ERR_LIMIT when it is larger than `max` leaves room for (a step of 16 KiB less). A pipe without a
+ * writer is not waited for. */
+int buf_read_file(struct buf *b, const char *path, struct err *e);
 void buf_done(struct buf *b); /* frees and zeroes; for CLEANUP() on a struct buf */

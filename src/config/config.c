@@ -7,8 +7,6 @@
 #include "config/distance.h"
 #include "config/duration.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -686,22 +684,14 @@ static void expand(const char *path, struct arena *arena, str *ret)
     }
 }
 
+/* What is too long for YAML yaml_read() says. */
 static int read_file(const char *path, struct arena *arena, str *ret, struct err *e)
 {
-    CLEANUP(close_fdp) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return err_errno(e, "open %s", path);
-    char *bytes = arena_alloc(arena, 1, YAML_MAX + 1);
-    size_t len = 0;
-    ssize_t n = bytes ? 1 : -1;
-    while (n > 0 && len <= YAML_MAX) {
-        n = read(fd, bytes + len, YAML_MAX + 1 - len);
-        len += n > 0 ? (size_t)n : 0;
-    }
-    if (n < 0)
-        return err_errno(e, "read %s", path);
-    *ret = str_of(bytes, len);
-    return 0;
+    CLEANUP(buf_done) struct buf bytes = { .max = YAML_MAX + (1 << 16) };
+    if (buf_read_file(&bytes, path, e) < 0)
+        return -1;
+    *ret = arena_dup(arena, buf_view(&bytes));
+    return arena_failed(arena) ? oom(e) : 0;
 }
 
 int config_load(const struct config_sources *from, struct arena *arena, struct config *ret, struct err *e)

@@ -5,7 +5,6 @@
 #include "base/clock.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 #include <poll.h>
@@ -56,21 +55,8 @@ static void tell(const struct tls *t, enum server_notice what, const char *text)
 
 static int read_file(const char *path, struct buf *ret, struct err *e)
 {
-    CLEANUP(close_fdp) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
-        return err_errno(e, "%s", path);
     ret->max = FILE_MAX;
-    for (;;) {
-        char *room = buf_reserve(ret, 16384);
-        if (!room)
-            return err_set(e, ERR_LIMIT, "%s: is larger than %zu bytes", path, FILE_MAX);
-        ssize_t n = read(fd, room, 16384);
-        if (n < 0)
-            return err_errno(e, "%s", path);
-        if (n == 0)
-            return 0;
-        ret->len += (size_t)n;
-    }
+    return buf_read_file(ret, path, e);
 }
 
 static gnutls_datum_t datum(const struct buf *b)

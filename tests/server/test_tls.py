@@ -282,7 +282,7 @@ def golden_layer(tmp_path):
     ("certfile: CERT\n    keyfile: CERT", "CERT: "),
     ("certfile: KEY\n    keyfile: KEY", "KEY: "),
     ("certfile: CERT\n    keyfile: OTHER", "OTHER: is not the key of the certificate in CERT"),
-    ("certfile: CERT\n    keyfile: KEY\n    cafile: /nowhere", "could not initialize client cert authentication: /nowhere: No such file or directory"),
+    ("certfile: CERT\n    keyfile: KEY\n    cafile: /nowhere", "could not initialize client cert authentication: open /nowhere: No such file or directory"),
     ("certfile: CERT\n    keyfile: KEY\n    cafile: KEY", "could not initialize client cert authentication: KEY: "),
     ("certfile: /dev/zero\n    keyfile: KEY", "/dev/zero: is larger than"),
 ])

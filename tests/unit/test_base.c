@@ -7,6 +7,9 @@
 #include "base/strmap.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -197,12 +200,33 @@ static void test_clock(void **state)
     assert_true(clock_now() > 1700000000);
 }
 
+static void test_file(void **state)
+{
+    char path[] = "/tmp/eclair-test-XXXXXX", bytes[40000];
+    CLEANUP(buf_done) struct buf whole = { 0 }, large = { .max = sizeof bytes }, none = { 0 };
+    struct err e = { 0 };
+    (void)state;
+    int fd = mkstemp(path);
+    memset(bytes, 'x', sizeof bytes);
+    assert_int_equal(write(fd, bytes, sizeof bytes), sizeof bytes);
+    close(fd);
+    assert_int_equal(buf_read_file(&whole, path, &e), 0);
+    assert_true(str_eq(buf_view(&whole), str_of(bytes, sizeof bytes)));
+    assert_int_equal(buf_read_file(&large, path, &e), -1);
+    assert_int_equal(e.kind, ERR_LIMIT);
+    unlink(path);
+    e = (struct err){ 0 };
+    assert_int_equal(buf_read_file(&none, path, &e), -1);
+    assert_true(str_starts(str_from(e.text), STR("open /tmp/eclair-test-")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cutting), cmocka_unit_test(test_numbers), cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_errors),  cmocka_unit_test(test_arena),   cmocka_unit_test(test_buf),
-        cmocka_unit_test(test_map),     cmocka_unit_test(test_hash),    cmocka_unit_test(test_clock),
+        cmocka_unit_test(test_file),    cmocka_unit_test(test_map),     cmocka_unit_test(test_hash),
+        cmocka_unit_test(test_clock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
