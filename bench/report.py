@@ -21,14 +21,20 @@ PROGRAM = Path(os.environ.get("ECLAIR_BENCH_REPORT", ECLAIR.parent / "bench_repo
 PACKAGES = 400
 
 
-def make_image(document):
-    """Every so many of the sources that have fixes for bookworm, each installed just below one of its later fixes."""
+def installed_sources(document):
+    """{name: version} of the sources that have fixes for bookworm, each just below one of its later fixes."""
     installed = {}
     for source, entries in json.loads(document.read_bytes()).items():
         rows = [e["releases"]["bookworm"] for e in entries.values() if "bookworm" in e["releases"]]
         fixes = sorted(r["fixed_version"] for r in rows if r.get("fixed_version", "0") != "0")
         if fixes and source != "linux":  # its thousands of rows would hide all others
             installed[source] = fixes[len(fixes) * 3 // 4] + "~"
+    return installed
+
+
+def make_image(document):
+    """Every so many of the sources."""
+    installed = installed_sources(document)
     names = sorted(installed)
     status = make_images.dpkg_status([(name, installed[name], None) for name in
                                       (names[len(names) * i // PACKAGES] for i in range(PACKAGES))])

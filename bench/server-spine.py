@@ -7,7 +7,6 @@ cores, with Python's http.server under the same load for scale.
 import http.server
 import json
 import os
-import re
 import subprocess
 import sys
 import threading
@@ -16,10 +15,8 @@ from pathlib import Path
 
 import measure
 from index import make_image
-from measure import ROOT, WORK
-
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/e2e"), str(ROOT / "tests/server")]
-from serving import Server  # noqa: E402
+from measure import WORK
+from serve import new_server, wrk
 
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -57,12 +54,6 @@ def cpu(pid):
     return total / TICK
 
 
-def new_server(name, database, **options):
-    folder = WORK / name
-    folder.mkdir(parents=True, exist_ok=True)
-    return Server(folder, database, **options)
-
-
 def blobs_of(image):
     def blob(descriptor):
         return image / "blobs" / descriptor["digest"].replace(":", "/")
@@ -98,13 +89,6 @@ def posts(table):
     files.wait()
 
 
-def wrk(url, seconds=4, connections=32, threads=1):
-    out = subprocess.run(["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}", "--timeout", "20", url],
-                         stdout=subprocess.PIPE, text=True, check=True).stdout
-    assert "Non-2xx" not in out and "Socket errors" not in out, out
-    return float(re.search(r"Requests/sec:\s*([\d.]+)", out)[1])
-
-
 class Nothing(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -125,7 +109,7 @@ class Listener(http.server.ThreadingHTTPServer):
 def python_rate():
     s = Listener(("127.0.0.1", 0), Nothing)
     threading.Thread(target=s.serve_forever, daemon=True).start()
-    rate = wrk(f"http://127.0.0.1:{s.server_address[1]}/", 3)
+    rate = wrk(f"http://127.0.0.1:{s.server_address[1]}/", 3, 32)[0]
     s.shutdown()
     return rate
 
@@ -135,7 +119,7 @@ def main():
     table = measure.Table("server-spine: posts against eclair scan; rates by wrk on the same two cores")
     measure.remove_database(WORK / "health.db")  # of an earlier run
     server = new_server("health", WORK / "health.db").start()
-    rate = wrk(f"http://127.0.0.1:{server.health_port}/health")
+    rate = wrk(f"http://127.0.0.1:{server.health_port}/health", 4, 32)[0]
     server.stop()
     table.row("/health, 32 connections", rate, "/s", at_least=20000, reference=python_rate())
     posts(table)

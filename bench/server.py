@@ -5,9 +5,8 @@
 wrk, which makes the load.
 """
 import http.server
-import json
 import os
-import re
+import random
 import subprocess
 import sys
 import threading
@@ -17,37 +16,18 @@ from pathlib import Path
 import measure
 from index import make_image
 from measure import ECLAIR, MIB, ROOT, WORK
-from report import PACKAGES, make_image as make_package_image
+from report import PACKAGES, installed_sources, make_image as make_package_image
+from serve import new_server, wrk
 from update import make_mirror
 
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/e2e"), str(ROOT / "tests/server"), str(ROOT / "tests/accuracy")]
 import expected  # noqa: E402
 import make_images  # noqa: E402
 import pg  # noqa: E402
-from serving import Server  # noqa: E402
 
 PROGRAM = Path(os.environ.get("ECLAIR_BENCH_SERVER", ECLAIR.parent / "bench_server"))
 IMAGES = int(os.environ.get("ECLAIR_BENCH_IMAGES", 10_000))
 ROUNDS = 5
-
-
-def new_server(name, database, **options):
-    folder = WORK / name
-    folder.mkdir(parents=True, exist_ok=True)
-    return Server(folder, database, **options)
-
-
-def wrk(url, seconds, connections, script=None):
-    """(requests a second, p50 ms, p99 ms, answers)"""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "--latency", "--timeout", "30", *(["-s", script] if script else []), url]
-    out = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, text=True, check=True).stdout
-    assert "Non-2xx" not in out and "Socket errors" not in out, out
-
-    def ms(name):
-        value, unit = re.search(rf"{name}\s+([\d.]+)(us|ms|s)\b", out).groups()
-        return float(value) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
-
-    return float(re.search(r"Requests/sec:\s*([\d.]+)", out)[1]), ms("50%"), ms("99%"), int(re.search(r"(\d+) requests in", out)[1])
 
 
 class Static:
@@ -62,25 +42,22 @@ class Static:
 
 # ---- what is served ----
 
-def packages(document, number):
-    """As many of the tracker's sources as in the one image, another choice for each number."""
-    names, installed = document
-    step = len(names) / PACKAGES
-    return [(name, installed[name], None) for name in
-            (names[(int(step * i) + (number * (i + 1)) % int(step)) % len(names)] for i in range(PACKAGES))]
+def packages(installed, number):
+    """As many of the sources as in the one image, other ones for each number."""
+    return [(name, installed[name], None) for name in sorted(random.Random(number).sample(sorted(installed), PACKAGES))]
 
 
 class Layers:
     """Layers made when they are asked for: /NUMBER."""
 
-    def __init__(self, document):
-        layers, release = self, make_images.os_release()
+    def __init__(self, installed):
+        release = make_images.os_release()
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self):
-                status = make_images.dpkg_status(packages(layers.document, int(self.path[1:])))
+                status = make_images.dpkg_status(packages(installed, int(self.path[1:])))
                 body = make_images.tar([("etc/os-release", release), ("var/lib/dpkg/status", status)])
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(body)))
@@ -90,23 +67,12 @@ class Layers:
             def log_message(self, *args):
                 pass
 
-        self.document = document
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
 
     def stop(self):
         self.server.shutdown()
-
-
-def read_document(path):
-    installed = {}
-    for source, entries in json.loads(path.read_bytes()).items():
-        rows = [e["releases"]["bookworm"] for e in entries.values() if "bookworm" in e["releases"]]
-        fixes = sorted(r["fixed_version"] for r in rows if r.get("fixed_version", "0") != "0")
-        if fixes and source != "linux":
-            installed[source] = fixes[len(fixes) * 3 // 4] + "~"
-    return sorted(installed), installed
 
 
 def post_many(server, layers, count):
@@ -237,7 +203,7 @@ def main():
     document = make_mirror()
     image = WORK / "packages.layer.tar"
     image.write_bytes(expected.image_layers(make_package_image(document))[0])
-    layers = Layers(read_document(document))
+    layers = Layers(installed_sources(document))
     table = measure.Table(f"server: reports of {PACKAGES} packages by wrk, on the same two cores")
     (WORK / "postgres").mkdir(exist_ok=True)
     postgres = pg.start(WORK / "postgres")
