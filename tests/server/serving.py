@@ -36,6 +36,29 @@ class Answer:
         return json.loads(self.body)
 
 
+class Listener:
+    """A port of this machine: carry(connection) in a thread for each."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.carry, args=(connection,), daemon=True).start()
+
+    def carry(self, connection):
+        raise NotImplementedError
+
+    def close(self):
+        self.listener.close()
+
+
 def read_answer(f, head_only=False):
     http_version, status, reason = f.readline().decode().rstrip("\r\n").split(" ", 2)
     headers = []

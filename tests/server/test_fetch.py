@@ -11,7 +11,7 @@ import time
 
 import make_images
 import pytest
-from serving import Files
+from serving import Files, Listener
 
 NOT_FOUND = "could not find layer"
 EXTRACT = "tarutil: could not extract the archive"
@@ -155,22 +155,12 @@ def test_bad_rules_are_told(serve):
 
 # ---- proxies ----
 
-class Proxy:
+class Proxy(Listener):
     """Forwards what it is asked for to one port, whatever the name; knows CONNECT."""
 
     def __init__(self, port):
         self.port, self.asked = port, []
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.carry, args=(connection,), daemon=True).start()
+        super().__init__()
 
     def carry(self, near):
         with near, socket.create_connection(("127.0.0.1", self.port)) as far:
@@ -196,9 +186,6 @@ class Proxy:
             to.shutdown(socket.SHUT_WR)
         except OSError:
             pass
-
-    def close(self):
-        self.listener.close()
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy"])

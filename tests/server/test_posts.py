@@ -9,7 +9,7 @@ import time
 import golden as golden_tools
 import make_images
 import pytest
-from serving import exchange
+from serving import Listener, exchange
 
 EXTRACT = "tarutil: could not extract the archive"
 NOT_FOUND = "could not find layer"
@@ -25,33 +25,21 @@ def debian(names=("demo", "other")):
                             ("var/lib/dpkg/status", make_images.dpkg_status([(n, "1.0-1", None) for n in names]))])
 
 
-class Faulty:
+class Faulty(Listener):
     """A server of layers that speaks HTTP/1.1 as badly as a test says: `behave(connection, request bytes)`."""
 
     def __init__(self, behave):
         self.behave, self.asked = behave, 0
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/layer"
-        threading.Thread(target=self.accept, daemon=True).start()
+        super().__init__()
+        self.url += "/layer"
 
-    def accept(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.answer, args=(connection,), daemon=True).start()
-
-    def answer(self, connection):
+    def carry(self, connection):
         with connection:
             try:
                 self.asked += 1
                 self.behave(connection, connection.recv(65536))
             except OSError:
                 pass  # the client has enough
-
-    def close(self):
-        self.listener.close()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 #include "server_fixture.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
 
 #include <netinet/in.h>
 #include <setjmp.h>
@@ -165,4 +166,17 @@ bool say(int fd, str text)
         text = str_skip(text, (size_t)n);
     }
     return true;
+}
+
+void *open_when_closed(void *server)
+{
+    for (int64_t end = clock_ms() + PATIENCE_S * 1000; clock_ms() < end;) {
+        int fd = dial_any(server, false);
+        if (fd < 0)
+            break;
+        close(fd);
+        nanosleep(&(struct timespec){ 0, 10000000 }, NULL);
+    }
+    gate_set(true);
+    return NULL;
 }

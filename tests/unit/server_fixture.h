@@ -28,5 +28,6 @@ void wait_for(const unsigned *what, unsigned at_least); /* of the gate's */
 struct server *serve(struct server_options o);          /* on any port of 127.0.0.1, if o has no address */
 
 int dial_any(const struct server *s, bool v6); /* -1: refused */
+void *open_when_closed(void *server);          /* a thread: gate_set(true) when nobody is let in any more */
 int dial(const struct server *s);
 bool say(int fd, str text); /* false when the other side does not take it any more */

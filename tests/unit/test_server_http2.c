@@ -675,19 +675,6 @@ static void test_idle(void **state)
 
 /* ---- the end ---- */
 
-static void *open_when_closed(void *server)
-{
-    for (int64_t end = clock_ms() + PATIENCE_S * 1000; clock_ms() < end;) {
-        int fd = dial_any(server, false);
-        if (fd < 0)
-            break;
-        close(fd);
-        nanosleep(&(struct timespec){ 0, 10000000 }, NULL);
-    }
-    gate_set(true);
-    return NULL;
-}
-
 static void test_graceful_stop(void **state)
 {
     CLEANUP(server_freep) struct server *s = serve_as(state, (struct server_options){ 0 });
