@@ -16,19 +16,32 @@ static inline void check_range(const struct affected_range *r)
 
 static inline int check_advisory(struct advisory_sink *sink, const struct advisory *a, struct err *e)
 {
-    if (!a->id.len || !str_ends(a->key, a->id) || !str_ends(a->link, a->id) || !a->range_count)
+    if (!a->id.len || !a->key.len || (!a->range_count && metadata_empty(&a->meta)))
         abort();
     for (size_t i = 0; i < a->range_count; i++)
         check_range(&a->ranges[i]);
     return 0;
 }
 
-static inline void fuzz_feed(const struct feed *feed, str document, str bytes)
+static inline int check_name(struct advisory_sink *sink, str name, struct err *e)
 {
-    struct advisory_sink sink = { .put = check_advisory };
+    return name.len ? 0 : err_set(e, ERR_LIMIT, "an empty name");
+}
+
+static inline int check_lead(struct advisory_sink *sink, const struct feed_lead *lead, struct err *e)
+{
+    if (!lead->name.len || !lead->path.len)
+        abort();
+    return 0;
+}
+
+static inline void fuzz_feed(const char *feed, str document, str bytes)
+{
+    struct advisory_sink sink = { check_advisory, check_name, check_lead, check_name, check_name };
     struct err e = { 0 };
     CLEANUP(stream_freep) struct stream *in = stream_from_mem(bytes, &e);
-    int r = feed->parse(document, in, &sink, &e);
+    struct feed_input input = { .document = document, .bytes = in };
+    int r = feed_by_name(str_from(feed))->parse(&input, &sink, &e);
     if (in && (r < 0) != (e.kind != ERR_NONE))
         abort();
 }

@@ -3,6 +3,6 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    fuzz_feed(&feed_alpine, STR("v3.20/main.json"), str_of(data, size));
+    fuzz_feed("alpine", STR("v3.20/main.json"), str_of(data, size));
     return 0;
 }

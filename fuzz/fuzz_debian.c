@@ -3,6 +3,6 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    fuzz_feed(&feed_debian, STR("tracker/data/json"), str_of(data, size));
+    fuzz_feed("debian", STR("tracker/data/json"), str_of(data, size));
     return 0;
 }

@@ -40,12 +40,9 @@ static int too_much(struct err *e)
     return err_set(e, ERR_LIMIT, "a package with more than %zu bytes", PACKAGE_LIMIT);
 }
 
-/* One byte more than a name or version may have: what is cut here stays too long, and its reader skips it. */
-#define TEXT_MAX (PACKAGE_TEXT_MAX + 1)
-
 static int keep(struct secdb *d, str s, str *ret, struct err *e)
 {
-    *ret = arena_dup(d->arena, str_head(s, TEXT_MAX));
+    *ret = arena_dup(d->arena, str_head(s, FEED_TEXT_MAX));
     return arena_failed(d->arena) ? too_much(e) : 0;
 }
 
@@ -55,10 +52,10 @@ static bool letter_or_digit(char c)
 }
 
 /* What of a word is an id: "(CVE-2019-1)," and "CVE_2019-1" are typed too, and "CVE-????-?????" is none. */
-static str id_of(str word, char out[TEXT_MAX])
+static str id_of(str word, char out[FEED_TEXT_MAX])
 {
     static const char *const heads[] = { "CVE-", "CVE_", "GHSA-", "XSA-", "ALPINE-" };
-    word = str_head(word.len && *word.ptr == '(' ? str_skip(word, 1) : word, TEXT_MAX);
+    word = str_head(word.len && *word.ptr == '(' ? str_skip(word, 1) : word, FEED_TEXT_MAX);
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
         str head = str_from(heads[i]);
         size_t n = head.len;
@@ -95,7 +92,7 @@ static bool is_cve(str id) { return str_starts(id, STR("CVE-")); }
 /* "CVE-2017-2616 XSA-1" is one problem with two names: the other databases know it by the first. */
 static bool has_cve(str text)
 {
-    char buffer[TEXT_MAX];
+    char buffer[FEED_TEXT_MAX];
     str word;
     do
         word = str_word(&text);
@@ -108,7 +105,7 @@ static int add_ids(struct secdb *d, str text, str version, enum rank rank, struc
 {
     bool cves = has_cve(text);
     for (str word; (word = str_word(&text)).len;) {
-        char buffer[TEXT_MAX];
+        char buffer[FEED_TEXT_MAX];
         str id = id_of(word, buffer);
         if (id.len && (is_cve(id) || !cves) && add_fix(d, id, version, rank, e) < 0)
             return -1;
@@ -299,28 +296,58 @@ static int read_secdb(struct secdb *d, struct err *e)
     return d->complete ? 0 : err_set(e, ERR_FORMAT, "no list of packages");
 }
 
-static int alpine_parse(str document, struct stream *in, struct advisory_sink *sink, struct err *e)
+static int alpine_parse(const struct feed_input *in, struct advisory_sink *sink, struct err *e)
 {
-    CLEANUP(json_freep) struct json *json = json_new(in, NULL, e);
+    CLEANUP(json_freep) struct json *json = json_new(in->bytes, NULL, e);
     if (!json)
         return -1;
     struct secdb d = { .json = json, .sink = sink };
+    str document = in->document;
     d.branch = str_cut(&document, '/');
     d.repository = str_cut(&document, '.');
     return read_secdb(&d, e);
 }
 
-#define BRANCH(name) name "/main.json " name "/community.json "
+#define BRANCH(name)                                                                                         \
+    { name "/main.json", DOCUMENT_MAY_LACK }, { name "/community.json", DOCUMENT_MAY_LACK }
+
+static const struct feed_document documents[] = {
+    { "v3.2/main.json", DOCUMENT_MAY_LACK },
+    BRANCH("v3.3"),
+    BRANCH("v3.4"),
+    BRANCH("v3.5"),
+    BRANCH("v3.6"),
+    BRANCH("v3.7"),
+    BRANCH("v3.8"),
+    BRANCH("v3.9"),
+    BRANCH("v3.10"),
+    BRANCH("v3.11"),
+    BRANCH("v3.12"),
+    BRANCH("v3.13"),
+    BRANCH("v3.14"),
+    BRANCH("v3.15"),
+    BRANCH("v3.16"),
+    BRANCH("v3.17"),
+    BRANCH("v3.18"),
+    BRANCH("v3.19"),
+    BRANCH("v3.20"),
+    BRANCH("v3.21"),
+    BRANCH("v3.22"),
+    BRANCH("v3.23"),
+    BRANCH("v3.24"),
+    BRANCH("v3.25"),
+    BRANCH("v3.26"),
+    BRANCH("edge"),
+    { NULL },
+};
 
 const struct feed feed_alpine = {
     .name = "alpine",
-    .base = "https://secdb.alpinelinux.org",
-    .documents = "v3.2/main.json " BRANCH("v3.3") BRANCH("v3.4") BRANCH("v3.5") BRANCH("v3.6") BRANCH("v3.7")
-        BRANCH("v3.8") BRANCH("v3.9") BRANCH("v3.10") BRANCH("v3.11") BRANCH("v3.12") BRANCH("v3.13")
-            BRANCH("v3.14") BRANCH("v3.15") BRANCH("v3.16") BRANCH("v3.17") BRANCH("v3.18") BRANCH("v3.19")
-                BRANCH("v3.20") BRANCH("v3.21") BRANCH("v3.22") BRANCH("v3.23") BRANCH("v3.24")
-                    BRANCH("v3.25") BRANCH("v3.26") BRANCH("edge"),
-    .may_lack = true,
+    .about = "Alpine secdb",
+    .covers = "alpine",
+    .megabytes = 5,
+    .place = { "alpine", "https://secdb.alpinelinux.org" },
+    .documents = documents,
     .version = 1,
     .parse = alpine_parse,
 };

@@ -25,9 +25,8 @@ static const struct urgency {
     { "high", SEVERITY_HIGH },
 };
 
-/* One byte more than a name or version may have: what is cut here stays too long, and its reader skips it. */
 struct text {
-    char bytes[PACKAGE_TEXT_MAX + 1];
+    char bytes[FEED_TEXT_MAX];
     size_t len;
 };
 
@@ -258,9 +257,9 @@ static int read_tracker(struct tracker *t, struct err *e)
     return count ? 0 : err_set(e, ERR_FORMAT, "no package: an empty tracker is a broken one");
 }
 
-static int debian_parse(str document, struct stream *in, struct advisory_sink *sink, struct err *e)
+static int debian_parse(const struct feed_input *in, struct advisory_sink *sink, struct err *e)
 {
-    CLEANUP(json_freep) struct json *json = json_new(in, NULL, e);
+    CLEANUP(json_freep) struct json *json = json_new(in->bytes, NULL, e);
     if (!json)
         return -1;
     CLEANUP(freep) struct tracker *t = calloc(1, sizeof *t);
@@ -271,10 +270,15 @@ static int debian_parse(str document, struct stream *in, struct advisory_sink *s
     return read_tracker(t, e);
 }
 
+static const struct feed_document documents[] = { { "tracker/data/json" }, { NULL } };
+
 const struct feed feed_debian = {
     .name = "debian",
-    .base = TRACKER,
-    .documents = "tracker/data/json",
+    .about = "Debian security tracker",
+    .covers = "debian",
+    .megabytes = 8,
+    .place = { "debian", TRACKER },
+    .documents = documents,
     .version = 1,
     .parse = debian_parse,
 };

@@ -511,6 +511,8 @@ struct fetch *fetch_open(struct fetch_base *b, const char *path, str validator, 
     return opened;
 }
 
+int64_t fetch_total(const struct fetch *f) { return f->total; }
+
 str fetch_validator(const struct fetch *f) { return buf_view(&f->validator); }
 
 void fetch_freep(struct fetch **f)

@@ -42,6 +42,7 @@ struct fetch *fetch_open(struct fetch_base *base, const char *path, str validato
                          struct err *e);
 /* Fits cage_input.read: 1 a chunk, 0 complete, -1 error. */
 int fetch_read(void *fetch, str *ret, struct err *e);
+int64_t fetch_total(const struct fetch *f); /* bytes that it has, as it lies there; -1: not told */
 str fetch_validator(const struct fetch *f); /* lives as long as f */
 void fetch_freep(struct fetch **f);
 

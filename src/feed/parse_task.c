@@ -18,7 +18,7 @@ static bool fits(str s) { return s.len <= PACKAGE_TEXT_MAX; }
 static bool range_fits(const struct affected_range *r)
 {
     return fits(r->namespace) && fits(r->scheme) && fits(r->package) && fits(r->introduced) &&
-           fits(r->fixed_version) && fits(r->arch) && fits(r->module);
+           fits(r->fixed_version) && fits(r->arch) && fits(r->module) && fits(r->cpe);
 }
 
 static void pack_range(struct buf *b, const struct affected_range *r)
@@ -32,6 +32,7 @@ static void pack_range(struct buf *b, const struct affected_range *r)
     pack_str(b, r->fixed_version);
     pack_str(b, r->arch);
     pack_str(b, r->module);
+    pack_str(b, r->cpe);
     pack_u64(b, r->severity);
     pack_u64(b, r->state);
 }
@@ -101,6 +102,7 @@ static void unpack_range(struct unpack *u, struct affected_range *r)
     r->fixed_version = unpack_str(u);
     r->arch = unpack_str(u);
     r->module = unpack_str(u);
+    r->cpe = unpack_str(u);
     r->severity = (enum severity)unpack_enum(u, 0, SEVERITIES - 1);
     r->state = (enum fix_state)unpack_enum(u, FIX_AFFECTED, FIX_UNDER_INVESTIGATION);
     u->failed |= !version_scheme_by_name(r->scheme);
@@ -127,6 +129,27 @@ int advisory_unpack(str body, struct advisory_room *room, struct advisory *ret, 
     return 0;
 }
 
+/* ---- leads ---- */
+
+void lead_pack(struct buf *b, const struct feed_lead *lead)
+{
+    pack_str(b, lead->name);
+    pack_str(b, lead->path);
+    pack_str(b, lead->fingerprint);
+    pack_u64(b, lead->may_lack);
+}
+
+bool lead_unpack(struct unpack *u, struct feed_lead *ret)
+{
+    u->max_str = PACKAGE_TEXT_MAX;
+    ret->name = unpack_name(u);
+    u->max_str = 2 * PACKAGE_TEXT_MAX; /* a URL */
+    ret->path = unpack_name(u);
+    ret->fingerprint = unpack_str(u);
+    ret->may_lack = unpack_enum(u, 0, 1);
+    return !u->failed;
+}
+
 /* ---- the caged side ---- */
 
 struct frame_sink {
@@ -136,18 +159,56 @@ struct frame_sink {
     uint64_t skipped;
 };
 
-static int put_frame(struct advisory_sink *sink, const struct advisory *a, struct err *e)
+static int put_advisory(struct advisory_sink *sink, const struct advisory *a, struct err *e)
 {
     struct frame_sink *s = (struct frame_sink *)sink;
     int r = advisory_pack(a, &s->body, &s->skipped, e);
-    return r > 0 ? frame_put(s->out, FRAME_TASK, buf_view(&s->body), e) : r;
+    return r > 0 ? frame_put(s->out, FRAME_TASK + PARSE_ADVISORY, buf_view(&s->body), e) : r;
+}
+
+static int put_name(struct advisory_sink *sink, enum parse_frame type, str name, struct err *e)
+{
+    struct frame_sink *s = (struct frame_sink *)sink;
+    if (!name.len || !fits(name))
+        return err_set(e, ERR_LIMIT, "the name of a document has %zu bytes, not 1 to %d", name.len,
+                       PACKAGE_TEXT_MAX);
+    return frame_put(s->out, FRAME_TASK + type, name, e);
+}
+
+static int put_document(struct advisory_sink *sink, str name, struct err *e)
+{
+    return put_name(sink, PARSE_DOCUMENT, name, e);
+}
+
+static int put_gone(struct advisory_sink *sink, str name, struct err *e)
+{
+    return put_name(sink, PARSE_GONE, name, e);
+}
+
+static int put_cursor(struct advisory_sink *sink, str cursor, struct err *e)
+{
+    return put_name(sink, PARSE_REMEMBER, cursor, e);
+}
+
+static int put_lead(struct advisory_sink *sink, const struct feed_lead *lead, struct err *e)
+{
+    struct frame_sink *s = (struct frame_sink *)sink;
+    if (!lead->name.len || !fits(lead->name) || !lead->path.len || lead->path.len > 2 * PACKAGE_TEXT_MAX ||
+        !fits(lead->fingerprint))
+        return err_set(e, ERR_LIMIT, "it leads to a document with too long a name");
+    buf_clear(&s->body);
+    lead_pack(&s->body, lead);
+    if (s->body.failed)
+        return err_set(e, ERR_OOM, "out of memory");
+    return frame_put(s->out, FRAME_TASK + PARSE_LEAD, buf_view(&s->body), e);
 }
 
 static int run_feed(str params, struct stream *in, struct frame_writer *out, struct buf *summary,
                     struct err *e)
 {
     struct unpack u = { .rest = params };
-    str name = unpack_str(&u), document = unpack_str(&u);
+    str name = unpack_str(&u);
+    struct feed_input input = { .document = unpack_str(&u), .cursor = unpack_str(&u) };
     const struct feed *feed = unpack_end(&u) ? feed_by_name(name) : NULL;
     if (!feed)
         return err_set(e, ERR_INTERNAL, "no such feed");
@@ -155,8 +216,11 @@ static int run_feed(str params, struct stream *in, struct frame_writer *out, str
     if (!plain)
         return -1;
 
-    struct frame_sink s = { .sink = { put_frame }, .out = out, .body = { .max = 2 * FRAME_MAX } };
-    int r = feed->parse(document, plain, &s.sink, e);
+    struct frame_sink s = { .sink = { put_advisory, put_document, put_lead, put_gone, put_cursor },
+                            .out = out,
+                            .body = { .max = 2 * FRAME_MAX } };
+    input.bytes = plain;
+    int r = feed->parse(&input, &s.sink, e);
     buf_done(&s.body);
     if (r == 0)
         r = stream_drain(plain, e); /* truncation may show only in the checksum behind the last value */

@@ -1,5 +1,5 @@
 /*
- * parse_task.h - how an advisory travels from the caged parser to the parent.
+ * parse_task.h - what a caged parser is asked, and how what it says travels to the parent.
  *
  * Limits     PACKAGE_TEXT_MAX bytes for identifiers, names and versions, ADVISORY_RANGES ranges,
  *            FRAME_MAX for all.
@@ -8,10 +8,22 @@
 #pragma once
 #include "base/buf.h"
 #include "base/err.h"
-#include "model/advisory.h"
+#include "codec/pack.h"
+#include "feed/feed.h"
 #include "store/metadata.h"
 
-#define ADVISORY_RANGES 4096u
+#define ADVISORY_RANGES 16384u
+
+enum parse_frame {                 /* beyond FRAME_TASK */
+                   PARSE_ADVISORY, /* advisory_pack() */
+                   PARSE_DOCUMENT, /* a name: of what follows */
+                   PARSE_LEAD,     /* lead_pack() */
+                   PARSE_GONE,     /* a name */
+                   PARSE_REMEMBER, /* a cursor */
+};
+
+void lead_pack(struct buf *b, const struct feed_lead *lead);
+bool lead_unpack(struct unpack *u, struct feed_lead *ret); /* false: no pack of ours; views into it */
 
 /* Leaves out ranges with over-long names or versions, and metadata as metadata_bound() does, and counts them in *skipped. 1, 0 nothing
  * left, -1. */

@@ -2,39 +2,51 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/strmap.h"
 #include "cage/cage.h"
 #include "codec/pack.h"
 #include "feed/fetch.h"
 #include "feed/parse_task.h"
+#include "feed/want.h"
 #include "net/http.h"
 
+#include <time.h>
 #include <unistd.h>
 
 #define TURN_MS 2000
 #define POLL_US 5000
+#define CURSOR  STR(".cursor") /* a document without advisories, whose validator is the cursor */
 
 struct job {
     struct store *store;
     struct cage *cage;
     const struct feed *feed;
-    str name;    /* of the feed */
-    char *place; /* where it is read from */
-    struct fetch_base *base;
+    str name; /* of the feed */
     const struct update_options *options;
-    struct store_update *update; /* from the first new document on */
+    struct wants wants;
+    struct store_update *update; /* from the first thing to be written on */
     struct advisory_room *room;
     unsigned unchanged, missing, forbidden, loaded; /* forbidden: of the missing */
-    str lacking;                                    /* the first missing document */
+    const struct want *lacking;                     /* the first that must not be missing */
+    unsigned group;                                 /* the last of which a document was found */
+    struct strmap read;                             /* names of documents that this update has read */
+    str cursor, remembered;                         /* that of the last update, and a new one */
     uint64_t skipped;
     bool named; /* the store's error tells the document, which may be an earlier one */
+    /* of the document that is being read: */
+    const struct want *want;
+    struct buf leads; /* those that are asked for each time, packed */
+    str validator;
+    bool part_is_read; /* what comes is of a part that was read by itself */
 };
 
 static void job_done(struct job *j)
 {
     store_update_freep(&j->update);
     free(j->room);
-    fetch_base_freep(&j->base);
-    free(j->place);
+    strmap_done(&j->read);
+    buf_done(&j->leads);
+    wants_done(&j->wants);
 }
 
 static int tick(const struct job *j, struct err *e)
@@ -42,28 +54,13 @@ static int tick(const struct job *j, struct err *e)
     return j->options->tick ? j->options->tick(j->options->ctx, e) : 0;
 }
 
-static int on_advisory(void *ctx, unsigned type, str body, struct err *e)
-{
-    struct job *j = ctx;
-    struct advisory a;
-    if (type != FRAME_TASK)
-        return err_set(e, ERR_CAGE, "worker sent an unknown frame %u", type);
-    if (tick(j, e) < 0)
-        return -1;
-    if (advisory_unpack(body, j->room, &a, e) < 0)
-        return -1;
-    if (store_update_put(j->update, &a, e) == 0)
-        return 0;
-    j->named = true;
-    return -1;
-}
-
 /* What clients of REST v1 write takes milliseconds each, and is no reason to give up; another feed's load is. */
 static struct store_update *begin_in_turn(struct job *j, struct err *e)
 {
     int64_t until = clock_ms() + TURN_MS;
     for (;;) {
-        struct store_update *u = store_update_begin(j->store, j->name, STORE_RANK, e);
+        struct store_update *u =
+            store_update_begin(j->store, j->name, j->feed->rank ? j->feed->rank : STORE_RANK, e);
         if (u || e->kind != ERR_BUSY || clock_ms() > until)
             return u;
         *e = (struct err){ 0 };
@@ -83,6 +80,89 @@ static int begin(struct job *j, struct err *e)
     return j->update ? 0 : -1;
 }
 
+/* ---- what the worker says ---- */
+
+static int on_advisory(struct job *j, str body, struct err *e)
+{
+    struct advisory a;
+    if (j->part_is_read)
+        return 0;
+    if (tick(j, e) < 0)
+        return -1;
+    if (advisory_unpack(body, j->room, &a, e) < 0)
+        return -1;
+    if (store_update_put(j->update, &a, e) == 0)
+        return 0;
+    j->named = true;
+    return -1;
+}
+
+/* False when out of memory. *before: was it there? */
+static bool mark_read(struct job *j, str name, bool *before)
+{
+    *before = strmap_get(&j->read, name);
+    void **at = *before ? NULL : strmap_at(&j->read, arena_dup(j->wants.arena, name));
+    if (at)
+        *at = j;
+    return *before || (at && !arena_failed(j->wants.arena));
+}
+
+static int on_part(struct job *j, str name, struct err *e)
+{
+    if (!mark_read(j, name, &j->part_is_read))
+        return err_set(e, ERR_OOM, "out of memory");
+    if (j->part_is_read)
+        return 0;
+    CLEANUP(buf_done) struct buf validator = { 0 };
+    buf_printf(&validator, "v%u part", j->feed->version);
+    if (validator.failed)
+        return err_set(e, ERR_OOM, "out of memory");
+    return store_update_document(j->update, name, buf_view(&validator), e);
+}
+
+static int on_lead(struct job *j, str body, struct err *e)
+{
+    struct unpack u = { .rest = body };
+    struct feed_lead lead;
+    if (!lead_unpack(&u, &lead) || !unpack_end(&u))
+        return err_set(e, ERR_CAGE, "worker sent a malformed lead");
+    if (!lead.fingerprint.len)
+        buf_str(&j->leads, body);
+    return j->leads.failed ? err_set(e, ERR_OOM, "out of memory") : wants_add(&j->wants, j->want, &lead, e);
+}
+
+/* What was read of it in this update is newer than the word that it is gone. */
+static int on_gone(struct job *j, str name, struct err *e)
+{
+    return strmap_get(&j->read, name) ? 0 : store_update_drop(j->update, name, e);
+}
+
+static int on_cursor(struct job *j, str cursor, struct err *e)
+{
+    j->remembered = arena_dup(j->wants.arena, cursor);
+    return arena_failed(j->wants.arena) ? err_set(e, ERR_OOM, "out of memory") : 0;
+}
+
+static int on_frame(void *ctx, unsigned type, str body, struct err *e)
+{
+    struct job *j = ctx;
+    switch (type - FRAME_TASK) {
+    case PARSE_ADVISORY:
+        return on_advisory(j, body, e);
+    case PARSE_DOCUMENT:
+        return on_part(j, body, e);
+    case PARSE_LEAD:
+        return on_lead(j, body, e);
+    case PARSE_GONE:
+        return on_gone(j, body, e);
+    case PARSE_REMEMBER:
+        return on_cursor(j, body, e);
+    }
+    return err_set(e, ERR_CAGE, "worker sent an unknown frame %u", type);
+}
+
+/* ---- one document ---- */
+
 /* A worker that stopped before the end must not make a broken transfer look whole. */
 static int expect_end(struct fetch *f, struct err *e)
 {
@@ -91,86 +171,216 @@ static int expect_end(struct fetch *f, struct err *e)
     return r > 0 ? err_set(e, ERR_FORMAT, "more bytes follow the document") : r;
 }
 
-/* Validators are stored with the parser's version in front: read by another one, a document is as good as new. */
-static void store_validator(const struct job *j, str fetched, struct buf *ret)
+/*
+ * A stored validator is "vVERSION " and that of fetch, or "fp " and a fingerprint; behind a NUL the leads that are asked for each
+ * time. Read by another version of the parser, a document is as good as new.
+ */
+static void store_validator(const struct job *j, const struct fetch *f, struct buf *ret)
 {
-    buf_printf(ret, "v%u " STR_FMT, j->feed->version, STR_ARG(fetched));
+    buf_printf(ret, "v%u ", j->feed->version);
+    if (j->want->fingerprint.len)
+        buf_printf(ret, "fp " STR_FMT, STR_ARG(j->want->fingerprint));
+    else
+        buf_str(ret, fetch_validator(f));
 }
 
-static str fetched_validator(const struct job *j, str stored)
+static str stored_validator(const struct job *j, str stored, str *leads)
 {
     char version[16];
     int n = snprintf(version, sizeof version, "v%u ", j->feed->version);
-    return str_starts(stored, str_from(version)) ? str_skip(stored, (size_t)n) : (str){ 0 };
+    *leads = (str){ 0 };
+    if (!str_starts(stored, str_from(version)))
+        return (str){ 0 };
+    stored = str_skip(stored, (size_t)n);
+    str validator = str_cut(&stored, '\0');
+    *leads = stored;
+    return validator;
 }
 
-static int load(struct job *j, str document, struct fetch *f, struct err *e)
+static bool has_fingerprint(const struct want *w, str validator)
 {
-    CLEANUP(buf_done) struct buf params = { 0 }, summary = { 0 }, validator = { 0 };
-    store_validator(j, fetch_validator(f), &validator);
-    pack_str(&params, j->name);
-    pack_str(&params, document);
-    if (params.failed || validator.failed)
-        return err_set(e, ERR_OOM, "out of memory");
-    if (begin(j, e) < 0 || store_update_document(j->update, document, buf_view(&validator), e) < 0)
-        return -1;
+    return w->fingerprint.len && str_starts(validator, STR("fp ")) &&
+           str_eq(str_skip(validator, STR("fp ").len), w->fingerprint);
+}
 
-    struct cage_input in = { .fd = -1, .read = fetch_read, .ctx = f };
-    if (cage_run(j->cage, &feed_task, buf_view(&params), &in, on_advisory, j, &summary, e) < 0 ||
+struct reading { /* passes bytes on, and tells people how far it is */
+    struct job *job;
+    struct fetch *fetch;
+    uint64_t bytes;
+};
+
+static int read_and_tell(void *ctx, str *ret, struct err *e)
+{
+    struct reading *r = ctx;
+    const struct update_options *o = r->job->options;
+    int got = fetch_read(r->fetch, ret, e);
+    if (got > 0 && o->progress) {
+        r->bytes += ret->len;
+        o->progress(o->ctx, &(struct update_progress){ r->job->feed, r->job->want->name, r->bytes,
+                                                       fetch_total(r->fetch) });
+    }
+    return got;
+}
+
+static int parse(struct job *j, struct fetch *f, struct err *e)
+{
+    CLEANUP(buf_done) struct buf params = { 0 }, summary = { 0 };
+    pack_str(&params, j->name);
+    pack_str(&params, j->want->name);
+    pack_str(&params, j->cursor);
+    if (params.failed)
+        return err_set(e, ERR_OOM, "out of memory");
+    struct reading reading = { j, f, 0 };
+    struct cage_input in = { .fd = -1, .read = read_and_tell, .ctx = &reading };
+    if (cage_run(j->cage, &feed_task, buf_view(&params), &in, on_frame, j, &summary, e) < 0 ||
         expect_end(f, e) < 0)
         return -1;
     struct unpack u = { .rest = buf_view(&summary) };
     j->skipped += unpack_u64(&u);
-    j->loaded++;
     return unpack_end(&u) ? 0 : err_set(e, ERR_CAGE, "worker sent a malformed summary");
 }
 
-static int update_document(struct job *j, str document, struct err *e)
+static int load(struct job *j, struct fetch *f, struct err *e)
 {
-    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
-    char *path = arena ? arena_cstr(arena, document) : NULL;
-    str validator = { 0 };
-    if (!path)
+    CLEANUP(buf_done) struct buf validator = { 0 };
+    bool before;
+    store_validator(j, f, &validator);
+    buf_clear(&j->leads);
+    j->part_is_read = false;
+    if (validator.failed || !mark_read(j, j->want->name, &before))
         return err_set(e, ERR_OOM, "out of memory");
-    if (store_document(j->store, j->name, document, arena, &validator, e) < 0)
+    if (before)
+        return err_set(e, ERR_FORMAT, "it comes twice");
+    if (begin(j, e) < 0 || store_update_document(j->update, j->want->name, buf_view(&validator), e) < 0 ||
+        parse(j, f, e) < 0)
         return -1;
+    j->loaded++;
+    if (!j->leads.len)
+        return 0;
+    buf_char(&validator, '\0');
+    buf_str(&validator, buf_view(&j->leads));
+    if (validator.failed)
+        return err_set(e, ERR_OOM, "out of memory");
+    return store_update_document(j->update, j->want->name, buf_view(&validator), e);
+}
 
-    enum fetch_result found;
+/* As it was: so are those that it leads to by fingerprint, and the others are asked for. */
+static int unchanged(struct job *j, str leads, struct err *e)
+{
+    bool ignored;
+    struct unpack u = { .rest = leads };
+    j->unchanged++;
+    while (u.rest.len) {
+        struct feed_lead lead;
+        if (!lead_unpack(&u, &lead))
+            return err_set(e, ERR_FORMAT, "what is stored of where it leads is damaged");
+        if (wants_add(&j->wants, j->want, &lead, e) < 0)
+            return -1;
+    }
+    return mark_read(j, j->want->name, &ignored) ? 0 : err_set(e, ERR_OOM, "out of memory");
+}
+
+static void missed(struct job *j, bool forbidden)
+{
+    const struct want *w = j->want;
+    j->missing++;
+    j->forbidden += forbidden;
+    bool another = w->next && !w->is_lead && w->next->group == w->group; /* that stands for it */
+    if (!another && !w->may_lack && !j->lacking)
+        j->lacking = w;
+}
+
+/* Those of its group that were there before it are not the ones that count any more. */
+static int drop_others(struct job *j, struct err *e)
+{
+    if (j->want->is_lead)
+        return 0;
+    for (const struct want *w = j->wants.first; w && !w->is_lead; w = w->next) {
+        CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+        str ignored;
+        if (w == j->want || w->group != j->want->group)
+            continue;
+        int stored = arena ? store_document(j->store, j->name, w->name, arena, &ignored, e)
+                           : err_set(e, ERR_OOM, "out of memory");
+        if (stored < 0 || (stored && (begin(j, e) < 0 || store_update_drop(j->update, w->name, e) < 0)))
+            return -1;
+    }
+    return 0;
+}
+
+static int found(struct job *j, struct err *e)
+{
+    if (!j->want->is_lead)
+        j->group = j->want->group;
+    return drop_others(j, e);
+}
+
+static int look(struct job *j, str validator, str leads, struct err *e)
+{
+    enum fetch_result result;
+    struct fetch_base *base = want_base(j->want->place, e);
+    if (!base)
+        return -1;
     CLEANUP(fetch_freep)
-    struct fetch *f = fetch_open(j->base, path, fetched_validator(j, validator), &found, e);
+    struct fetch *f =
+        fetch_open(base, j->want->path, j->want->fingerprint.len ? (str){ 0 } : validator, &result, e);
     if (!f)
         return -1;
-    switch (found) {
+    switch (result) {
     case FETCH_NEW:
-        return load(j, document, f, e);
+        return load(j, f, e) < 0 ? -1 : found(j, e);
     case FETCH_UNCHANGED:
-        j->unchanged++;
-        return 0;
+        return unchanged(j, leads, e) < 0 ? -1 : found(j, e);
     case FETCH_FORBIDDEN:
-        j->forbidden++;
-        __attribute__((fallthrough));
     case FETCH_MISSING:
-        if (!j->missing++)
-            j->lacking = document;
+        missed(j, result == FETCH_FORBIDDEN);
         return 0;
     }
     return err_set(e, ERR_INTERNAL, "unknown answer of fetch");
 }
 
+static int update_document(struct job *j, struct err *e)
+{
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    str stored = { 0 }, leads;
+    if (!arena)
+        return err_set(e, ERR_OOM, "out of memory");
+    if (!j->want->is_lead && j->want->group == j->group) /* another one that stands for it was there */
+        return 0;
+    if (store_document(j->store, j->name, j->want->name, arena, &stored, e) < 0)
+        return -1;
+    str validator = stored_validator(j, stored, &leads);
+    return has_fingerprint(j->want, validator) ? unchanged(j, leads, e) : look(j, validator, leads, e);
+}
+
+/* ---- all of them ---- */
+
 static int not_found(const struct job *j, struct err *e)
 {
     char host[HTTP_PLACE];
-    http_place(j->place, host); /* a URL may hold a password */
-    return err_set(e, ERR_NOT_FOUND, STR_FMT ": not found at %s", STR_ARG(j->lacking),
-                   strstr(j->place, "://") ? host : j->place);
+    const char *where = j->lacking->place->where;
+    http_place(where, host); /* a URL may hold a password */
+    return err_set(e, ERR_NOT_FOUND, STR_FMT ": not found at %s", STR_ARG(j->lacking->name),
+                   strstr(where, "://") ? host : where);
 }
 
 /* One document that is refused is one that a mirror lacks; all of them are a mirror that refuses us. */
 static int all_forbidden(const struct job *j, struct err *e)
 {
     char host[HTTP_PLACE];
-    http_place(j->place, host);
+    http_place(j->wants.first->place->where, host);
     return err_set(e, ERR_NETWORK, "%s: answered 403 for every document", host);
+}
+
+static int write_cursor(struct job *j, struct err *e)
+{
+    CLEANUP(buf_done) struct buf validator = { 0 };
+    if (!j->remembered.len || str_eq(j->remembered, j->cursor))
+        return 0;
+    buf_printf(&validator, "v%u " STR_FMT, j->feed->version, STR_ARG(j->remembered));
+    if (validator.failed)
+        return err_set(e, ERR_OOM, "out of memory");
+    return begin(j, e) < 0 ? -1 : store_update_document(j->update, CURSOR, buf_view(&validator), e);
 }
 
 /* Missing documents keep what they said: a branch that went away is not a branch without problems. */
@@ -178,49 +388,52 @@ static int finish(struct job *j, struct update_result *ret, struct err *e)
 {
     ret->documents = j->loaded;
     ret->skipped = j->skipped;
-    if (!j->loaded && !j->unchanged && j->forbidden == j->missing)
+    if (!j->loaded && !j->unchanged && j->forbidden && j->forbidden == j->missing)
         return all_forbidden(j, e);
     if (!j->loaded && !j->unchanged) {
         ret->outcome = UPDATE_NOT_MIRRORED;
+        if (!j->lacking)
+            j->lacking = j->wants.first;
         return j->options->mirror ? 0 : not_found(j, e);
     }
-    if (j->missing && !j->feed->may_lack)
+    if (j->lacking)
         return not_found(j, e);
     ret->outcome = j->loaded ? UPDATE_LOADED : UPDATE_UNCHANGED;
+    if (write_cursor(j, e) < 0)
+        return -1;
     struct store_update *u = j->update;
     j->update = NULL; /* the commit frees it in any case */
     return u ? store_update_commit(u, clock_now(), &ret->counts, e) : 0;
 }
 
+static int read_cursor(struct job *j, struct err *e)
+{
+    str stored = { 0 }, ignored;
+    if (store_document(j->store, j->name, CURSOR, j->wants.arena, &stored, e) < 0)
+        return -1;
+    j->cursor = stored_validator(j, stored, &ignored);
+    return 0;
+}
+
 static int update_documents(struct job *j, struct update_result *ret, struct err *e)
 {
-    str rest = str_from(j->feed->documents), document;
-    while ((document = str_word(&rest)).len) {
+    if (read_cursor(j, e) < 0)
+        return -1;
+    for (j->want = j->wants.first; j->want; j->want = j->want->next) {
         if (tick(j, e) < 0)
             return -1;
-        if (update_document(j, document, e) < 0)
-            return j->named ? -1 : err_wrap(e, STR_FMT, STR_ARG(document));
+        if (update_document(j, e) < 0)
+            return j->named ? -1 : err_wrap(e, STR_FMT, STR_ARG(j->want->name));
     }
     return finish(j, ret, e);
 }
 
-/* MIRROR/SOURCE (design.md 8), or the source's own place. */
-static int open_base(struct job *j, struct err *e)
+static int check_mirror(const struct update_options *o, struct err *e)
 {
-    const char *mirror = j->options->mirror;
-    if (mirror && fetch_base_check(mirror, e) < 0)
-        return err_wrap(e, "mirror");
-    size_t n = mirror ? strlen(mirror) : 0;
-    while (n > 1 && mirror[n - 1] == '/')
-        n--;
-    int r = mirror ? asprintf(&j->place, "%.*s/%s", (int)n, mirror, j->feed->name)
-                   : asprintf(&j->place, "%s", j->feed->base);
-    if (r < 0) {
-        j->place = NULL;
-        return err_set(e, ERR_OOM, "out of memory");
-    }
-    j->base = fetch_base_new(&fetch_defaults, j->place, mirror, e);
-    return j->base ? 0 : -1;
+    const char *place = o->url ? o->url : o->mirror;
+    if (!place || fetch_base_check(place, e) == 0)
+        return 0;
+    return err_wrap(e, o->url ? "its place" : "mirror");
 }
 
 int feed_update(struct store *s, struct cage *c, const struct feed *f, const struct update_options *o,
@@ -230,7 +443,9 @@ int feed_update(struct store *s, struct cage *c, const struct feed *f, const str
     struct job j = { .store = s, .cage = c, .feed = f, .name = str_from(f->name), .options = o };
     struct update_result done = { 0 };
     struct err why = { 0 };
-    int r = open_base(&j, &why);
+    int r = check_mirror(o, &why);
+    if (r == 0)
+        r = wants_begin(&j.wants, f, o->mirror, o->url, (int64_t)time(NULL), &why);
     if (r == 0)
         r = update_documents(&j, &done, &why);
     store_update_freep(&j.update); /* before the record of the try, which is a transaction of its own */

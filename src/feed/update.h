@@ -22,8 +22,18 @@ struct update_result {
     uint64_t skipped;   /* affected ranges left out for over-long names or versions */
 };
 
+struct update_progress { /* of one document */
+    const struct feed *feed;
+    str document;
+    uint64_t bytes; /* as they lie there */
+    int64_t total;  /* -1: not told */
+};
+
 struct update_options {
     const char *mirror; /* folder or base URL; NULL: the source's own place */
+    const char *
+        url; /* folder or base URL that stands for the feed's own place; NULL: none. It goes before `mirror` */
+    void (*progress)(void *ctx, const struct update_progress *p); /* often; NULL: never */
     /* Called often while documents are read; -1 with e ends the update (ERR_BUSY: without a word about the feed). NULL: never. */
     int (*tick)(void *ctx, struct err *e);
     void *ctx;

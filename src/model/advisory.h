@@ -36,13 +36,16 @@ struct affected_range {
     str fixed_version; /* affected below it; empty = no upper bound. With negative: both empty = all versions */
     str arch;          /* empty = any */
     str module;        /* empty = none */
+    str cpe; /* of the repositories it speaks of: "cpe:/o:redhat:enterprise_linux:9::baseos"; empty = any */
     enum severity severity;
     enum fix_state state;
 };
 
 struct advisory {
-    str key;              /* unique in its feed, stable over time: "v3.20/main/openssl/CVE-2024-1" */
-    str id;               /* what people call it: "CVE-2024-1" */
+    str key; /* unique in its feed, stable over time: "v3.20/main/openssl/CVE-2024-1" */
+    /* What its source calls it: "CVE-2024-1"; a vendor's name of a fix ("RHSA-2024:1", "ELSA-2024-1", "GHSA-...") has the flaws it
+     * speaks of in meta.aliases. */
+    str id;
     str title;            /* may be empty */
     str description;      /* may be empty */
     str link;             /* may be empty */

@@ -2,8 +2,8 @@
 
 bool metadata_empty(const struct metadata *m)
 {
-    return !m->has_severity && !m->score_count && !m->link_count && !m->alias_count && !m->has_epss &&
-           !m->kev.added.len && !m->client.metadata.len && !m->client.gone.len;
+    return !m->has_severity && !m->score_count && !m->link_count && !m->alias_count && !m->cpe_count &&
+           !m->has_epss && !m->kev.added.len && !m->client.metadata.len && !m->client.gone.len;
 }
 
 static const char *const versions[CVSS_VERSIONS] = { "2.0", "3.0", "3.1", "4.0" };

@@ -1,7 +1,7 @@
 /*
  * metadata.h - what a feed says of a vulnerability as such, wherever it is found: severity, CVSS, EPSS, KEV, links.
  *
- * Limits     METADATA_LIST of each list, METADATA_TEXT bytes for a text: what is beyond does not travel (store/metadata.h).
+ * Limits     METADATA_ALIASES aliases, METADATA_LIST of each other list, METADATA_TEXT bytes for a text: what is beyond does not travel (store/metadata.h).
  * Units      CVSS in tenths (98 is 9.8), EPSS in millionths (973510 is 0.97351).
  * Ownership  views, and arrays of whoever made it.
  */
@@ -10,10 +10,11 @@
 
 #include "model/severity.h"
 
-#define METADATA_LIST 64u
-#define METADATA_TEXT 2048u
-#define CVSS_BASE_MAX 100u
-#define EPSS_ONE      1000000u
+#define METADATA_LIST    64u
+#define METADATA_ALIASES 1024u /* kernel updates name hundreds of CVEs */
+#define METADATA_TEXT    2048u
+#define CVSS_BASE_MAX    100u
+#define EPSS_ONE         1000000u
 
 struct cvss_score {
     str version; /* "2.0", "3.0", "3.1", "4.0" */
@@ -29,8 +30,10 @@ struct metadata {
     size_t score_count;
     str *links;
     size_t link_count;
-    str *aliases; /* other ids of the same vulnerability */
+    str *aliases; /* other ids of the same vulnerability; of a fix: those that it fixes */
     size_t alias_count;
+    str *cpes; /* of a repository, which then is what goes by this id: "rhel-9-for-x86_64-baseos-rpms" */
+    size_t cpe_count;
     bool has_epss;
     uint32_t epss, epss_percentile;
     struct {

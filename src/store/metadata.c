@@ -20,10 +20,10 @@ static size_t bound_scores(const struct metadata *m, struct cvss_score *ret)
     return n;
 }
 
-static size_t bound_texts(const str *texts, size_t count, str *ret)
+static size_t bound_texts(const str *texts, size_t count, size_t max, str *ret)
 {
     size_t n = 0;
-    for (size_t i = 0; i < count && n < METADATA_LIST; i++)
+    for (size_t i = 0; i < count && n < max; i++)
         if (texts[i].len && fits(texts[i]))
             ret[n++] = texts[i];
     return n;
@@ -44,9 +44,11 @@ void metadata_bound(const struct metadata *m, struct metadata_room *room, struct
         .scores = room->scores,
         .score_count = bound_scores(m, room->scores),
         .links = room->links,
-        .link_count = bound_texts(m->links, m->link_count, room->links),
+        .link_count = bound_texts(m->links, m->link_count, METADATA_LIST, room->links),
         .aliases = room->aliases,
-        .alias_count = bound_texts(m->aliases, m->alias_count, room->aliases),
+        .alias_count = bound_texts(m->aliases, m->alias_count, METADATA_ALIASES, room->aliases),
+        .cpes = room->cpes,
+        .cpe_count = bound_texts(m->cpes, m->cpe_count, METADATA_LIST, room->cpes),
         .has_epss = epss_fits(m),
     };
     if (b.has_severity)
@@ -56,8 +58,8 @@ void metadata_bound(const struct metadata *m, struct metadata_room *room, struct
     b.kev.added = listed ? m->kev.added : (str){ 0 };
     b.kev.due = due ? m->kev.due : (str){ 0 };
     *skipped += m->score_count - b.score_count + m->link_count - b.link_count + m->alias_count -
-                b.alias_count + (m->has_epss != b.has_epss) + (m->kev.added.len && !listed) +
-                (m->kev.due.len && !due);
+                b.alias_count + m->cpe_count - b.cpe_count + (m->has_epss != b.has_epss) +
+                (m->kev.added.len && !listed) + (m->kev.due.len && !due);
     *ret = b;
 }
 
@@ -91,10 +93,12 @@ void metadata_pack(struct buf *b, const struct metadata *m)
     }
     pack_str(b, m->kev.added);
     pack_str(b, m->kev.due);
-    if (m->client.metadata.len || m->client.gone.len) {
+    if (m->client.metadata.len || m->client.gone.len || m->cpe_count) {
         pack_str(b, m->client.metadata);
         pack_str(b, m->client.gone);
     }
+    if (m->cpe_count)
+        pack_texts(b, m->cpes, m->cpe_count);
 }
 
 /* A number up to `max`. */
@@ -117,9 +121,9 @@ static size_t unpack_scores(struct unpack *u, struct cvss_score *ret)
     return count;
 }
 
-static size_t unpack_texts(struct unpack *u, str *ret)
+static size_t unpack_texts(struct unpack *u, uint32_t max, str *ret)
 {
-    size_t count = unpack_upto(u, METADATA_LIST);
+    size_t count = unpack_upto(u, max);
     for (size_t i = 0; i < count && !u->failed; i++) {
         ret[i] = unpack_str(u);
         u->failed |= !ret[i].len;
@@ -137,7 +141,9 @@ static str unpack_date(struct unpack *u)
 bool metadata_unpack(str body, struct metadata_room *room, struct metadata *ret)
 {
     struct unpack u = { .rest = body, .max_str = METADATA_TEXT };
-    struct metadata m = { .scores = room->scores, .links = room->links, .aliases = room->aliases };
+    struct metadata m = {
+        .scores = room->scores, .links = room->links, .aliases = room->aliases, .cpes = room->cpes
+    };
     if (!body.len) {
         *ret = m;
         return true;
@@ -145,8 +151,8 @@ bool metadata_unpack(str body, struct metadata_room *room, struct metadata *ret)
     m.severity = (enum severity)unpack_upto(&u, SEVERITIES - 1);
     m.has_severity = m.severity != SEVERITY_UNKNOWN;
     m.score_count = unpack_scores(&u, room->scores);
-    m.link_count = unpack_texts(&u, room->links);
-    m.alias_count = unpack_texts(&u, room->aliases);
+    m.link_count = unpack_texts(&u, METADATA_LIST, room->links);
+    m.alias_count = unpack_texts(&u, METADATA_ALIASES, room->aliases);
     m.has_epss = unpack_upto(&u, 1);
     if (m.has_epss) {
         m.epss = unpack_upto(&u, EPSS_ONE);
@@ -159,6 +165,9 @@ bool metadata_unpack(str body, struct metadata_room *room, struct metadata *ret)
         m.client.metadata = unpack_str(&u);
         m.client.gone = unpack_str(&u);
     }
+    u.max_str = METADATA_TEXT;
+    if (u.rest.len && !u.failed)
+        m.cpe_count = unpack_texts(&u, METADATA_LIST, room->cpes);
     if (!unpack_end(&u) || metadata_empty(&m) || (m.kev.due.len && !m.kev.added.len))
         return false;
     *ret = m;
@@ -188,6 +197,7 @@ void metadata_copy(const struct metadata *m, struct arena *arena, struct metadat
     }
     ret->links = copy_texts(m->links, m->link_count, arena);
     ret->aliases = copy_texts(m->aliases, m->alias_count, arena);
+    ret->cpes = copy_texts(m->cpes, m->cpe_count, arena);
     ret->kev.added = arena_dup(arena, m->kev.added);
     ret->kev.due = arena_dup(arena, m->kev.due);
     ret->client.metadata = arena_dup(arena, m->client.metadata);

@@ -10,7 +10,7 @@
 
 struct metadata_room { /* of the lists of one */
     struct cvss_score scores[METADATA_LIST];
-    str links[METADATA_LIST], aliases[METADATA_LIST];
+    str links[METADATA_LIST], aliases[METADATA_ALIASES], cpes[METADATA_LIST];
 };
 
 /* What of `m` can travel: entries that are too long, too many or make no sense are left out, and counted in *skipped. The lists are in

@@ -48,7 +48,8 @@ static int parse(const char *feed, const char *document, str bytes, struct advis
 {
     CLEANUP(stream_freep) struct stream *in = stream_from_mem(bytes, e);
     assert_non_null(in);
-    return feed_by_name(str_from(feed))->parse(str_from(document), in, sink, e);
+    return feed_by_name(str_from(feed))
+        ->parse(&(struct feed_input){ .document = str_from(document), .bytes = in }, sink, e);
 }
 
 struct row {
@@ -330,10 +331,11 @@ static void test_table(void **state)
     for (const struct feed *const *f = feeds; *f; f++)
         assert_ptr_equal(feed_by_name(str_from((*f)->name)), *f);
     assert_null(feed_by_name(STR("debia")));
-    str documents = str_from(feed_by_name(STR("alpine"))->documents), d;
+    const struct feed_document *d = feed_by_name(STR("alpine"))->documents;
     size_t count = 0;
-    for (; (d = str_word(&documents)).len; count++)
-        assert_true(str_ends(d, STR("/main.json")) || str_ends(d, STR("/community.json")));
+    for (; d->path; d++, count++)
+        assert_true(str_ends(str_from(d->path), STR("/main.json")) ||
+                    str_ends(str_from(d->path), STR("/community.json")));
     assert_int_equal(count, 1 + 2 * 24 + 2); /* v3.2, v3.3 to v3.26, edge */
 }
 
@@ -461,10 +463,10 @@ static void test_real_debian(void **state)
 
 static void test_real_alpine(void **state)
 {
-    str documents = str_from(feed_by_name(STR("alpine"))->documents), d;
     struct counter c = { .sink.put = count_advisory };
     size_t count = 0;
-    while ((d = str_word(&documents)).len) {
+    for (const struct feed_document *at = feed_by_name(STR("alpine"))->documents; at->path; at++) {
+        str d = str_from(at->path);
         char name[64], file[128], path[4096];
         struct err e = { 0 };
         snprintf(name, sizeof name, STR_FMT, STR_ARG(d));

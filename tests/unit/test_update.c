@@ -46,7 +46,9 @@ static int call(struct store *s, const char *name, str what, struct err *e)
 
 int store_document(struct store *s, str feed, str document, struct arena *arena, str *ret, struct err *e)
 {
-    (void)feed, (void)document, (void)e;
+    (void)feed, (void)e;
+    if (str_starts(document, STR("."))) /* the cursor: never any */
+        return 0;
     *ret = arena_dup(arena, str_from(s->validator));
     return *s->validator ? 1 : 0;
 }
@@ -75,6 +77,11 @@ int store_update_document(struct store_update *u, str document, str validator, s
 {
     snprintf(u->store->staged, sizeof u->store->staged, STR_FMT, STR_ARG(validator));
     return call(u->store, "document", document, e);
+}
+
+int store_update_drop(struct store_update *u, str document, struct err *e)
+{
+    return call(u->store, "drop", document, e);
 }
 
 int store_update_put(struct store_update *u, const struct advisory *a, struct err *e)

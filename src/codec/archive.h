@@ -1,0 +1,24 @@
+/*
+ * archive.h - the regular files of a zip or tar archive, one after the other, while it streams by.
+ *
+ * Shape      archive_next() steps to the next file; its bytes come from a stream that lives until the next step. What of a file
+ *            is not read is skipped. Folders, links and the like are passed over.
+ * Limits     those of struct archive_limits; names of more than 1,024 bytes are ERR_LIMIT.
+ * Errors     ERR_FORMAT "zip: entry 17 (npm/GHSA-1.json): what", "tar: ..."; an archive that ends early is ERR_FORMAT. ERR_LIMIT.
+ * Source     APPNOTE.TXT (zip), POSIX.1-2017 pax; libarchive reads them.
+ */
+#pragma once
+#include "codec/stream.h"
+
+struct archive_limits {
+    uint64_t max_files; /* 0: 2,000,000 */
+    uint64_t max_file;  /* bytes of one, inflated; 0: 256 MiB */
+};
+
+struct archive;
+/* Of zip or tar, told by the first bytes; anything else is ERR_FORMAT. Borrows `in`. `limits` may be NULL. */
+struct archive *archive_new(struct stream *in, const struct archive_limits *limits, struct err *e);
+void archive_freep(struct archive **a); /* for CLEANUP(); NULL is fine */
+
+/* 1 a file: its name (as in the archive, without "./" before it) lives until the next step; 0 the archive is complete; -1. */
+int archive_next(struct archive *a, str *name, struct stream **file, struct err *e);
