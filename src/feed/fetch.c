@@ -296,6 +296,14 @@ static void http_validator(struct fetch *f)
                    f->head.etag, f->head.last_modified);
 }
 
+/* Is the validator of this URL? */
+static bool is_validator_of(str validator, const char *url)
+{
+    char place[32];
+    snprintf(place, sizeof place, "http %016llx", (unsigned long long)str_hash(str_from(url), 0));
+    return str_eq(str_cut(&validator, '\n'), str_from(place));
+}
+
 struct condition { /* headers made of the validator of the last load */
     char etag[HTTP_TEXT + 32], modified[HTTP_TEXT + 32];
     const char *headers[3];
@@ -303,11 +311,10 @@ struct condition { /* headers made of the validator of the last load */
 
 static void set_condition(const struct fetch *f, str validator, struct condition *c)
 {
-    char place[32];
-    snprintf(place, sizeof place, "http %016llx", (unsigned long long)str_hash(str_from(f->url), 0));
     size_t n = 0;
-    if (!str_eq(str_cut(&validator, '\n'), str_from(place)))
+    if (!is_validator_of(validator, f->url))
         return;
+    str_cut(&validator, '\n');
     str etag = str_cut(&validator, '\n'), modified = validator;
     if (etag.len >= HTTP_TEXT || modified.len >= HTTP_TEXT)
         return;
@@ -471,11 +478,19 @@ static struct fetch *fetch_new(const struct fetch_base *b, const char *path, siz
     return f;
 }
 
-/* The suffix to try at turn i: the one that was found last, then the others in their order. */
-static size_t suffix_at(const struct fetch_base *b, size_t i)
+/* The suffix to try first: that of the last load, else the one that was found last. */
+static size_t first_suffix(const struct fetch_base *b, const char *path, str validator)
 {
-    return i == 0 ? b->suffix : i <= b->suffix ? i - 1 : i;
+    for (size_t i = 0; b->is_url && b->mirror && validator.len && i < SUFFIXES; i++) {
+        CLEANUP(freep) char *url = join(b->place, path, suffixes[i], true);
+        if (url && is_validator_of(validator, url))
+            return i;
+    }
+    return b->suffix;
 }
+
+/* The suffix to try at turn i: the first, then the others in their order. */
+static size_t suffix_at(size_t first, size_t i) { return i == 0 ? first : i <= first ? i - 1 : i; }
 
 struct fetch *fetch_open(struct fetch_base *b, const char *path, str validator, enum fetch_result *ret,
                          struct err *e)
@@ -484,12 +499,12 @@ struct fetch *fetch_open(struct fetch_base *b, const char *path, str validator, 
         err_set(e, ERR_INTERNAL, "'%s' is no name of a document", path);
         return NULL;
     }
-    size_t names = b->is_url && !b->mirror ? 1 : SUFFIXES;
+    size_t names = b->is_url && !b->mirror ? 1 : SUFFIXES, first = first_suffix(b, path, validator);
     CLEANUP(fetch_freep) struct fetch *f = NULL;
     *ret = FETCH_MISSING;
     for (size_t i = 0; i < names; i++) {
         enum fetch_result found;
-        size_t suffix = suffix_at(b, i);
+        size_t suffix = suffix_at(first, i);
         fetch_freep(&f);
         if (!(f = fetch_new(b, path, suffix, e)) ||
             (b->is_url ? open_url : open_file)(f, validator, &found, e) < 0)

@@ -4,7 +4,7 @@
  * Shape      `base` is a URL (http, https) or a folder (a path or file:///path). In a folder the document may
  *            have ".zst", ".gz" or ".xz" added to its name (design.md 8); over HTTP those are tried in that
  *            order after the plain name was not found, unless the base is the source's own. A mirror has its
- *            names alike: the ending that was found last is tried first. The bytes are given as they lie
+ *            names alike: the ending of the last load is tried first, else the one that was found last. The bytes are given as they lie
  *            there: decompression is the reader's business (by content). Connections are kept for all
  *            documents of a base.
  * Absence    404 and 410. A mirror that does not let its names be listed (S3) says 403 for what is not there:

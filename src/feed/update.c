@@ -318,7 +318,7 @@ static int found(struct job *j, struct err *e)
 static int look(struct job *j, str validator, str leads, struct err *e)
 {
     enum fetch_result result;
-    struct fetch_base *base = want_base(j->want->place, e);
+    struct fetch_base *base = wants_base(&j->wants, j->want->place, e);
     if (!base)
         return -1;
     CLEANUP(fetch_freep)
@@ -446,6 +446,8 @@ int feed_update(struct store *s, struct cage *c, const struct feed *f, const str
     int r = check_mirror(o, &why);
     if (r == 0)
         r = wants_begin(&j.wants, f, o->mirror, o->url, (int64_t)time(NULL), &why);
+    if (o->idle_ms)
+        j.wants.policy.idle_ms = o->idle_ms;
     if (r == 0)
         r = update_documents(&j, &done, &why);
     store_update_freep(&j.update); /* before the record of the try, which is a transaction of its own */

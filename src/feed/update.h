@@ -33,6 +33,7 @@ struct update_options {
     const char *mirror; /* folder or base URL; NULL: the source's own place */
     const char *
         url; /* folder or base URL that stands for the feed's own place; NULL: none. It goes before `mirror` */
+    unsigned idle_ms; /* without a byte before a try is given up; 0: as fetch.h says */
     void (*progress)(void *ctx, const struct update_progress *p); /* often; NULL: never */
     /* Called often while documents are read; -1 with e ends the update (ERR_BUSY: without a word about the feed). NULL: never. */
     int (*tick)(void *ctx, struct err *e);

@@ -2,7 +2,6 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
-#include "feed/fetch.h"
 
 #include <time.h>
 
@@ -56,10 +55,10 @@ static struct want_place *place_of(struct wants *w, const struct feed_place *pla
     return place_at(w, where, true, e);
 }
 
-struct fetch_base *want_base(struct want_place *p, struct err *e)
+struct fetch_base *wants_base(struct wants *w, struct want_place *p, struct err *e)
 {
     if (!p->base)
-        p->base = fetch_base_new(&fetch_defaults, p->where, p->mirror, e);
+        p->base = fetch_base_new(&w->policy, p->where, p->mirror, e);
     return p->base;
 }
 
@@ -117,7 +116,9 @@ int wants_begin(struct wants *w, const struct feed *feed, const char *mirror, co
                 struct err *e)
 {
     unsigned group = 0;
-    *w = (struct wants){ .arena = arena_new(0), .feed = feed, .mirror = mirror, .url = url };
+    *w = (struct wants){
+        .arena = arena_new(0), .feed = feed, .policy = fetch_defaults, .mirror = mirror, .url = url
+    };
     w->last = &w->first;
     if (!w->arena)
         return oom(w, e);

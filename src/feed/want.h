@@ -8,8 +8,7 @@
 #pragma once
 #include "base/arena.h"
 #include "feed/feed.h"
-
-struct fetch_base;
+#include "feed/fetch.h"
 
 struct want {
     struct want *next;
@@ -32,7 +31,8 @@ struct want_place {
 struct wants {
     struct arena *arena;
     const struct feed *feed;
-    const char *mirror, *url; /* url: instead of the feed's own place; both may be NULL */
+    struct fetch_policy policy; /* of all places: set it before one is opened */
+    const char *mirror, *url;   /* url: instead of the feed's own place; both may be NULL */
     struct want *first, **last;
     struct want_place *places;
     size_t count;
@@ -45,5 +45,5 @@ int wants_begin(struct wants *w, const struct feed *feed, const char *mirror, co
                 struct err *e);
 /* Behind all others. `from` is where the document that leads there was found. */
 int wants_add(struct wants *w, const struct want *from, const struct feed_lead *lead, struct err *e);
-struct fetch_base *want_base(struct want_place *place, struct err *e); /* NULL on failure */
+struct fetch_base *wants_base(struct wants *w, struct want_place *place, struct err *e); /* NULL on failure */
 void wants_done(struct wants *w);

@@ -26,10 +26,13 @@ GET /fault/MODE/PATH does the same with one fault; what happens "once" happens a
     s3                  403 for what is not there
     late                404 with its text a moment after the headers
 
+GET /control/fault/MODE/PREFIX does so from then on for all that begins with /PREFIX, /control/fault/none for nothing any more.
 GET /control/log gives the requests since the last /control/reset, one a line: path, If-None-Match, Range, If-Range.
+GET /control/answers gives how many had which status, "304 17".
 GET /control/connections gives how many connections had their first other request since then.
 """
 import argparse
+import contextlib
 import email.utils
 import hashlib
 import http.server
@@ -64,6 +67,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     lock = threading.Lock()
     seen = {}  # URL -> requests so far
     log = []
+    faults = {}  # prefix -> mode
+    answers = {}  # status -> how many
     connections = 0
     counted = False  # an instance is one connection
     root = None
@@ -82,7 +87,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             count = self.seen.get(path, 0)
             self.seen[path] = count + 1
         fault = re.fullmatch(r"/fault/([^/]+)(/.*)", path)
-        mode, path = fault.groups() if fault else ("", path)
+        mode, path = fault.groups() if fault else (next((m for p, m in self.faults.items() if path.startswith(p)), ""), path)
         if not self.before(mode, path, count):
             self.serve(mode, path, count)
 
@@ -91,11 +96,24 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if path == "/control/reset":
                 self.log.clear()
                 self.seen.clear()
+                self.answers.clear()
                 Handler.connections = 0
+            fault = re.fullmatch(r"/control/fault/([^/]+)(/.*)?", path)
+            if fault and fault[2]:
+                self.faults[fault[2]] = fault[1]
+            elif fault:
+                self.faults.clear()
             body = "".join(line + "\n" for line in self.log).encode()
             if path == "/control/connections":
                 body = b"%d\n" % self.connections
+            if path == "/control/answers":
+                body = "".join(f"{status} {count}\n" for status, count in self.answers.items()).encode()
         self.plain(200, body)
+
+    def send_response(self, code, message=None):
+        with self.lock if not self.path.startswith("/control/") else contextlib.nullcontext():
+            self.answers[code] = self.answers.get(code, 0) + 1
+        super().send_response(code, message)
 
     def plain(self, status, body=b"", **headers):
         self.send_response(status)
@@ -142,6 +160,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         c = Content(file)
         if mode.startswith("changed") and count:
             c.change()
+        if mode.startswith("truncate-"):
+            c.etag, c.modified = '"truncated"', None  # of another file than the one that came whole
         if mode == "no-validator":
             c.etag = c.modified = None
         if mode == "weak":
