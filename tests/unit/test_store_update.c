@@ -268,6 +268,62 @@ static void test_feeds(void **state)
     assert_int_equal(f[1].last_success, 50);
 }
 
+/* ---- modules and CPEs ---- */
+
+static const struct affected_range *range_got(struct place *p, const char *key, size_t i)
+{
+    struct stored_advisory got;
+    int64_t id = 0;
+    assert_int_equal(store_advisory_find(p->store, STR("f"), str_from(key), &id, &p->e), 1);
+    assert_int_equal(store_advisory_get(p->store, id, p->arena, &got, &p->e), 1);
+    assert_true(i < got.advisory.range_count);
+    return &got.advisory.ranges[i];
+}
+
+#define CPE "cpe:/o:redhat:enterprise_linux:9::baseos"
+
+static int put_range(struct place *p, struct store_update *u, const char *key, const char *range, str module)
+{
+    struct affected_range r = range_of(str_from(range));
+    struct advisory a = { .key = str_from(key), .id = STR("C1"), .ranges = &r, .range_count = 1 };
+    if (module.len)
+        r.module = module;
+    return store_update_put(u, &a, &p->e);
+}
+
+static void test_qualifiers(void **state)
+{
+    struct place *p = *state;
+    static const struct {
+        const char *key, *range, *module, *cpe;
+    } rows[] = {
+        { "a", "S x - 1 - - r rpm " CPE, "", CPE },   { "b", "S x - 1 - m:1 r rpm " CPE, "m:1", CPE },
+        { "c", "S x - 1 - m:1 r rpm", "m:1", "" },    { "d", "b x 1 - - - r rpm " CPE, "", CPE },
+        { "e", "s x - - - m:1 r rpm c", "m:1", "c" }, { "f", "b x - - - - r rpm", "", "" },
+    };
+    for (int round = 0; round < 3;
+         round++) { /* the same again, and with other CPEs: that is another meaning */
+        struct store_update *u = begin(p, "f");
+        ok(p, store_update_document(u, STR("d"), STR("v"), &p->e));
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+            const char *more = round < 2 ? "" : strstr(rows[i].range, "cpe:") ? ":x" : " cpe:/a";
+            str range = arena_printf(p->arena, "%s%s", rows[i].range, more);
+            ok(p, put_range(p, u, rows[i].key, arena_cstr(p->arena, range), STR("")));
+        }
+        ok(p, put_range(p, u, "zero", "S x - 1 - - r rpm", STR("m:1\0cpe:/o")));
+        struct update_counts n = commit(p, u, 1);
+        assert_int_equal(n.changed, round == 2 ? 5 : 0); /* "c" of "e" is followed by a word in vain */
+        for (size_t i = 0; i < sizeof rows / sizeof *rows && round < 2; i++) {
+            const struct affected_range *r = range_got(p, rows[i].key, 0);
+            same(r->module, str_from(rows[i].module)), same(r->cpe, str_from(rows[i].cpe));
+        }
+        same(range_got(p, "zero", 0)->module, STR("m:1")); /* what no module has in it, none brings */
+        same(range_got(p, "zero", 0)->cpe, STR(""));
+    }
+    assert_int_equal(
+        number(p, on_server() ? "SELECT count(*) FROM eclair.change" : "SELECT count(*) FROM change"), 5);
+}
+
 /* ---- the lease of updates ---- */
 
 /* When it ends, in seconds from now. */
@@ -412,7 +468,7 @@ int store_update_tests(void)
     const struct CMUnitTest tests[] = {
         CASE(test_update), CASE(test_repeated),       CASE(test_bad_advisory), CASE(test_abandoned),
         CASE(test_killed), CASE(test_busy),           CASE(test_interleaved),  CASE(test_feeds),
-        CASE(test_lease),  CASE(test_many_documents), CASE(test_shrunk),
+        CASE(test_lease),  CASE(test_many_documents), CASE(test_qualifiers),   CASE(test_shrunk),
     };
     return cmocka_run_group_tests_name("store: updates", tests, NULL, NULL);
 }
