@@ -33,6 +33,7 @@ struct command {
     const char *arguments;        /* "IMAGE"; "" for none */
     const char *summary;          /* one line without a full stop */
     const char *details;          /* more for --help; may be NULL */
+    void (*more)(FILE *to);       /* the end of --help, made from a table of its own; may be NULL */
     const struct option *options; /* ends with a NULL name */
     int args_min, args_max;
     /* As Go's flag package: "-name" is "--name", options end at the first argument, arguments beyond args_max are ignored, help and

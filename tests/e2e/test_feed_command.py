@@ -2,10 +2,14 @@
 import collections
 import gzip
 import json
+import os
+import pty
 import sqlite3
+import subprocess
 
 import pytest
-from helpers import assert_refused, eclair, entry, need_data, secdb, small_alpine, small_debian, update, write_mirror
+from helpers import (ECLAIR, assert_refused, eclair, entry, environment, need_data, secdb, small_alpine, small_debian, update,
+                     write_mirror)
 
 
 def lines(r):
@@ -152,3 +156,37 @@ def test_writes_nothing(tmp_path, monkeypatch):
     mirror = write_mirror(tmp_path / "m", debian=small_debian())
     assert eclair("feed", "test", "debian", mirror / "debian/tracker/data/json").code == 0
     assert sorted(p.name for p in tmp_path.iterdir()) == ["m"]
+
+
+def test_help_of_update_names_all():
+    names = [f["name"] for f in json.loads(eclair("feed", "list", "--format", "json").out)]
+    shown = eclair("update", "--help").out.decode().split("sources, ")[1].splitlines()[1:]
+    assert [row.split()[0] for row in shown] == names
+
+
+def on_terminal(*args):
+    """What a person sees on standard error, and the exit code."""
+    ours, theirs = pty.openpty()
+    p = subprocess.Popen([ECLAIR, *map(str, args)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs,
+                         env=environment())
+    os.close(theirs)
+    seen = b""
+    try:
+        while part := os.read(ours, 4096):
+            seen += part
+    except OSError:  # the other end is closed
+        pass
+    os.close(ours)
+    return seen.decode(), p.wait(60)
+
+
+def test_progress(tmp_path):
+    """One line that is written over, and gone at the end; none without a terminal, or with --quiet."""
+    mirror = write_mirror(tmp_path / "m", debian=small_debian(), alpine=small_alpine())
+    seen, code = on_terminal("update", "--db", tmp_path / "a", "--mirror", mirror, "debian", "alpine")
+    assert code == 0
+    assert "\rdebian: tracker/data/json: 0.0 of 0.0 MB" in seen and "\ralpine: v3.20/main.json: 0.0 of" in seen
+    assert "\n" not in seen and seen.endswith("\r\x1b[K")
+    assert on_terminal("update", "--db", tmp_path / "b", "--mirror", mirror, "--quiet") == ("", 0)
+    assert on_terminal("update", "--db", tmp_path / "a", "--mirror", mirror) == ("", 0)  # nothing to be read
+    assert update(tmp_path / "c", mirror).err == b""
