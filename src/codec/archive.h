@@ -2,9 +2,13 @@
  * archive.h - the regular files of a zip or tar archive, one after the other, while it streams by.
  *
  * Shape      archive_next() steps to the next file; its bytes come from a stream that lives until the next step. What of a file
- *            is not read is skipped. Folders, links and the like are passed over.
+ *            is not read is skipped. Folders, links and the like are passed over
+ *            (of a zip only its list at the end tells links from files: they come as files that hold where they lead).
  * Limits     those of struct archive_limits; names of more than 1,024 bytes are ERR_LIMIT.
- * Errors     ERR_FORMAT "zip: entry 17 (npm/GHSA-1.json): what", "tar: ..."; an archive that ends early is ERR_FORMAT. ERR_LIMIT.
+ * Errors     ERR_FORMAT "zip: entry 17 (npm/GHSA-1.json): what", "tar: ...". ERR_LIMIT. Those of `in` as they are.
+ *            A cut at any byte that takes something of a file away is an error, and so are bytes behind the end. Of a zip the checksum of each
+ *            file that was begun is compared, and how many entries there are with its list; a tar has no such thing.
+ *            archive_next() gives 0 only when all this is right: what was read before may be part of a damaged archive.
  * Source     APPNOTE.TXT (zip), POSIX.1-2017 pax; libarchive reads them.
  */
 #pragma once
