@@ -1,9 +1,9 @@
 #include "feed/feed.h"
 
 /* A source is one file and one word here. */
-extern const struct feed feed_alpine, feed_debian;
+extern const struct feed feed_alpine, feed_debian, feed_redhat;
 
-const struct feed *const feeds[] = { &feed_alpine, &feed_debian, NULL };
+const struct feed *const feeds[] = { &feed_alpine, &feed_debian, &feed_redhat, NULL };
 
 const struct feed *feed_by_name(str name)
 {
