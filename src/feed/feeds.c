@@ -1,9 +1,14 @@
 #include "feed/feed.h"
 
 /* A source is one file and one word here. */
-extern const struct feed feed_alpine, feed_amazon, feed_debian;
+#define ALL(one) one(alpine) one(amazon) one(debian) one(redhat)
 
-const struct feed *const feeds[] = { &feed_alpine, &feed_amazon, &feed_debian, NULL };
+#define DECLARE(name) extern const struct feed feed_##name;
+#define ROW(name)     &feed_##name,
+
+ALL(DECLARE)
+
+const struct feed *const feeds[] = { ALL(ROW) NULL };
 
 const struct feed *feed_by_name(str name)
 {
