@@ -1,7 +1,12 @@
 #include "feed/feed.h"
 
 /* A source is one file and one word here. */
-#define ALL(one) one(alpine) one(amazon) one(debian) one(redhat)
+/* clang-format off */
+#define ALL(one) \
+    one(almalinux) one(alpine) one(amazon) one(crates) one(debian) one(go) \
+    one(hex) one(maven) one(npm) one(nuget) one(packagist) one(pub) \
+    one(pypi) one(redhat) one(rocky) one(rubygems) one(ubuntu)
+/* clang-format on */
 
 #define DECLARE(name) extern const struct feed feed_##name;
 #define ROW(name)     &feed_##name,
