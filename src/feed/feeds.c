@@ -1,12 +1,12 @@
 #include "feed/feed.h"
 
 /* A source is one file and one word here. */
-extern const struct feed feed_alpine, feed_arch, feed_chainguard, feed_debian, feed_epss, feed_kev, feed_nvd,
-    feed_wolfi;
+extern const struct feed feed_alpine, feed_amazon, feed_arch, feed_chainguard, feed_debian, feed_epss,
+    feed_kev, feed_nvd, feed_wolfi;
 
 const struct feed *const feeds[] = {
-    &feed_alpine, &feed_arch, &feed_chainguard, &feed_debian, &feed_epss,
-    &feed_kev,    &feed_nvd,  &feed_wolfi,      NULL,
+    &feed_alpine, &feed_amazon, &feed_arch, &feed_chainguard, &feed_debian,
+    &feed_epss,   &feed_kev,    &feed_nvd,  &feed_wolfi,      NULL,
 };
 
 const struct feed *feed_by_name(str name)

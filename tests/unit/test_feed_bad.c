@@ -22,6 +22,7 @@ static const struct source {
     bool lines; /* cut at the end of a line it is shorter, and nothing else */
 } sources[] = {
     { "alpine", "alpine", "v3.20/main.json", false },
+    { "amazon", "amazon_updateinfo", "2/x86_64/updateinfo.xml", false },
     { "debian", "debian", "tracker/data/json", false },
 };
 
