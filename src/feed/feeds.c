@@ -1,13 +1,16 @@
 #include "feed/feed.h"
 
 /* A source is one file and one word here. */
-extern const struct feed feed_alpine, feed_amazon, feed_arch, feed_chainguard, feed_debian, feed_epss,
-    feed_kev, feed_nvd, feed_wolfi;
+#define ALL(one)                                                                                             \
+    one(alpine) one(amazon) one(arch) one(chainguard) one(debian) one(epss) one(kev) one(nvd) one(redhat)    \
+        one(wolfi)
 
-const struct feed *const feeds[] = {
-    &feed_alpine, &feed_amazon, &feed_arch, &feed_chainguard, &feed_debian,
-    &feed_epss,   &feed_kev,    &feed_nvd,  &feed_wolfi,      NULL,
-};
+#define DECLARE(name) extern const struct feed feed_##name;
+#define ROW(name)     &feed_##name,
+
+ALL(DECLARE)
+
+const struct feed *const feeds[] = { ALL(ROW) NULL };
 
 const struct feed *feed_by_name(str name)
 {
