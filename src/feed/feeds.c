@@ -3,9 +3,10 @@
 /* A source is one file and one word here. */
 /* clang-format off */
 #define ALL(one) \
-    one(almalinux) one(alpine) one(amazon) one(crates) one(debian) one(go) \
-    one(hex) one(maven) one(npm) one(nuget) one(packagist) one(pub) \
-    one(pypi) one(redhat) one(rocky) one(rubygems) one(ubuntu)
+    one(almalinux) one(alpine) one(amazon) one(arch) one(chainguard) one(crates) \
+    one(debian) one(epss) one(go) one(hex) one(kev) one(maven) \
+    one(npm) one(nuget) one(nvd) one(packagist) one(pub) one(pypi) \
+    one(redhat) one(rocky) one(rubygems) one(ubuntu) one(wolfi)
 /* clang-format on */
 
 #define DECLARE(name) extern const struct feed feed_##name;
