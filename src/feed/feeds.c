@@ -16,6 +16,7 @@ extern const struct feed feed_pypi;
 extern const struct feed feed_rocky;
 extern const struct feed feed_rubygems;
 extern const struct feed feed_ubuntu;
+extern const struct feed feed_ubuntu_tracker;
 
 /* clang-format off */
 const struct feed *const feeds[] = {
@@ -34,6 +35,7 @@ const struct feed *const feeds[] = {
     &feed_rocky,
     &feed_rubygems,
     &feed_ubuntu,
+    &feed_ubuntu_tracker,
     NULL,
 };
 /* clang-format on */
