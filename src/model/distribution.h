@@ -24,3 +24,6 @@ struct debian_release {
     const char *codename, *namespace; /* "bookworm", "debian:12" */
 };
 const struct debian_release *debian_release(str codename); /* NULL: not known */
+
+/* Ubuntu codename ("jammy") -> "22.04"; empty when unknown. */
+str ubuntu_version(str codename);
