@@ -1,9 +1,13 @@
 #include "feed/feed.h"
 
 /* A source is one file and one word here. */
-#define ALL(one)                                                                                             \
-    one(alpine) one(amazon) one(arch) one(chainguard) one(debian) one(epss) one(kev) one(nvd) one(redhat)    \
-        one(wolfi)
+/* clang-format off */
+#define ALL(one) \
+    one(almalinux) one(alpine) one(amazon) one(arch) one(chainguard) one(crates) \
+    one(debian) one(epss) one(go) one(hex) one(kev) one(maven) \
+    one(npm) one(nuget) one(nvd) one(packagist) one(pub) one(pypi) \
+    one(redhat) one(rocky) one(rubygems) one(ubuntu) one(wolfi)
+/* clang-format on */
 
 #define DECLARE(name) extern const struct feed feed_##name;
 #define ROW(name)     &feed_##name,
