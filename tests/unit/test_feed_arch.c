@@ -110,7 +110,7 @@ static void test_wolfi(void **state)
           "p/CVE-1-1 CVE-1-1 [] <" NVD
           "CVE-1-1>" BOTH("wolfi", "fixed<1 Unknown") "p/XSA-1 XSA-1 [] <>" BOTH("wolfi", "never") },
         { "{\"distroversion\":\"x\",\"packages\":[]}", "" },
-        { PACKAGES("{}"), "packages: byte 45: an element without pkg" },
+        { PACKAGES("{}"), "packages: byte 44: an element without pkg" },
         { "{}", "no list of packages" },
     };
     check_rows("wolfi", "os/security.json", rows, COUNT(rows));

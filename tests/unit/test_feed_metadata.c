@@ -152,12 +152,13 @@ static void test_nvd_scores(void **state)
                                                                                    "c",
                                                                                    "6.5") "],"
                                                                                           "\"cvssMetricV2\":"
-                                                                                          "[" SCORE("nvd",
-                                                                                                    "Primary",
-                                                                                                    "2.0",
-                                                                                                    "AV:N/"
-                                                                                                    "AC:L",
-                                                                                                    "10.0") "]"),
+                                                                                          "[" SCORE(
+                                                                                              "nvd",
+                                                                                              "Primary",
+                                                                                              "2.0",
+                                                                                              "AV:N/"
+                                                                                              "AC:L",
+                                                                                              "10.0") "]"),
           "CVE-1 CVE-1 [] <> Medium 3.1:65:c@nvd 2.0:100:AV:N/AC:L@nvd 4.0:93:four@cna 3.1:81:a@cna "
           "3.1:50:b@adp\n" },
         /* 2.0 has no Critical, and 0.0 is no severity but that it has none */
@@ -176,13 +177,13 @@ static void test_nvd_scores(void **state)
           "CVE-2 CVE-2 [] <> Low 3.1:20:@\n" },
         /* odd values: no score, and nothing of one CVE is left over in the next */
         { METRICS("\"cvssMetricV31\":[" SCORE("a", "Primary", "3.1", "v", "10.1") "," SCORE(
-              "b", "Primary", "3.2",
-              "v", "1") "," SCORE("c", "Primary", "3.1", "v",
-                                  "\"7\"") "," SCORE("d", "Primary", "3.1", "v",
-                                                     "null") "," SCORE("e", "Primary", "3.1", "v",
-                                                                       "[1]") ",{\"cvssData\":null},{}"
-                                                                              "," SCORE("f", "Secondary",
-                                                                                        "3.1", "v", "7") "]"),
+              "b", "Primary", "3.2", "v",
+              "1") "," SCORE("c", "Primary", "3.1", "v",
+                             "\"7\"") "," SCORE("d", "Primary", "3.1", "v",
+                                                "null") "," SCORE("e", "Primary", "3.1", "v",
+                                                                  "[1]") ",{\"cvssData\":null},{}"
+                                                                         "," SCORE("f", "Secondary", "3.1",
+                                                                                   "v", "7") "]"),
           "CVE-1 CVE-1 [] <> High 3.1:70:v@f\n" },
         { CVES("{\"cve\":{\"id\":\"CVE-1\",\"metrics\":{\"cvssMetricV31\":[" SCORE(
               "a", "Primary", "3.1", "v",
@@ -278,7 +279,8 @@ static void test_epss(void **state)
           "CVE-1-1 CVE-1-1 [] <> epss 430 90000\nCVE-1-2 CVE-1-2 [] <> epss 973510 1000000\n" },
         { "cve,epss,percentile\r\nCVE-1-1,0.65117,0.9981063485700858\r\n",
           "CVE-1-1 CVE-1-1 [] <> epss 651170 998106\n" },
-        { "cve,epss\nCVE-1-1,6e-05", "CVE-1-1 CVE-1-1 [] <> epss 60 0\n" },
+        { "cve,epss\nCVE-1-1,6e-05\n", "CVE-1-1 CVE-1-1 [] <> epss 60 0\n" },
+        { "cve,epss\nCVE-1-1,6e-05", "line 2: cut off: 'CVE-1-1,6e-05'" },
         { "", "line 1: the head of the table wanted: ''" },
         { "#a\n#b\n", "line 3: the head of the table wanted: ''" },
         { "CVE-1-1,0.5\n", "line 1: the head of the table wanted: 'CVE-1-1,0.5'" },
@@ -321,7 +323,7 @@ static void test_kev(void **state)
         { ENTRY("\"dateAdded\":\"2021-12-10\""), "vulnerabilities: byte 56: an entry without cveID" },
         { ENTRY("\"cveID\":\"CVE-1-1\",\"dateAdded\":20211210"),
           "vulnerabilities: 'CVE-1-1': dateAdded: json: byte 61: a string wanted, not a number" },
-        { ENTRY("") "]", "vulnerabilities: byte 31: an entry without cveID" },
+        { ENTRY("") "]", "vulnerabilities: byte 32: an entry without cveID" },
         { "{\"vulnerabilities\":[]}[", "json: byte 22: something follows the value" },
     };
     check_rows("kev", KEV, rows, COUNT(rows));
