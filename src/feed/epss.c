@@ -73,7 +73,7 @@ static int epss_parse(const struct feed_input *in, struct advisory_sink *sink, s
             return -1;
     if (r < 0)
         return -1;
-    return t.rows ? 0 : err_set(e, ERR_FORMAT, "no score: an empty table is a broken one");
+    return t.rows ? 0 : bad(&t, "a row wanted", STR(""), e);
 }
 
 static const struct feed_document documents[] = { { "epss_scores-current.csv.gz" }, { NULL } };

@@ -284,7 +284,7 @@ static void test_epss(void **state)
         { "", "line 1: the head of the table wanted: ''" },
         { "#a\n#b\n", "line 3: the head of the table wanted: ''" },
         { "CVE-1-1,0.5\n", "line 1: the head of the table wanted: 'CVE-1-1,0.5'" },
-        { "cve,epss,percentile\n", "no score: an empty table is a broken one" },
+        { "cve,epss,percentile\n", "line 2: a row wanted: ''" },
         { "cve,epss,percentile\nCVE-1-1,0.5\n", "line 2: a percentile from 0 to 1 wanted: ''" },
         { "cve,epss,percentile\nCVE-1-1,0.5,0.5,0.5\n",
           "line 2: a percentile from 0 to 1 wanted: '0.5,0.5'" },
