@@ -34,6 +34,7 @@ static int read_head(struct table *t, struct err *e)
     while (r > 0 && str_starts(line, STR("#")));
     if (r < 0)
         return -1;
+    line = r ? line : (str){ 0 };
     t->percentiles = str_eq(line, STR("cve,epss,percentile"));
     if (!t->percentiles && !str_eq(line, STR("cve,epss")))
         return bad(t, "the head of the table wanted", line, e);
@@ -45,6 +46,8 @@ static int read_row(struct table *t, str line, struct err *e)
     str rest = line;
     str id = str_cut(&rest, ','), score = str_cut(&rest, ','), percentile = rest;
     struct metadata meta = { .has_epss = true };
+    if (!t->lines.ended) /* what is left of a number is one, too */
+        return bad(t, "cut off", line, e);
     if (!str_starts(id, STR("CVE-")))
         return bad(t, "a CVE wanted", id, e);
     if (!decimal_parse(score, DIGITS, EPSS_ONE, &meta.epss))
@@ -70,7 +73,7 @@ static int epss_parse(const struct feed_input *in, struct advisory_sink *sink, s
             return -1;
     if (r < 0)
         return -1;
-    return t.rows ? 0 : err_set(e, ERR_FORMAT, "no score: an empty table is a broken one");
+    return t.rows ? 0 : bad(&t, "a row wanted", STR(""), e);
 }
 
 static const struct feed_document documents[] = { { "epss_scores-current.csv.gz" }, { NULL } };

@@ -32,6 +32,7 @@ int lines_next(struct lines *l, str *ret, struct err *e)
     for (;;) {
         const char *end = l->rest.len ? memchr(l->rest.ptr, '\n', l->rest.len) : NULL;
         str head = end ? str_head(l->rest, (size_t)(end - l->rest.ptr)) : l->rest;
+        l->ended = end != NULL;
         l->rest = end ? str_skip(l->rest, head.len + 1) : (str){ 0 };
         if (end && !l->part.len)
             return give(l, head, ret, e);

@@ -15,6 +15,7 @@ struct lines { /* begin with { .in = stream } */
     str rest; /* of the chunk */
     struct buf part;
     uint64_t number; /* of the line given last, from 1 on */
+    bool ended;      /* it had its "\n" */
 };
 
 /* 1 a line, without its "\n" or "\r\n"; 0 the end. What follows the last "\n" is a line if it is not empty. */

@@ -23,7 +23,13 @@ static const struct source {
 } sources[] = {
     { "alpine", "alpine", "v3.20/main.json", false },
     { "amazon", "amazon_updateinfo", "2/x86_64/updateinfo.xml", false },
+    { "arch", "arch", "issues/all.json", false },
+    { "chainguard", "wolfi", "chainguard/security.json", false },
     { "debian", "debian", "tracker/data/json", false },
+    { "epss", "epss", "epss_scores-current.csv.gz", true },
+    { "kev", "kev", "sites/default/files/feeds/known_exploited_vulnerabilities.json", false },
+    { "nvd", "nvd", "feeds/json/cve/2.0/nvdcve-2.0-2024.json.gz", false },
+    { "wolfi", "wolfi", "os/security.json", false },
 };
 
 /* ---- a parser, and what it says ---- */
