@@ -33,6 +33,7 @@ struct command {
     const char *arguments;        /* "IMAGE"; "" for none */
     const char *summary;          /* one line without a full stop */
     const char *details;          /* more for --help; may be NULL */
+    void (*more)(FILE *to);       /* the end of --help, made from a table of its own; may be NULL */
     const struct option *options; /* ends with a NULL name */
     int args_min, args_max;
     /* As Go's flag package: "-name" is "--name", options end at the first argument, arguments beyond args_max are ignored, help and
@@ -43,7 +44,7 @@ struct command {
 
 extern const struct command *const commands[]; /* ends with NULL */
 extern const struct command command_scan, command_update, command_db, command_version_compare, command_push,
-    command_serve, command_config, command_help;
+    command_serve, command_config, command_feed, command_help;
 
 /* Under which name we were called: options must then come before the arguments, as the old programs want it, and help and usage
  * errors go where theirs went. */

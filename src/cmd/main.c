@@ -16,6 +16,7 @@ const struct command *const commands[] = {
     &command_push,
     &command_update,
     &command_db,
+    &command_feed,
     &command_config,
     &command_version_compare,
     &command_help,

@@ -223,4 +223,6 @@ void help_command(const struct command *c, const struct program *program, FILE *
     for (const struct option *o = c->options; o->name; o++)
         if (o->help)
             help_option(c, o, letters, to);
+    if (c->more)
+        c->more(to);
 }

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "cage/cage.h"
 #include "cmd/command.h"
+#include "cmd/load.h"
 #include "feed/feed.h"
 #include "feed/update.h"
 #include "net/http.h"
@@ -56,7 +57,8 @@ static int check_names(char **args, int count, struct err *e)
 {
     for (int i = 0; i < count; i++)
         if (!feed_by_name(str_from(args[i])))
-            return err_set(e, ERR_USAGE, "update: unknown source '%s'", args[i]);
+            return err_set(e, ERR_USAGE, "update: unknown source '%s' (eclair feed list names them)",
+                           args[i]);
     return 0;
 }
 
@@ -76,6 +78,7 @@ static int run(const void *opts, char **args, int count, struct err *e)
     char place[4096];
     int code = 0;
     const struct update_options how = { .mirror = o->mirror };
+    bool shows = !o->quiet && isatty(STDERR_FILENO);
     if (check_names(args, count, e) < 0 || database_place(o->db, place, sizeof place, e) < 0)
         return -1;
     CLEANUP(cage_freep) struct cage *cage = cage_new(tasks, NULL, e);
@@ -89,7 +92,7 @@ static int run(const void *opts, char **args, int count, struct err *e)
         struct err failure = { 0 };
         if (!wanted(feeds[i], args, count))
             continue;
-        if (feed_update(store, cage, feeds[i], &how, &result, &failure) < 0) {
+        if (load_feed(store, cage, feeds[i], &how, shows, &result, &failure) < 0) {
             fprintf(stderr, "eclair: %s\n", failure.text);
             code = err_exit_code(failure.kind);
         } else if (!o->quiet) {
@@ -101,13 +104,26 @@ static int run(const void *opts, char **args, int count, struct err *e)
     return code;
 }
 
+static void list_sources(FILE *to)
+{
+    int width = 0;
+    for (size_t i = 0; feeds[i]; i++) {
+        int n = (int)strlen(feeds[i]->name);
+        width = n > width ? n : width;
+    }
+    fputs("\nsources, and about how much a first load transfers:\n", to);
+    for (size_t i = 0; feeds[i]; i++)
+        fprintf(to, "  %-*s  %5u MB  %s\n", width, feeds[i]->name, feeds[i]->megabytes, feeds[i]->about);
+}
+
 const struct command command_update = {
     .name = "update",
     .arguments = "[SOURCE...]",
     .summary = "Brings the vulnerability data up to date",
-    .details = "Without SOURCE all of them: debian, alpine. Only differences are written; a source that "
-               "cannot be read, or is\n"
-               "broken, changes nothing and leaves the others alone. Exit code 1 when one failed.",
+    .details = "Without SOURCE all of those below. Only differences are written; a source that cannot be "
+               "read, or is broken,\n"
+               "changes nothing and leaves the others alone. Exit code 1 when one failed.",
+    .more = list_sources,
     .options = options,
     .args_max = 64,
     .run = run,

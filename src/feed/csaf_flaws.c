@@ -1,5 +1,6 @@
 /* What a CSAF document says of each CVE: "vulnerabilities". */
 #include "feed/csaf_reader.h"
+#include "feed/decimal.h"
 
 #define DESCRIPTION_MAX ((size_t)16 << 10)
 #define LINK_MAX        2048
@@ -232,24 +233,15 @@ static int read_vector(struct csaf_reader *r, void *into, struct err *e)
     return csaf_text(r, FEED_TEXT_MAX, &((struct cvss_score *)into)->vector, e);
 }
 
-/* "9.8", "10", "0.0" in tenths; anything else is none. */
-static uint16_t base_of(str number)
-{
-    str whole = str_cut(&number, '.');
-    uint64_t units, tenths = 0;
-    if (!str_to_u64(whole, &units) || units > 10 || (number.len && !str_to_u64(str_head(number, 1), &tenths)))
-        return CVSS_BASE_MAX + 1;
-    return (uint16_t)(units * 10 + tenths);
-}
-
 static int read_base(struct csaf_reader *r, void *into, struct err *e)
 {
     enum json_type type;
     str text;
     if (json_next(r->json, &type, &text, e) < 0)
         return -1;
-    if (type == JSON_NUMBER)
-        ((struct cvss_score *)into)->base = base_of(text);
+    uint32_t base;
+    if (type == JSON_NUMBER && decimal_parse(text, 1, CVSS_BASE_MAX, &base))
+        ((struct cvss_score *)into)->base = (uint16_t)base;
     return json_skip_rest(r->json, type, e);
 }
 

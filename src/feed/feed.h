@@ -41,6 +41,7 @@ struct advisory_sink {
 
 struct feed_input {
     str document; /* its name: a path of the table, or that of a lead */
+    str path;     /* where it lies, below its place; the same for those of the table */
     /* What a parser of this feed remembered last in an update that was committed: how far it has read a list of changes. Empty: the feed is to be
      * loaded as a whole. */
     str cursor;

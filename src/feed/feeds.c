@@ -1,9 +1,20 @@
 #include "feed/feed.h"
 
 /* A source is one file and one word here. */
-extern const struct feed feed_alpine, feed_debian, feed_redhat;
+/* clang-format off */
+#define ALL(one) \
+    one(almalinux) one(alpine) one(amazon) one(arch) one(chainguard) one(crates) \
+    one(debian) one(epss) one(go) one(hex) one(kev) one(maven) \
+    one(npm) one(nuget) one(nvd) one(packagist) one(pub) one(pypi) \
+    one(redhat) one(rocky) one(rubygems) one(ubuntu) one(wolfi)
+/* clang-format on */
 
-const struct feed *const feeds[] = { &feed_alpine, &feed_debian, &feed_redhat, NULL };
+#define DECLARE(name) extern const struct feed feed_##name;
+#define ROW(name)     &feed_##name,
+
+ALL(DECLARE)
+
+const struct feed *const feeds[] = { ALL(ROW) NULL };
 
 const struct feed *feed_by_name(str name)
 {

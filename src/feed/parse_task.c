@@ -209,7 +209,9 @@ static int run_feed(str params, struct stream *in, struct frame_writer *out, str
 {
     struct unpack u = { .rest = params };
     str name = unpack_str(&u);
-    struct feed_input input = { .document = unpack_str(&u), .cursor = unpack_str(&u) };
+    struct feed_input input = { .document = unpack_str(&u),
+                                .path = unpack_str(&u),
+                                .cursor = unpack_str(&u) };
     const struct feed *feed = unpack_end(&u) ? feed_by_name(name) : NULL;
     if (!feed)
         return err_set(e, ERR_INTERNAL, "no such feed");

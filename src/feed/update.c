@@ -227,6 +227,7 @@ static int parse(struct job *j, struct fetch *f, struct err *e)
     CLEANUP(buf_done) struct buf params = { 0 }, summary = { 0 };
     pack_str(&params, j->name);
     pack_str(&params, j->want->name);
+    pack_str(&params, str_from(j->want->path));
     pack_str(&params, j->cursor);
     if (params.failed)
         return err_set(e, ERR_OOM, "out of memory");

@@ -15,7 +15,7 @@ static int oom(const struct wants *w, struct err *e)
 
 /* ---- places ---- */
 
-static struct want_place *place_at(struct wants *w, str where, bool mirror, struct err *e)
+static struct want_place *place_at(struct wants *w, str where, bool mirror, const char *folder, struct err *e)
 {
     size_t count = 0;
     for (struct want_place *p = w->places; p; p = p->next, count++)
@@ -31,6 +31,7 @@ static struct want_place *place_at(struct wants *w, str where, bool mirror, stru
         return NULL;
     }
     p->mirror = mirror;
+    p->folder = folder;
     p->next = w->places;
     w->places = p;
     return p;
@@ -47,12 +48,12 @@ static struct want_place *place_of(struct wants *w, const struct feed_place *pla
 {
     bool own = place == &w->feed->place;
     if (own && w->url)
-        return place_at(w, without_slash(str_from(w->url)), true, e);
+        return place_at(w, without_slash(str_from(w->url)), true, place->folder, e);
     if (!w->mirror)
-        return place_at(w, str_from(place->url), false, e);
+        return place_at(w, str_from(place->url), false, NULL, e);
     str where =
         arena_printf(w->arena, STR_FMT "/%s", STR_ARG(without_slash(str_from(w->mirror))), place->folder);
-    return place_at(w, where, true, e);
+    return place_at(w, where, true, place->folder, e);
 }
 
 struct fetch_base *wants_base(struct wants *w, struct want_place *p, struct err *e)
@@ -156,17 +157,27 @@ static struct want_place *place_of_url(struct wants *w, const struct want *from,
     /* what begins with https stays with it */
     if (str_starts(here, STR("https://")) && str_starts(origin, STR("http://")))
         origin = arena_printf(w->arena, "https://" STR_FMT, STR_ARG(str_skip(origin, STR("http://").len)));
-    return place_at(w, origin, false, e);
+    return place_at(w, origin, false, NULL, e);
+}
+
+/* On a mirror: "2/core/m" for "@BASE@/amazon/2/core/m" and for its absolute form. */
+static str without_folder(const struct want_place *place, str path)
+{
+    str rest = path;
+    return place->folder && str_eq(str_cut(&rest, '/'), str_from(place->folder)) ? rest : path;
 }
 
 int wants_add(struct wants *w, const struct want *from, const struct feed_lead *lead, struct err *e)
 {
     struct want_place *place = from->place;
-    str path = lead->path;
-    if (str_starts(path, STR("@BASE@/")))
-        path = str_skip(path, STR("@BASE@/").len);
-    else if (is_url(path) && !(place = place_of_url(w, from, lead->path, &path, e)))
-        return -1;
+    str path = lead->path, base = STR("@BASE@/");
+    if (str_starts(path, base)) {
+        path = without_folder(place, str_skip(path, base.len));
+    } else if (is_url(path)) {
+        if (!(place = place_of_url(w, from, lead->path, &path, e)))
+            return -1;
+        path = without_folder(place, path);
+    }
     struct want *n = add(w, lead->name, path, place, e);
     if (!n)
         return -1;

@@ -2,7 +2,7 @@
  * want.h - the documents that an update of a feed still has to look at, in order, and where each of them lies.
  *
  * Places     the feed's own, or MIRROR/FOLDER (design.md 8). An absolute URL that a document names is below the place it is read from when
- *            that is a mirror, or the same host; else it is a place of its own, by https if the document was read so.
+ *            that is a mirror ("@BASE@" is MIRROR), or the same host; else it is a place of its own, by https if the document was read so.
  * Ownership  all strings live as long as the list.
  */
 #pragma once
@@ -24,6 +24,8 @@ struct want {
 struct want_place {
     struct want_place *next;
     const char *where; /* URL or folder */
+    const char
+        *folder; /* of a mirror: the last part of `where`, which paths in mirrored files may begin with */
     bool mirror;
     struct fetch_base *base; /* opened when it is needed */
 };

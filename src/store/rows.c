@@ -78,9 +78,11 @@ int advisory_hash(const struct advisory *a, struct buf *work, uint8_t ret[CONTEN
         pack_str(work, r->fixed_version);
         pack_str(work, r->arch);
         pack_str(work, r->module);
-        uint8_t small[] = { (uint8_t)r->kind, r->negative, r->negative ? 0 : (uint8_t)r->severity,
-                            r->negative ? 0 : (uint8_t)r->state };
+        uint8_t small[] = { (uint8_t)r->kind, (uint8_t)(r->negative | (r->cpe.len ? 2 : 0)),
+                            r->negative ? 0 : (uint8_t)r->severity, r->negative ? 0 : (uint8_t)r->state };
         buf_add(work, small, sizeof small);
+        if (r->cpe.len) /* so that what was stored before there were any keeps its hash */
+            pack_str(work, r->cpe);
     }
     if (add_hash(work, ret, e) < 0)
         return -1;
@@ -120,6 +122,29 @@ void range_keys(const struct affected_range *r, const struct version_scheme *sch
     bound(scheme, r->fixed_version, true, &ret->fixed_buffer, &ret->fixed, &ret->uncertain);
     if (r->negative && ret->uncertain)
         ret->fixed = STR("");
+}
+
+bool qualifiers_pack(struct arena *a, str module, str cpe, str *ret)
+{
+    *ret = module;
+    if (!cpe.len)
+        return true;
+    char *room = arena_alloc(a, module.len + 1 + cpe.len, 1);
+    if (!room)
+        return false;
+    if (module.len)
+        memcpy(room, module.ptr, module.len);
+    room[module.len] = 0;
+    memcpy(room + module.len + 1, cpe.ptr, cpe.len);
+    *ret = str_of(room, module.len + 1 + cpe.len);
+    return true;
+}
+
+void qualifiers_unpack(str packed, str *module, str *cpe)
+{
+    const char *end = packed.len ? memchr(packed.ptr, 0, packed.len) : NULL;
+    *module = end ? str_head(packed, (size_t)(end - packed.ptr)) : packed;
+    *cpe = end ? str_skip(packed, module->len + 1) : STR("");
 }
 
 str installed_key(str kind, str version, struct version_key *buffer)

@@ -38,6 +38,11 @@ struct range_keys {
 };
 void range_keys(const struct affected_range *r, const struct version_scheme *scheme, struct range_keys *ret);
 
+/* The module and the CPE of a range as they share a column: most ranges have neither, and those of before had a module alone. No module has
+ * a 0 in it. False: no memory. */
+bool qualifiers_pack(struct arena *a, str module, str cpe, str *ret);
+void qualifiers_unpack(str packed, str *module, str *cpe);
+
 /* The key of an installed version; empty, which is below all, when it is not exact. */
 str installed_key(str kind, str version, struct version_key *buffer);
 

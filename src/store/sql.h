@@ -19,7 +19,7 @@
 #include "base/buf.h"
 #include "store/engine.h"
 
-#define SCHEMA_NUMBER 4
+#define SCHEMA_NUMBER 5
 
 enum query {
     Q_GENERATION,

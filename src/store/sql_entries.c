@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "store/metadata.h"
+#include "store/rows.h"
 
 #include <endian.h>
 
@@ -140,12 +141,20 @@ static int add_entry(struct page *p, struct sql_stmt *st, int at, struct err *e)
     return 0;
 }
 
+static void take_qualifiers(struct page *p, str packed, struct affected_range *to)
+{
+    str module, cpe;
+    qualifiers_unpack(packed, &module, &cpe);
+    to->module = arena_dup(p->arena, module);
+    to->cpe = arena_dup(p->arena, cpe);
+}
+
 static void take_negative(struct page *p, struct sql_stmt *st, struct affected_range *to)
 {
     to->fixed_version = arena_dup(p->arena, sql_str(st, 1));
     to->introduced = arena_dup(p->arena, sql_str(st, 2));
     to->arch = arena_dup(p->arena, sql_str(st, 3));
-    to->module = arena_dup(p->arena, sql_str(st, 4));
+    take_qualifiers(p, sql_str(st, 4), to);
 }
 
 static void take_affected(struct page *p, struct sql_stmt *st, struct affected_range *to)
@@ -154,7 +163,7 @@ static void take_affected(struct page *p, struct sql_stmt *st, struct affected_r
     to->state = (enum fix_state)sql_int(st, 4);
     to->severity = (enum severity)sql_int(st, 5);
     to->arch = arena_dup(p->arena, sql_str(st, 8));
-    to->module = arena_dup(p->arena, sql_str(st, 9));
+    take_qualifiers(p, sql_str(st, 9), to);
     to->introduced = arena_dup(p->arena, sql_str(st, 10));
 }
 

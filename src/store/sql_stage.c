@@ -13,7 +13,7 @@ struct row { /* of affected or negative */
     const struct affected_range *range;
     struct space *in;
     int64_t space, advisory, part;
-    str id, introduced_key, fixed_key;
+    str id, introduced_key, fixed_key, qualifiers;
     bool uncertain;
 };
 
@@ -125,7 +125,9 @@ int stage_add(struct store_update *u, const struct advisory *a, const uint8_t ha
         ranges[i].introduced = arena_dup(to, a->ranges[i].introduced);
         ranges[i].fixed_version = arena_dup(to, a->ranges[i].fixed_version);
         ranges[i].arch = arena_dup(to, a->ranges[i].arch);
-        ranges[i].module = arena_dup(to, a->ranges[i].module);
+        str module = a->ranges[i].module;
+        ranges[i].module = arena_dup(to, str_cut(&module, 0));
+        ranges[i].cpe = arena_dup(to, a->ranges[i].cpe);
     }
     struct staged *item = &u->items[u->item_count++];
     *item = (struct staged){ .document = u->current };
@@ -163,9 +165,11 @@ static int mark_pending(struct store_update *u, struct err *e)
 int stage_documents(struct store_update *u, struct err *e)
 {
     for (struct document *d = u->documents; d; d = d->next) {
+        int64_t id;
         if (d->id || d->dropped)
             continue;
-        if (sql_number(u->s, e, &d->id, Q_DOCUMENT_ADD, "ib", u->feed_id, d->name) < 0)
+        if (sql_number(u->s, e, &id, Q_DOCUMENT_ADD, "ib", u->feed_id, d->name) < 0 ||
+            document_number(u, d, id, e) < 0)
             return -1;
     }
     return 0;
@@ -277,6 +281,7 @@ static int make_row(struct store_update *u, const struct staged *item, size_t pa
         .fixed_key = arena_dup(u->batch, keys.fixed),
         .uncertain = keys.uncertain,
     };
+    qualifiers_pack(u->batch, r->module, r->cpe, &ret->qualifiers);
     n->delta++;
     n->kinds |= r->kind == AFFECTS_SOURCE ? (r->negative ? KIND_NOT_SOURCE : KIND_SOURCE)
                                           : (r->negative ? KIND_NOT_BINARY : KIND_BINARY);
@@ -336,11 +341,11 @@ static int write_row(struct store_update *u, const struct row *w, struct err *e)
     if (r->negative)
         return sql_bulk(u->s, e, BULK_NEGATIVE, "ibibiibbbbbb", w->space, r->package, (int64_t)r->kind, w->id,
                         w->advisory, w->part, w->introduced_key, w->fixed_key, r->fixed_version,
-                        r->introduced, r->arch, r->module);
+                        r->introduced, r->arch, w->qualifiers);
     return sql_bulk(u->s, e, BULK_AFFECTED, "ibibiibiiibbbb", w->space, r->package, (int64_t)r->kind,
                     w->fixed_key, w->advisory, w->part, w->introduced_key, (int64_t)r->severity,
                     (int64_t)r->state, (int64_t)w->uncertain, r->fixed_version, r->introduced, r->arch,
-                    r->module);
+                    w->qualifiers);
 }
 
 static int by_key(const void *pa, const void *pb)

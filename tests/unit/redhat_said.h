@@ -96,7 +96,7 @@ static const struct advisory_sink sayer = { put_line, put_document, put_lead, pu
 static inline int parse(const char *document, const char *cursor, struct stream *in, struct said *said,
                         struct err *e)
 {
-    struct feed_input input = { str_from(document), str_from(cursor), in };
+    struct feed_input input = { .document = str_from(document), .cursor = str_from(cursor), .bytes = in };
     return feed_by_name(STR("redhat"))->parse(&input, &said->sink, e);
 }
 

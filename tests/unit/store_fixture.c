@@ -279,7 +279,7 @@ void same_entry(const struct layer_entry *a, const struct layer_entry *b)
         same(a->facts[i].name, b->facts[i].name), same(a->facts[i].value, b->facts[i].value);
 }
 
-/* "KIND PACKAGE INTRODUCED FIXED ARCH MODULE [NAMESPACE SCHEME]", "-" = empty; KIND S or B, in small letters: not affected. */
+/* "KIND PACKAGE INTRODUCED FIXED ARCH MODULE [NAMESPACE SCHEME [CPE]]", "-" = empty; KIND S or B, in small letters: not affected. */
 struct affected_range range_of(str line)
 {
     struct affected_range r = { .severity = SEVERITY_HIGH };
@@ -293,6 +293,7 @@ struct affected_range range_of(str line)
     r.module = field(&line);
     r.namespace = field(&line);
     r.scheme = field(&line);
+    r.cpe = field(&line);
     if (!r.namespace.len)
         r.namespace = STR("debian:12"), r.scheme = STR("dpkg");
     r.state = r.fixed_version.len ? FIX_FIXED : FIX_AFFECTED;

@@ -59,7 +59,7 @@ int64_t put_image(struct place *p, const char *text, str namespace);
 
 /* ---- feeds and matching ---- */
 
-/* "KIND PACKAGE INTRODUCED FIXED ARCH MODULE [NAMESPACE SCHEME]", "-" = empty; KIND S or B, in small letters: not affected. */
+/* "KIND PACKAGE INTRODUCED FIXED ARCH MODULE [NAMESPACE SCHEME [CPE]]", "-" = empty; KIND S or B, in small letters: not affected. */
 struct affected_range range_of(str line);
 /* Lines "FEED ID RANGE;", one advisory each; the lines of a feed stand together. */
 void load(struct place *p, const char *text);

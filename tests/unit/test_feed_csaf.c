@@ -160,7 +160,7 @@ static void test_affected(void **state)
               "{'cvss_v3':{'baseScore':'no','version':'3.1'}},{'cvss_v3':{'baseScore':11,'version':'3.1'}},{"
               "'cvss_v3':{'baseScore':0.0,'vectorString':'V0','version':'3.1'}},{'cvss_v4':{'version':'5'}}],"
               "'threats':[{'category':'impact','details':'Low','product_ids':['R:q']}]"),
-          "CVE-1 CVE-1 3.1:0:V0 2.0:100:V2 3.0:72:; rhel:9 q affected< Low enterprise_linux:9; rhel:9 p.src "
+          "CVE-1 CVE-1 3.1:0:V0 2.0:100:V2 3.0:73:; rhel:9 q affected< Low enterprise_linux:9; rhel:9 p.src "
           "affected< Unknown rhel_eus:9.2::baseos\n" },
         { SAYS("'scores':[{'cvss_v3':{'baseScore':9.8,'vectorString':'V','version':'3.1'}}]"),
           "CVE-1 CVE-1 3.1:98:V\n" },

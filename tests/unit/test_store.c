@@ -2,7 +2,7 @@
  * of them has is in test_store_sqlite.c and test_store_postgres.c. */
 #include "store_fixture.h"
 
-#define SCHEMA 4 /* of both engines */
+#define SCHEMA 5 /* of both engines */
 
 static void test_layer(void **state)
 {
@@ -263,8 +263,11 @@ static void test_read_refused(void **state)
     assert_true(before == contents(p));
 }
 
-int main(void)
+/* test_store [PATTERN]: the cases of that name, "test_match*" */
+int main(int argc, char **argv)
 {
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         CASE(test_layer),
         CASE(test_image),

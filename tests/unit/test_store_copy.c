@@ -11,9 +11,11 @@ static void put_feeds(struct place *p)
     struct update_counts n;
     struct store_update *u = store_update_begin(p->store, STR("f"), 7, &p->e);
     struct affected_range ranges[] = {
-        range_of(STR("S openssl 1 4 - -")), range_of(STR("b openssl - - amd64 m debian:11 dpkg")),
-        range_of(STR("s " RAW " 2 3 - -")), range_of(STR("B openssl - bad_version - m:1 rhel:9 rpm")),
-        range_of(STR("S openssl - - - -")),
+        range_of(STR("S openssl 1 4 - -")),
+        range_of(STR("b openssl - - amd64 m debian:11 dpkg cpe:/o:x:y:1")),
+        range_of(STR("s " RAW " 2 3 - -")),
+        range_of(STR("B openssl - bad_version - m:1 rhel:9 rpm")),
+        range_of(STR("S openssl - - - - rhel:9 rpm cpe:/o:redhat:enterprise_linux:9::baseos")),
     };
     struct advisory a = { .key = STR("key" RAW),
                           .id = STR("C" RAW),

@@ -1,0 +1,142 @@
+#include "feed/osv.h"
+#include "model/cvss.h"
+
+#include <strings.h>
+
+#define DESCRIPTION_MAX 1000
+#define LINK            "https://osv.dev/vulnerability/"
+
+void osv_add_range(struct arena *a, struct osv_ranges *to, const struct affected_range *range)
+{
+    struct affected_range *list = arena_grow(a, to->list, to->count, &to->cap, sizeof *list);
+    if (!list)
+        return;
+    to->list = list;
+    list[to->count++] = *range;
+}
+
+void osv_add_id(struct arena *a, struct osv_list *to, str id)
+{
+    for (size_t i = 0; i < to->count; i++)
+        if (str_eq(to->list[i], id))
+            return;
+    str *list =
+        to->count < METADATA_ALIASES ? arena_grow(a, to->list, to->count, &to->cap, sizeof *list) : NULL;
+    if (!list)
+        return;
+    to->list = list;
+    list[to->count++] = id;
+}
+
+/* ---- severity ---- */
+
+static const struct {
+    const char *word;
+    enum severity severity;
+} words[] = {
+    { "negligible", SEVERITY_NEGLIGIBLE },
+    { "none", SEVERITY_NEGLIGIBLE },
+    { "low", SEVERITY_LOW },
+    { "moderate", SEVERITY_MEDIUM },
+    { "medium", SEVERITY_MEDIUM },
+    { "important", SEVERITY_HIGH },
+    { "high", SEVERITY_HIGH },
+    { "critical", SEVERITY_CRITICAL },
+};
+
+enum severity osv_word(str word)
+{
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (word.len == strlen(words[i].word) && strncasecmp(word.ptr, words[i].word, word.len) == 0)
+            return words[i].severity;
+    return SEVERITY_UNKNOWN;
+}
+
+static bool score_of(const struct osv_severity *s, struct cvss_score *ret)
+{
+    str version = cvss_vector_version(s->score);
+    uint16_t base;
+    if (cvss_version(version) < 0 || cvss_score(version, s->score, &base) < 0)
+        return false;
+    *ret = (struct cvss_score){ .version = version, .vector = s->score, .base = base };
+    return true;
+}
+
+static bool is_3(str version) { return str_starts(version, STR("3.")); }
+
+/* 3.1 before 3.0, the higher one of two; of others the first. */
+static bool better(const struct cvss_score *a, const struct cvss_score *b)
+{
+    int order = cvss_version(a->version) - cvss_version(b->version);
+    return is_3(a->version) && (order > 0 || (order == 0 && a->base > b->base));
+}
+
+static bool best_score(const struct osv_severities *s, bool of_3, struct cvss_score *ret)
+{
+    struct cvss_score score;
+    bool found = false;
+    for (size_t i = 0; i < s->count; i++)
+        if (score_of(&s->list[i], &score) && is_3(score.version) == of_3 && (!found || better(&score, ret))) {
+            *ret = score;
+            found = true;
+        }
+    return found;
+}
+
+enum severity osv_severity(const struct osv_record *r, const struct osv_affected *one)
+{
+    const struct osv_severities *s = one->severities.count ? &one->severities : &r->severities;
+    struct cvss_score score;
+    if (best_score(s, true, &score))
+        return cvss_severity(score.version, score.base);
+    enum severity rating = osv_word(r->rating);
+    if (rating == SEVERITY_UNKNOWN && best_score(s, false, &score))
+        return cvss_severity(score.version, score.base);
+    return rating;
+}
+
+/* ---- advisories ---- */
+
+/* Where a character begins. */
+static str cut_text(str s, size_t max)
+{
+    size_t n = s.len < max ? s.len : max;
+    while (n && n < s.len && ((uint8_t)s.ptr[n] & 0xc0) == 0x80)
+        n--;
+    return str_head(s, n);
+}
+
+static void set_scores(struct arena *a, const struct osv_record *r, struct metadata *meta)
+{
+    size_t max = r->severities.count < METADATA_LIST ? r->severities.count : METADATA_LIST;
+    meta->scores = max ? arena_array(a, struct cvss_score, max) : NULL;
+    for (size_t i = 0; meta->scores && i < max; i++)
+        meta->score_count += score_of(&r->severities.list[i], &meta->scores[meta->score_count]);
+}
+
+struct advisory osv_advisory(struct arena *a, const struct osv_record *r, str key, str id)
+{
+    struct advisory advisory = {
+        .key = key,
+        .id = id,
+        .title = cut_text(r->summary, METADATA_TEXT),
+        .description = cut_text(r->details, DESCRIPTION_MAX),
+        .link = r->link.len ? r->link : arena_printf(a, LINK STR_FMT, STR_ARG(r->id)),
+    };
+    set_scores(a, r, &advisory.meta);
+    return advisory;
+}
+
+int osv_put(struct advisory_sink *sink, struct arena *a, struct advisory *advisory,
+            const struct osv_ranges *ranges, const struct osv_list *aliases, struct err *e)
+{
+    if (arena_failed(a))
+        return err_set(e, ERR_LIMIT, "a record with more than %zu bytes", OSV_RECORD_MAX);
+    if (!ranges->count)
+        return 0;
+    advisory->ranges = ranges->list;
+    advisory->range_count = ranges->count;
+    advisory->meta.aliases = aliases->list;
+    advisory->meta.alias_count = aliases->count;
+    return sink->put(sink, advisory, e);
+}

@@ -1,0 +1,187 @@
+/*
+ * test_feed_bad.c - broken documents of every source: cut, with a byte changed, in another encoding, twice. The documents are those of the
+ * fuzzers' corpora that are well formed.
+ */
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "codec/inflate.h"
+#include "feed/feed.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#define CUTS    50
+#define CHANGES 200
+
+static const struct source {
+    const char *feed, *corpus, *document;
+    bool lines; /* cut at the end of a line it is shorter, and nothing else */
+} sources[] = {
+    { "alpine", "alpine", "v3.20/main.json", false },
+    { "amazon", "amazon_updateinfo", "2/x86_64/updateinfo.xml", false },
+    { "debian", "debian", "tracker/data/json", false },
+};
+
+/* ---- a parser, and what it says ---- */
+
+struct counts {
+    struct advisory_sink sink;
+    size_t said;
+};
+
+static int count(struct advisory_sink *sink)
+{
+    ((struct counts *)sink)->said++;
+    return 0;
+}
+static int on_advisory(struct advisory_sink *s, const struct advisory *a, struct err *e) { return count(s); }
+static int on_name(struct advisory_sink *s, str name, struct err *e) { return count(s); }
+static int on_lead(struct advisory_sink *s, const struct feed_lead *lead, struct err *e) { return count(s); }
+
+static int parse(const struct source *s, str bytes, size_t *said, struct err *e)
+{
+    struct counts c = { .sink = { on_advisory, on_name, on_lead, on_name, on_name } };
+    CLEANUP(stream_freep) struct stream *in = stream_from_mem(bytes, e);
+    CLEANUP(stream_freep) struct stream *plain = in ? stream_inflate(in, NULL, NULL, e) : NULL;
+    assert_non_null(plain);
+    const struct feed_input input = { .document = str_from(s->document), .bytes = plain };
+    int r = feed_by_name(str_from(s->feed))->parse(&input, &c.sink, e);
+    if (r == 0)
+        r = stream_drain(plain, e);
+    *said = c.said;
+    assert_int_equal(r < 0, e->kind != ERR_NONE);
+    return r;
+}
+
+/* Of a cut it tells where: at a byte, a line or an entry. */
+static void check_story(const struct source *s, const struct err *e, bool where)
+{
+    bool number = false;
+    for (const char *p = e->text; *p; p++)
+        number |= isdigit((unsigned char)*p) != 0;
+    if (e->kind == ERR_OOM || !*e->text || (where && !number))
+        fail_msg("%s: '%s' does not say where", s->feed, e->text);
+}
+
+/* ---- broken in all ways ---- */
+
+static unsigned next_random(unsigned *state) { return (*state = *state * 1664525u + 1013904223u) >> 8; }
+
+static bool is_blank(str s) { return !str_trim(s).len; }
+
+static void check_cuts(const struct source *s, str doc, size_t said)
+{
+    unsigned state = 1;
+    for (int i = 0; i < CUTS; i++) {
+        struct err e = { 0 };
+        size_t n = next_random(&state) % doc.len, got;
+        int r = parse(s, str_head(doc, n), &got, &e);
+        if (r < 0)
+            check_story(s, &e, n > 0);
+        else if (!is_blank(str_skip(doc, n)) && !(s->lines && n && got < said))
+            fail_msg("%s: cut after %zu of %zu bytes it is taken for whole", s->feed, n, doc.len);
+    }
+}
+
+static void check_changes(const struct source *s, str doc)
+{
+    unsigned state = 2;
+    CLEANUP(buf_done) struct buf changed = { 0 };
+    for (int i = 0; i < CHANGES; i++) {
+        struct err e = { 0 };
+        size_t got;
+        buf_clear(&changed);
+        buf_str(&changed, doc);
+        assert_false(changed.failed);
+        changed.ptr[next_random(&state) % doc.len] ^= (char)(1 + next_random(&state) % 255);
+        if (parse(s, buf_view(&changed), &got, &e) < 0)
+            check_story(s, &e, false);
+    }
+}
+
+/* UTF-16 with its mark, and the document behind itself: one that is taken must at least say less, or the same again. */
+static void check_forms(const struct source *s, str doc)
+{
+    CLEANUP(buf_done) struct buf wide = { 0 };
+    struct err e = { 0 };
+    size_t got;
+    buf_str(&wide, STR("\xff\xfe"));
+    for (size_t i = 0; i < doc.len; i++) {
+        buf_char(&wide, doc.ptr[i]);
+        buf_char(&wide, '\0');
+    }
+    if (parse(s, buf_view(&wide), &got, &e) < 0)
+        check_story(s, &e, false);
+    buf_clear(&wide);
+    buf_str(&wide, doc);
+    buf_str(&wide, doc);
+    e = (struct err){ 0 };
+    if (parse(s, buf_view(&wide), &got, &e) == 0 && !s->lines)
+        fail_msg("%s: a document behind the document is not seen", s->feed);
+}
+
+static str read_file(const char *path, struct buf *to)
+{
+    CLEANUP(fclosep) FILE *f = fopen(path, "r");
+    char block[4096];
+    size_t n;
+    buf_clear(to);
+    while (f && (n = fread(block, 1, sizeof block, f)))
+        buf_add(to, block, n);
+    return buf_view(to);
+}
+
+static void check_source(const struct source *s)
+{
+    char folder[200], path[500];
+    size_t whole = 0;
+    CLEANUP(buf_done) struct buf doc = { 0 };
+    snprintf(folder, sizeof folder, "fuzz/corpus/%s", s->corpus);
+    DIR *dir = opendir(folder);
+    if (!dir)
+        fail_msg("%s is not there", folder);
+    for (const struct dirent *d; (d = readdir(dir));) {
+        struct err e = { 0 };
+        size_t said;
+        snprintf(path, sizeof path, "%s/%s", folder, d->d_name);
+        str bytes = *d->d_name == '.' ? (str){ 0 } : read_file(path, &doc);
+        if (!bytes.len || parse(s, bytes, &said, &e) < 0 || !said)
+            continue;
+        whole++;
+        check_cuts(s, bytes, said);
+        check_changes(s, bytes);
+        check_forms(s, bytes);
+    }
+    closedir(dir);
+    if (!whole)
+        fail_msg("%s: no well formed document in %s", s->feed, folder);
+}
+
+static void test_broken(void **state)
+{
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
+        check_source(&sources[i]);
+}
+
+/* Whoever adds a source adds its row here. */
+static void test_none_is_forgotten(void **state)
+{
+    for (const struct feed *const *f = feeds; *f; f++) {
+        size_t i = 0;
+        while (i < sizeof sources / sizeof *sources && strcmp(sources[i].feed, (*f)->name) != 0)
+            i++;
+        if (i == sizeof sources / sizeof *sources)
+            fail_msg("%s has no row", (*f)->name);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_broken),
+                                        cmocka_unit_test(test_none_is_forgotten) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
