@@ -121,8 +121,8 @@ struct match {
  * packages without.
  * Of several ranges for one (package, id): those of the best ranked feeds count, and none when a feed of that rank or a better one says
  * "not affected"; of what is left the highest fix wins (unfixed is highest). Findings of one advisory share its texts. ERR_LIMIT: more than STORE_MATCH_MAX.
- * Severity (docs/severity.md): that of the range; where it is Unknown, what the same feed says of the id as such; else that of the best ranked
- * feed that has one, of equal ranks the first by name. severity_source tells which. */
+ * Severity (docs/severity.md): that of the range; where it is Unknown, what the same feed says of the id as such, which goes first where a finding
+ * has another name than its advisory; else that of the best ranked feed that has one, of equal ranks the first by name. severity_source tells which. */
 int store_match(struct store *s, const struct image_index *image, enum match_names names, struct arena *arena,
                 struct match *ret, struct err *e); /* image: from the store or not */
 
