@@ -144,7 +144,7 @@ struct affected_image {
     int64_t id;
     str digest;
     unsigned indexer;
-    str namespace; /* in which the advisory speaks of it */
+    str namespace; /* of the image: that in which the advisory speaks of it, or one that that serves (distribution_data()) */
 };
 struct affected_cursor { /* zeroes: from the beginning. It stays good while images and feeds come and go */
     int64_t namespace, set, distribution, image;
@@ -159,7 +159,7 @@ struct introducing_layer {
     int64_t id; /* of the named layer: it grows with age */
     str name;
 };
-/* Of REST v1's layers those that themselves added, in `namespace`, a package that the advisory affects; not those that stand on them. By number,
+/* Of REST v1's layers those that themselves added, in an image of `namespace` or of the one that it serves, a package that the advisory affects there; not those that stand on them. By number,
  * from `from` on, at most `limit`. 1 there may be more, from (the last one's id + 1) on; 0 these were the last; -1; ERR_NOT_FOUND: no such
  * advisory. The order is that of age, as REST v1 promises it; a page costs a look at all that is hit. Memory: 8 bytes for each package set that
  * is hit. */

@@ -236,6 +236,146 @@ static void test_vendors(void **state)
     }
 }
 
+/* ---- the other way round ---- */
+
+/* Does an advisory of that id hit the image, and in what it says it is of? */
+static bool hits(struct place *p, int64_t advisory, int64_t image, str namespace)
+{
+    struct affected_cursor cursor = { 0 };
+    bool is = false;
+    for (int more = 1; more;) {
+        struct affected_image *list;
+        size_t count;
+        more = store_affected(p->store, advisory, &cursor, 1, p->arena, &list, &count, &p->e);
+        ok(p, more);
+        for (size_t i = 0; i < count; i++) {
+            is |= list[i].id == image;
+            if (list[i].id == image)
+                same(list[i].namespace, namespace);
+        }
+    }
+    return is;
+}
+
+/* Which ids hit it: as many words as findings have. */
+static str hit_by(struct place *p, int64_t image, str namespace)
+{
+    struct feed_status *feeds;
+    size_t feed_count;
+    str words[32], text = STR("");
+    size_t n = 0;
+    ok(p, store_feeds(p->store, p->arena, &feeds, &feed_count, &p->e));
+    for (size_t f = 0; f < feed_count; f++) {
+        struct stored_entry *list;
+        size_t count;
+        ok(p, store_advisories_after(p->store, feeds[f].name, 0, 100, p->arena, &list, &count, &p->e));
+        for (size_t i = 0; i < count; i++) {
+            size_t k = 0;
+            while (k < n && !str_eq(words[k], list[i].advisory.id))
+                k++;
+            if (k == n && hits(p, list[i].id, image, namespace))
+                words[n++] = list[i].advisory.id;
+        }
+    }
+    for (size_t i = 0; i < n; i++) /* in order */
+        for (size_t k = i + 1; k < n; k++)
+            if (str_cmp(words[k], words[i]) < 0) {
+                str w = words[i];
+                words[i] = words[k], words[k] = w;
+            }
+    for (size_t i = 0; i < n; i++)
+        text = arena_printf(p->arena, STR_FMT STR_FMT " ", STR_ARG(text), STR_ARG(words[i]));
+    return text;
+}
+
+static void test_backward(void **state)
+{
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        void *at;
+        struct match m;
+        int64_t id = 0;
+        fresh(&at);
+        struct place *p = at;
+        say_all(p, cases[i].said);
+        image_with(p, cases[i].packages, cases[i].namespace, "r1"); /* another one, of the same set */
+        struct image_index *image = image_with(p, cases[i].packages, cases[i].namespace, cases[i].sets);
+        image->digest = STR("sha256:def");
+        ok(p, store_image_put(p->store, image, 1, &id, &p->e));
+        ok(p, store_match(p->store, image, MATCH_AS_NAMED, p->arena, &m, &p->e));
+        str want = STR("");
+        for (size_t k = 0; k < m.finding_count; k++)
+            want = arena_printf(p->arena, STR_FMT STR_FMT " ", STR_ARG(want), STR_ARG(m.findings[k].id));
+        str got = hit_by(p, id, image->distribution.namespace);
+        if (!str_eq(got, want))
+            fail_msg("%s: '" STR_FMT "', not '" STR_FMT "'", cases[i].name, STR_ARG(got), STR_ARG(want));
+        tidy(&at);
+    }
+}
+
+/* Of images of one set those with another repository are not hit: a page goes on behind them. */
+static void test_backward_pages(void **state)
+{
+    struct place *p = *state;
+    struct affected_cursor cursor = { 0 };
+    struct affected_image *list;
+    size_t count, all = 0;
+    int64_t id = 0;
+    say_all(p, "f 9 C1 - - -" RHEL EUS ";f 9 eus - - " EUS);
+    for (int i = 0; i < 20; i++) {
+        struct image_index *image = image_with(p, RPM, i % 2 ? "rhel:9" : "centos:9", i % 5 ? "" : "eus");
+        image->digest = arena_printf(p->arena, "sha256:%d", i);
+        ok(p, store_image_put(p->store, image, 1, &id, &p->e));
+    }
+    ok(p, store_advisory_find(p->store, STR("f"), STR("0"), &id, &p->e));
+    for (int more = 1; more; all += count) {
+        more = store_affected(p->store, id, &cursor, 1, p->arena, &list, &count, &p->e);
+        ok(p, more);
+        for (size_t i = 0; i < count; i++) {
+            char last = list[i].digest.ptr[list[i].digest.len - 1];
+            assert_true(last == '0' || last == '5');
+            same(list[i].namespace, last == '0' ? STR("centos:9") : STR("rhel:9"));
+        }
+    }
+    assert_int_equal(all, 4);
+}
+
+/* Named layers with images of a namespace and of the one that it serves: by age, however pages are cut. */
+static void test_backward_layers(void **state)
+{
+    struct place *p = *state;
+    int64_t id = 0, from;
+    say_all(p, "f 9 C1 - - -" RHEL OS);
+    for (int i = 0; i < 7; i++) {
+        struct image_index *image = image_with(p, RPM, i % 3 ? "rhel:9" : "centos:9", i == 4 ? "eus" : "");
+        image->digest = arena_printf(p->arena, "sha256:%d", i);
+        ok(p, store_image_put(p->store, image, 1, &id, &p->e));
+        struct named_layer n = { .name = arena_printf(p->arena, "l%d", i),
+                                 .digest = layer_empty.digest,
+                                 .chain = arena_printf(p->arena, "c%d", i),
+                                 .engine = 3,
+                                 .indexer = 1,
+                                 .views = &id,
+                                 .view_count = 1 };
+        assert_int_equal(store_named_put(p->store, &n, &p->e), 1);
+    }
+    say_all(p, "g 9 eus - - " EUS);
+    ok(p, store_advisory_find(p->store, STR("f"), STR("0"), &id, &p->e));
+    for (size_t limit = 1; limit < 9; limit++) {
+        str text = STR("");
+        from = 0;
+        for (int more = 1; more;) {
+            struct introducing_layer *list;
+            size_t count;
+            more =
+                store_introducing(p->store, id, STR("rhel:9"), from, limit, p->arena, &list, &count, &p->e);
+            ok(p, more);
+            for (size_t i = 0; i < count; i++, from = list[i - 1].id + 1)
+                text = arena_printf(p->arena, STR_FMT STR_FMT " ", STR_ARG(text), STR_ARG(list[i].name));
+        }
+        same(text, STR("l0 l1 l2 l3 l5 l6 "));
+    }
+}
+
 /* Feeds of both namespaces, each once, by name; and whose word it is. */
 static void test_served_feeds(void **state)
 {
@@ -292,9 +432,8 @@ static void test_many_flaws(void **state)
 int store_vendor_tests(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cpe),
-        cmocka_unit_test(test_vendors),
-        CASE(test_served_feeds),
+        cmocka_unit_test(test_cpe), cmocka_unit_test(test_vendors), cmocka_unit_test(test_backward),
+        CASE(test_backward_pages),  CASE(test_backward_layers),     CASE(test_served_feeds),
         CASE(test_many_flaws),
     };
     return cmocka_run_group_tests_name("store: vendors", tests, NULL, NULL);
