@@ -174,3 +174,43 @@ str distribution_of_v1_name(struct arena *a, str shown)
                                 STR_ARG(str_skip(shown, strlen(v1_names[i].theirs))));
     return STR("");
 }
+
+/* One that ends in a colon stands for all that begin so, by version. */
+static const struct {
+    str of, data;
+    bool instead;
+} served[] = {
+    { STR("centos:"), STR("rhel:"), true }, /* also Stream, whose updates come before RHEL's */
+    { STR("chainguard"), STR("wolfi"), false },
+};
+
+static bool matches(str namespace, str pattern)
+{
+    return str_ends(pattern, STR(":")) ? str_starts(namespace, pattern) && namespace.len > pattern.len
+                                       : str_eq(namespace, pattern);
+}
+
+static str other(struct arena *a, str namespace, str from, str to)
+{
+    return arena_printf(a, STR_FMT STR_FMT, STR_ARG(to), STR_ARG(str_skip(namespace, from.len)));
+}
+
+str distribution_data(struct arena *a, str namespace, bool *instead)
+{
+    for (size_t i = 0; i < sizeof served / sizeof *served; i++)
+        if (matches(namespace, served[i].of)) {
+            *instead = served[i].instead;
+            return other(a, namespace, served[i].of, served[i].data);
+        }
+    return STR("");
+}
+
+str distribution_served(struct arena *a, str namespace, bool *instead)
+{
+    for (size_t i = 0; i < sizeof served / sizeof *served; i++)
+        if (matches(namespace, served[i].data)) {
+            *instead = served[i].instead;
+            return other(a, namespace, served[i].data, served[i].of);
+        }
+    return STR("");
+}

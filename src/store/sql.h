@@ -396,6 +396,11 @@ struct sql_said {
 int sql_said_of(struct sql *s, const struct sql_pair *names, size_t count, int64_t generation,
                 struct arena *arena, struct sql_said **ret, size_t *ret_count, struct err *e);
 
+/* Is one of these packages, which ascend, in the set? 1, 0, -1. */
+int sql_set_has(struct sql *s, int64_t set, const int64_t *packages, size_t count, struct err *e);
+/* What files tell of an image; none of one that is not stored. */
+int sql_image_facts(struct sql *s, int64_t id, struct arena *arena, const struct image_fact **ret,
+                    size_t *ret_count, struct err *e);
 /* Did that layer of an image bring one of these packages, which ascend? 1, 0, -1. */
 int sql_image_brought(struct sql *s, int64_t image, int64_t layer, const int64_t *packages, size_t count,
                       struct err *e);
