@@ -155,6 +155,8 @@ static int start_updater(struct serving *s, struct err *e)
         .interval_s = update_interval(v),
         .sources = v->sources,
         .source_count = v->source_count,
+        .urls = v->source_urls,
+        .intervals = v->source_intervals,
         .told = log_event,
         .ctx = s,
     };
@@ -270,6 +272,7 @@ static struct api_options api_options(const struct serving *s, struct settings *
                                         .size_max = v->config.fetch_size_max },
                              .sources = v->sources,
                              .source_count = v->source_count,
+                             .source_intervals = v->source_intervals,
                              .updater_interval_s = update_interval(v),
                              .readonly = v->config.readonly,
                              .token = v->token,
@@ -315,6 +318,8 @@ static void log_notes(const struct settings_view *v)
 {
     for (size_t i = 0; i < v->config.warning_count; i++)
         log_warning("configuration", LOG_TEXT("note", v->config.warnings[i]));
+    for (size_t i = 0; i < v->note_count; i++)
+        log_warning("configuration", LOG_TEXT("note", v->notes[i]));
     for (size_t i = 0; i < v->unknown_count; i++)
         log_warning("an enabled updater is not there: its data is not loaded",
                     LOG_TEXT("updater name", v->unknown[i]));
