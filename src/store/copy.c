@@ -1,5 +1,6 @@
 /* copy.c - one store into another, by way of store.h only: engines need not be the same. */
 #include "base/cleanup.h"
+#include "base/strmap.h"
 #include "store/store.h"
 
 #include <stdlib.h>
@@ -37,8 +38,14 @@ struct feed_copy {
     struct store_update *update;
     struct stored_document *documents;
     size_t count;
-    int64_t current; /* the document that was named last */
+    struct strmap by_id; /* of them */
+    int64_t current;     /* the document that was named last */
 };
+
+static int by_name(const void *a, const void *b)
+{
+    return str_cmp(((const struct stored_document *)a)->name, ((const struct stored_document *)b)->name);
+}
 
 static int name_documents(struct feed_copy *f, struct arena *arena, struct err *e)
 {
@@ -47,13 +54,17 @@ static int name_documents(struct feed_copy *f, struct arena *arena, struct err *
     if (store_documents(f->c->from, f->feed->name, arena, &f->documents, &f->count, e) < 0 ||
         store_documents(f->c->to, f->feed->name, arena, &old, &old_count, e) < 0)
         return -1;
-    for (size_t i = 0; i < f->count; i++)
-        if (store_update_document(f->update, f->documents[i].name, f->documents[i].validator, e) < 0)
+    for (size_t i = 0; i < f->count; i++) {
+        struct stored_document *d = &f->documents[i];
+        void **at = strmap_at(&f->by_id, str_of(&d->id, sizeof d->id));
+        if (!at)
+            return oom(e);
+        *at = d;
+        if (store_update_document(f->update, d->name, d->validator, e) < 0)
             return -1;
+    }
     for (size_t i = 0; i < old_count; i++) {
-        bool stays = false;
-        for (size_t k = 0; k < f->count && !stays; k++)
-            stays = str_eq(old[i].name, f->documents[k].name);
+        bool stays = f->count && bsearch(&old[i], f->documents, f->count, sizeof *old, by_name);
         if (!stays && store_update_drop(f->update, old[i].name, e) < 0)
             return -1;
     }
@@ -65,13 +76,12 @@ static int enter_document(struct feed_copy *f, int64_t id, struct err *e)
 {
     if (id == f->current)
         return 0;
-    for (size_t i = 0; i < f->count; i++)
-        if (f->documents[i].id == id) {
-            f->current = id;
-            return store_update_document(f->update, f->documents[i].name, f->documents[i].validator, e);
-        }
-    return err_set(e, ERR_FORMAT, "feed " STR_FMT ": document %lld is not stored", STR_ARG(f->feed->name),
-                   (long long)id);
+    const struct stored_document *d = strmap_get(&f->by_id, str_of(&id, sizeof id));
+    if (!d)
+        return err_set(e, ERR_FORMAT, "feed " STR_FMT ": document %lld is not stored", STR_ARG(f->feed->name),
+                       (long long)id);
+    f->current = id;
+    return store_update_document(f->update, d->name, d->validator, e);
 }
 
 static int put_advisory(struct feed_copy *f, const struct stored_entry *a, struct err *e)
@@ -109,6 +119,8 @@ static int put_tries(struct feed_copy *f, struct err *e)
     return s->error.len ? store_feed_tried(f->c->to, s->name, s->last_try, s->error, e) : 0;
 }
 
+static void feed_copy_done(struct feed_copy *f) { strmap_done(&f->by_id); }
+
 static int copy_feed(struct copying *c, const struct feed_status *feed, struct err *e)
 {
     struct update_counts ignored;
@@ -117,7 +129,7 @@ static int copy_feed(struct copying *c, const struct feed_status *feed, struct e
         return oom(e);
     CLEANUP(store_update_freep)
     struct store_update *u = store_update_begin(c->to, feed->name, feed->rank, e);
-    struct feed_copy f = { .c = c, .feed = feed, .update = u };
+    CLEANUP(feed_copy_done) struct feed_copy f = { .c = c, .feed = feed, .update = u };
     if (!u || name_documents(&f, arena, e) < 0 || put_advisories(&f, e) < 0)
         return -1;
     u = NULL;

@@ -163,9 +163,11 @@ static int mark_pending(struct store_update *u, struct err *e)
 int stage_documents(struct store_update *u, struct err *e)
 {
     for (struct document *d = u->documents; d; d = d->next) {
+        int64_t id;
         if (d->id || d->dropped)
             continue;
-        if (sql_number(u->s, e, &d->id, Q_DOCUMENT_ADD, "ib", u->feed_id, d->name) < 0)
+        if (sql_number(u->s, e, &id, Q_DOCUMENT_ADD, "ib", u->feed_id, d->name) < 0 ||
+            document_number(u, d, id, e) < 0)
             return -1;
     }
     return 0;

@@ -7,6 +7,8 @@
 #define WALK           2000 /* advisories of one step, as Q_ADVISORY_WALK says */
 #define LEASE          STR("update")
 #define RENEW_AFTER_MS (LEASE_S * 1000 / 2)
+#define RENEW_AGAIN_MS                                                                                       \
+    1000 /* a document that begins renews it unless that was just done: feeds have tens of thousands */
 
 static int oom(const struct sql *s, struct err *e)
 {
@@ -26,13 +28,16 @@ struct sql *update_transaction(struct store_update *u, struct err *e)
         err_set(e, ERR_BUSY, "%s: another process has taken over the update", t->where);
         return NULL;
     }
-    u->lease_ms = clock_ms() + RENEW_AFTER_MS;
+    u->renewed_ms = clock_ms();
     t = NULL;
     return u->s;
 }
 
-static int lease_renew(struct store_update *u, struct err *e)
+/* Unless that was done within `after_ms`. */
+static int lease_renew(struct store_update *u, int64_t after_ms, struct err *e)
 {
+    if (clock_ms() - u->renewed_ms < after_ms)
+        return 0;
     CLEANUP(sql_endp) struct sql *t = update_transaction(u, e);
     return t ? sql_commit(&t, e) : -1;
 }
@@ -48,7 +53,7 @@ static int lease_take(struct store_update *u, struct err *e)
     if (sql_run(u->s, e, Q_FEED_ADD, "ti", u->feed, u->rank) < 0 || sql_commit(&t, e) < 0)
         return -1;
     u->holds_lease = true;
-    u->lease_ms = clock_ms() + RENEW_AFTER_MS;
+    u->renewed_ms = clock_ms();
     return 0;
 }
 
@@ -65,6 +70,8 @@ void store_update_freep(struct store_update **update)
     arena_freep(&u->batch);
     arena_freep(&u->arena);
     strmap_done(&u->space_by_name);
+    strmap_done(&u->document_by_name);
+    strmap_done(&u->document_by_id);
     buf_done(&u->work);
     free(u->seen);
     free(u);
@@ -82,6 +89,7 @@ static int get_numbers(struct store_update *u, struct err *e)
     u->generation++;
     u->feed_id = sql_int(feed, 0);
     u->first_load = !sql_int(feed, 1);
+    u->advisories = sql_int(feed, 2);
     u->first = u->next = last + 1;
     u->seen = calloc((size_t)u->first / 8 + 1, 1);
     return u->seen ? 0 : oom(u->s, e);
@@ -113,34 +121,21 @@ struct store_update *store_update_begin(struct store *store, str feed, unsigned 
 
 /* ---- documents ---- */
 
-static struct document *document_by_name(struct store_update *u, str name)
-{
-    for (struct document *d = u->documents; d; d = d->next)
-        if (str_eq(d->name, name))
-            return d;
-    return NULL;
-}
-
 static struct document *document_by_id(struct store_update *u, int64_t id)
 {
     if (u->current && u->current->id == id)
         return u->current;
-    for (struct document *d = u->documents; d; d = d->next)
-        if (d->id == id)
-            return d;
-    return NULL;
+    return strmap_get(&u->document_by_id, str_of(&id, sizeof id));
 }
 
-static int document_load(struct store_update *u, str name, str validator, struct document *ret, struct err *e)
+int document_number(struct store_update *u, struct document *d, int64_t id, struct err *e)
 {
-    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(u->s, e, Q_DOCUMENT_FIND, "ib", u->feed_id, name);
-    int r = st ? sql_row(u->s, st, e) : -1;
-    if (r <= 0)
-        return r;
-    ret->id = sql_int(st, 0);
-    ret->same_validator = !sql_null(st, 1) && str_eq(sql_str(st, 1), validator);
-    ret->before = sql_int(st, 2);
-    return 1;
+    d->id = id; /* for good: the map borrows it */
+    void **at = strmap_at(&u->document_by_id, str_of(&d->id, sizeof d->id));
+    if (!at)
+        return oom(u->s, e);
+    *at = d;
+    return 0;
 }
 
 /* A new entry; id 0 and no name are filled in later. */
@@ -156,18 +151,37 @@ static struct document *document_new(struct store_update *u, struct err *e)
     return d;
 }
 
+/* What the feed has under that name, or a new one. */
+static struct document *document_load(struct store_update *u, str name, struct err *e)
+{
+    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(u->s, e, Q_DOCUMENT_FIND, "ib", u->feed_id, name);
+    int found = st ? sql_row(u->s, st, e) : -1;
+    int64_t id = found > 0 ? sql_int(st, 0) : 0;
+    struct document *d = id ? document_by_id(u, id) : NULL;
+    if (found < 0 || (!d && !(d = document_new(u, e))))
+        return NULL;
+    if (found && !d->id && document_number(u, d, id, e) < 0)
+        return NULL;
+    if (found) {
+        d->stored_validator = sql_null(st, 1) ? STR("") : arena_dup(u->arena, sql_str(st, 1));
+        d->stored = !sql_null(st, 1);
+        d->before = sql_int(st, 2);
+    }
+    d->name = arena_dup(u->arena, name);
+    void **at = arena_failed(u->arena) ? NULL : strmap_at(&u->document_by_name, d->name);
+    if (!at) {
+        oom(u->s, e);
+        return NULL;
+    }
+    *at = d;
+    return d;
+}
+
 static struct document *document_open(struct store_update *u, str name, str validator, struct err *e)
 {
-    struct document row = { 0 };
-    if (document_load(u, name, validator, &row, e) < 0)
+    struct document *d = strmap_get(&u->document_by_name, name);
+    if (!d && !(d = document_load(u, name, e)))
         return NULL;
-    struct document *d = row.id ? document_by_id(u, row.id) : document_by_name(u, name);
-    if (!d && !(d = document_new(u, e)))
-        return NULL;
-    d->id = row.id;
-    d->before = row.before;
-    d->same_validator = row.same_validator;
-    d->name = arena_dup(u->arena, name);
     d->validator = arena_dup(u->arena, validator);
     d->named = true;
     if (arena_failed(u->arena)) {
@@ -179,7 +193,7 @@ static struct document *document_open(struct store_update *u, str name, str vali
 
 int store_update_document(struct store_update *u, str name, str validator, struct err *e)
 {
-    if (lease_renew(u, e) < 0)
+    if (lease_renew(u, RENEW_AGAIN_MS, e) < 0)
         return -1;
     struct document *d = document_open(u, name, validator, e);
     if (!d)
@@ -220,9 +234,9 @@ static int on_old(void *ctx, size_t i, int64_t id, int64_t document, str hash, s
         return err_set(e, ERR_FORMAT, STR_FMT ": " STR_FMT ": the key comes twice",
                        STR_ARG(item->document->name), STR_ARG(item->advisory.key));
     struct document *d = document_by_id(u, document);
-    if (!d && !(d = document_new(u, e)))
+    /* if it was another's key, that one must be named too: see check_moves() */
+    if (!d && (!(d = document_new(u, e)) || document_number(u, d, document, e) < 0))
         return -1;
-    d->id = document; /* if it was another's key, that one must be named too: see check_moves() */
     d->seen++;
     item->old = id;
     item->same = d == item->document && str_eq(hash, str_of(item->hash, CONTENT_HASH));
@@ -250,7 +264,7 @@ int store_update_put(struct store_update *u, const struct advisory *a, struct er
     uint64_t ignored = 0;
     if (!u->current)
         return err_set(e, ERR_INTERNAL, STR_FMT ": an advisory before its document", STR_ARG(u->feed));
-    if ((clock_ms() >= u->lease_ms && lease_renew(u, e) < 0))
+    if (lease_renew(u, RENEW_AFTER_MS, e) < 0)
         return -1;
     metadata_bound(&a->meta, &room, &bound.meta, &ignored);
     if (str_eq(u->feed, STORE_MANUAL))
@@ -312,7 +326,7 @@ static int write_documents(struct store_update *u, struct err *e)
         int r = 0;
         if (d->dropped)
             r = d->id ? sql_run(u->s, e, Q_DOCUMENT_DROP, "i", d->id) : 0;
-        else if (!d->same_validator || d->before != d->after)
+        else if (!d->stored || !str_eq(d->stored_validator, d->validator) || d->before != d->after)
             r = sql_run(u->s, e, Q_DOCUMENT_SET, "ibi", d->id, d->validator, d->after);
         if (r < 0)
             return -1;
@@ -345,6 +359,33 @@ static int check_moves(const struct store_update *u, struct err *e)
             return err_set(e, ERR_FORMAT, "%lld keys come twice: a document that stays has them too",
                            (long long)d->seen);
     return 0;
+}
+
+/* ---- does it take away too much? ---- */
+
+#define SHRINK_FROM 100 /* advisories: less says nothing */
+
+static bool is_less(const struct update_shrink *k)
+{
+    return k->before >= SHRINK_FROM && k->after < k->before - k->after;
+}
+
+static int64_t lost(const struct update_shrink *k) { return k->before - k->after; }
+
+bool store_update_shrunk(struct store_update *u, struct update_shrink *ret)
+{
+    struct update_shrink feed = { .before = u->advisories, .after = u->advisories }, worst = { 0 };
+    for (const struct document *d = u->documents; d; d = d->next) {
+        struct update_shrink k = { d->name, d->before, d->after };
+        if (!d->named)
+            continue;
+        feed.after += k.after - k.before;
+        int64_t more = lost(&k) - lost(&worst);
+        if (!d->dropped && is_less(&k) && (more > 0 || (!more && str_cmp(k.document, worst.document) < 0)))
+            worst = k;
+    }
+    *ret = is_less(&feed) ? feed : worst;
+    return is_less(ret);
 }
 
 int store_update_commit(struct store_update *update, int64_t now, struct update_counts *ret, struct err *e)

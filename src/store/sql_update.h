@@ -13,9 +13,10 @@
 struct document {
     struct document *next;
     str name, validator;
-    int64_t id;                  /* 0: no row yet */
+    str stored_validator;        /* of its row, if that is `stored` */
+    int64_t id;                  /* 0: no row yet; see document_number() */
     int64_t before, seen, after; /* advisories that it had; of these met again; that it has now */
-    bool named, dropped, same_validator;
+    bool named, dropped, stored;
 };
 
 struct space { /* a namespace */
@@ -45,8 +46,9 @@ struct store_update {
     str feed;
     int64_t rank;
     char owner[STORE_OWNER];
-    int64_t lease_ms; /* renew it then (clock_ms) */
+    int64_t renewed_ms; /* the lease (clock_ms) */
     int64_t feed_id, generation;
+    int64_t advisories;  /* of the feed, before */
     int64_t first, next; /* ids of staged advisories: [first, next) */
     int64_t changes;     /* rows of the change log */
     bool first_load, pending, holds_lease;
@@ -54,6 +56,7 @@ struct store_update {
     bool silent;   /* changes are told by stage_change() alone */
     uint8_t *seen; /* a bit for each id below first: named again by this update */
     struct document *documents, *current;
+    struct strmap document_by_name, document_by_id; /* those that have one */
     struct space *spaces;
     struct strmap space_by_name;
     struct arena *arena; /* documents and namespaces */
@@ -63,6 +66,9 @@ struct store_update {
     struct buf work;
     struct update_counts counts;
 };
+
+/* Gives a document the number of its row. */
+int document_number(struct store_update *u, struct document *d, int64_t id, struct err *e);
 
 /* A writing transaction under the lease; ERR_BUSY when another owner has taken it over. */
 struct sql *update_transaction(struct store_update *u, struct err *e);

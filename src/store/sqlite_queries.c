@@ -159,7 +159,7 @@ const char *const sqlite_queries[QUERIES] = {
     [Q_LEASE_DROP] = "DELETE FROM lease WHERE name = ?1 AND owner = ?2",
     [Q_FEED_ADD] = "INSERT INTO feed(name, rank) VALUES (?1, ?2) ON CONFLICT(name) DO UPDATE SET rank = ?2 "
                    "WHERE rank <> ?2",
-    [Q_FEED_GET] = "SELECT id, generation FROM feed WHERE name = ?1",
+    [Q_FEED_GET] = "SELECT id, generation, advisories FROM feed WHERE name = ?1",
     [Q_PENDING_GET] = "SELECT generation, first_advisory FROM pending",
     [Q_PENDING_ADD] = "INSERT INTO pending VALUES (?1, ?2)",
     [Q_PENDING_DROP] = "DELETE FROM pending",

@@ -188,7 +188,8 @@ int store_feed_tried(struct store *s, str feed, int64_t now, str error, struct e
  * One update of one feed. Rows are staged invisibly, in transactions of at most 50 ms; store_update_commit() makes the new
  * generation visible in one small one. Dropping the handle, or being killed, at any moment leaves the old state; what was
  * staged is swept in steps by the next update, of whatever feed. One update runs at a time; a lease whose owner died is free at
- * once, one whose owner cannot be asked five minutes after it was renewed. Every document that begins renews it, and so do puts.
+ * once, one whose owner cannot be asked five minutes after it was renewed. Every document that begins renews it, unless it was renewed within a
+ * second, and so do puts.
  *
  * The feed's content is the union of its documents. An update names each document whose content it replaces with
  * store_update_document(), and then puts that document's advisories. Documents not named keep what they had.
@@ -207,6 +208,15 @@ int store_update_document(struct store_update *u, str document, str validator, s
 int store_update_put(struct store_update *u, const struct advisory *a, struct err *e);
 /* Removes a document and all it said. */
 int store_update_drop(struct store_update *u, str document, struct err *e);
+
+/* To be asked before the commit: would it leave the feed, or else a document that it names, with less than half of the advisories that are
+ * there now? Of those with fewer than 100 nothing is said, nor, one by one, of documents that are dropped. *ret: what shrinks so; of several
+ * documents the one that loses most. */
+struct update_shrink {
+    str document;          /* empty: the feed as a whole */
+    int64_t before, after; /* advisories */
+};
+bool store_update_shrunk(struct store_update *u, struct update_shrink *ret);
 
 struct update_counts {
     int64_t added, changed, withdrawn, unchanged; /* advisories */

@@ -263,8 +263,11 @@ static void test_read_refused(void **state)
     assert_true(before == contents(p));
 }
 
-int main(void)
+/* test_store [PATTERN]: the cases of that name, "test_match*" */
+int main(int argc, char **argv)
 {
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         CASE(test_layer),
         CASE(test_image),

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 
 #include <signal.h>
+#include <time.h>
 #include <sys/wait.h>
 
 #define counts(n, a, c, w, u, r)                                                                             \
@@ -308,7 +309,10 @@ static void test_lease(void **state)
     set_lease(p, 1000000); /* of before the machine started anew */
     u = begin(p, "f");
     for (int i = 0; i < 2; i++) { /* a document that begins renews it, however long its bytes took to come */
-        set_lease(p, 1);
+        set_lease(p, 100);
+        fill_document(p, u, i ? "d2" : "d1", "v", ""); /* but not again and again */
+        assert_true(lease_left(p) <= 100);
+        nanosleep(&(struct timespec){ .tv_sec = 1, .tv_nsec = 100000000 }, NULL);
         fill_document(p, u, i ? "d2" : "d1", "v", "");
         int64_t left = lease_left(p);
         assert_true(left >= 290 && left <= 300);
@@ -316,12 +320,99 @@ static void test_lease(void **state)
     store_update_freep(&u);
 }
 
+/* ---- many documents ---- */
+
+static const char *counted(struct place *p, const char *name, int i)
+{
+    return arena_cstr(p->arena, arena_printf(p->arena, "%s%d", name, i));
+}
+
+/* `count` advisories of that document */
+static void put_some(struct place *p, struct store_update *u, const char *document, int count)
+{
+    ok(p, store_update_document(u, str_from(document), STR("v"), &p->e));
+    for (int i = 0; i < count; i++)
+        ok(p, put(p, u, counted(p, document, i), "", ""));
+}
+
+/* Named in one order, filled in another, twice, and some not at all: as an archive with a file for each CVE has it. */
+static void test_many_documents(void **state)
+{
+    struct place *p = *state;
+    struct stored_document *list;
+    size_t count;
+    const int many = 600;
+    for (int round = 0; round < 2; round++) {
+        struct store_update *u = begin(p, "f");
+        for (int i = 0; i < many; i++)
+            ok(p, store_update_document(u, str_from(counted(p, "d", i)), STR("old"), &p->e));
+        for (int i = many - 1; i >= 0; i -= 2) {
+            ok(p, store_update_document(u, str_from(counted(p, "d", i)), STR("v"), &p->e));
+            ok(p, put(p, u, counted(p, "k", i), round ? "2" : "1", "t"));
+        }
+        struct update_counts n = commit(p, u, 1);
+        assert_int_equal(round ? n.changed : n.added, many / 2);
+        assert_int_equal(n.withdrawn, 0);
+    }
+    ok(p, store_documents(p->store, STR("f"), p->arena, &list, &count, &p->e));
+    assert_int_equal(count, many);
+    for (size_t i = 0; i < count; i++)
+        same(list[i].validator,
+             strchr("13579", list[i].name.ptr[list[i].name.len - 1]) ? STR("v") : STR("old"));
+    struct store_update *u = begin(p, "f"); /* a key of a document that stays */
+    ok(p, store_update_document(u, STR("new"), STR("v"), &p->e));
+    ok(p, put(p, u, "k1", "3", "t"));
+    struct update_counts n;
+    fails(p, store_update_commit(u, 2, &n, &p->e), ERR_FORMAT);
+}
+
+static void test_shrunk(void **state)
+{
+    struct place *p = *state;
+    static const struct {
+        int a, b; /* advisories of document a; of b: -1 is not named, -2 dropped */
+        const char *document;
+        int64_t before, after; /* 0: it is fine */
+    } cases[] = {
+        { 100, -1, "", 0, 0 },     { 99, 120, "", 0, 0 },     { 50, -1, "", 0, 0 },
+        { 49, -1, "a", 100, 49 },  { 0, -1, "a", 100, 0 },    { 49, 120, "a", 100, 49 },
+        { 100, 59, "b", 120, 59 }, { 100, -2, "", 220, 100 }, { 110, -2, "", 0, 0 },
+        { 49, 59, "", 220, 108 },  { 50, 60, "", 0, 0 },      { 49, 2000, "a", 100, 49 },
+    };
+    struct update_shrink k;
+    struct store_update *u = begin(p, "f");
+    put_some(p, u, "a", 100);
+    put_some(p, u, "b", 120);
+    assert_false(store_update_shrunk(u, &k)); /* there was nothing before */
+    commit(p, u, 1);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        u = begin(p, "f");
+        put_some(p, u, "a", cases[i].a);
+        if (cases[i].b >= 0)
+            put_some(p, u, "b", cases[i].b);
+        else if (cases[i].b == -2)
+            ok(p, store_update_drop(u, STR("b"), &p->e));
+        bool shrunk = store_update_shrunk(u, &k);
+        if (shrunk != (cases[i].before > 0) || k.before != cases[i].before || k.after != cases[i].after)
+            fail_msg("case %zu: %d %lld %lld", i, shrunk, (long long)k.before, (long long)k.after);
+        same(k.document, str_from(cases[i].document));
+        store_update_freep(&u);
+    }
+    u = begin(p, "g"); /* fewer than 100 may go as they like */
+    put_some(p, u, "g", 99);
+    commit(p, u, 1);
+    u = begin(p, "g");
+    put_some(p, u, "g", 0);
+    assert_false(store_update_shrunk(u, &k));
+    store_update_freep(&u);
+}
+
 int store_update_tests(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_update),      CASE(test_repeated), CASE(test_bad_advisory),
-        CASE(test_abandoned),   CASE(test_killed),   CASE(test_busy),
-        CASE(test_interleaved), CASE(test_feeds),    CASE(test_lease),
+        CASE(test_update), CASE(test_repeated),       CASE(test_bad_advisory), CASE(test_abandoned),
+        CASE(test_killed), CASE(test_busy),           CASE(test_interleaved),  CASE(test_feeds),
+        CASE(test_lease),  CASE(test_many_documents), CASE(test_shrunk),
     };
     return cmocka_run_group_tests_name("store: updates", tests, NULL, NULL);
 }
