@@ -94,6 +94,9 @@ static void log_source(const struct updater_event *event)
                                             [UPDATE_UNCHANGED] = "nothing new",
                                             [UPDATE_NOT_MIRRORED] = "not mirrored" };
     const struct update_counts *n = &event->result->counts;
+    if (event->result->shrunk)
+        log_warning("a source says less than half of what it said before, and was taken",
+                    LOG_TEXT("updater name", str_from(event->source)));
     log_info(outcomes[event->result->outcome], LOG_NUM("added", n->added), LOG_NUM("changed", n->changed),
              LOG_NUM("unchanged", n->unchanged), LOG_TEXT("updater name", str_from(event->source)),
              LOG_NUM("withdrawn", n->withdrawn));
