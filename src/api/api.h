@@ -37,7 +37,8 @@ struct api_options {
     struct api_fetch fetch;
     const str *sources; /* feeds that the updater loads */
     size_t source_count;
-    int64_t updater_interval_s; /* 0: this server does not load any */
+    const int64_t *source_intervals; /* of each; NULL: updater_interval_s */
+    int64_t updater_interval_s;      /* 0: this server does not load any */
     uint8_t pagination_key[32]; /* of page tokens (codec/fernet.h): the same for all instances of a cluster */
     int64_t timeout_ms;         /* after which a client is told that it took too long; 0: never */
     bool readonly;              /* nothing may be changed */

@@ -90,23 +90,33 @@ struct picture {
     int64_t bytes, last;
 };
 
+/* Its place among the sources that are loaded; -1: it is none of them. */
+static ptrdiff_t source_of(const struct picture *p, str feed)
+{
+    for (size_t i = 0; i < p->o->source_count; i++)
+        if (str_eq(p->o->sources[i], feed))
+            return (ptrdiff_t)i;
+    return -1;
+}
+
+static bool is_wanted(const struct picture *p, str feed) { return source_of(p, feed) >= 0; }
+
+static int64_t interval_of(const struct picture *p, str feed)
+{
+    ptrdiff_t i = source_of(p, feed);
+    bool own = i >= 0 && p->o->source_intervals && p->o->updater_interval_s; /* else nothing is updated */
+    return own ? p->o->source_intervals[i] : p->o->updater_interval_s;
+}
+
 static const char *state_of(const struct picture *p, const struct feed_status *f)
 {
-    int64_t interval = p->o->updater_interval_s;
+    int64_t interval = interval_of(p, f->name);
     int64_t limit = interval ? 3 * interval : STALE_NEVER;
     if (!p->up)
         return "unknown";
     if (!f->last_success)
         return "never loaded";
     return p->now - f->last_success > (limit > STALE_LEAST ? limit : STALE_LEAST) ? "stale" : "loaded";
-}
-
-static bool is_wanted(const struct picture *p, str feed)
-{
-    for (size_t i = 0; i < p->o->source_count; i++)
-        if (str_eq(p->o->sources[i], feed))
-            return true;
-    return false;
 }
 
 /* What clients write is no source: it is neither old nor missing, and judges no image. */

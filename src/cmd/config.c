@@ -45,9 +45,19 @@ static void write_notes(const struct settings_view *v, struct buf *out)
 {
     for (size_t i = 0; i < v->config.warning_count; i++)
         buf_printf(out, "warning: " STR_FMT "\n", STR_ARG(v->config.warnings[i]));
+    for (size_t i = 0; i < v->note_count; i++)
+        buf_printf(out, "warning: " STR_FMT "\n", STR_ARG(v->notes[i]));
     for (size_t i = 0; i < v->unknown_count; i++)
         buf_printf(out, "warning: updater " STR_FMT " is not there: its data is not loaded\n",
                    STR_ARG(v->unknown[i]));
+}
+
+static void write_sources(const struct settings_view *v, struct buf *out)
+{
+    buf_str(out, STR("Sources of vulnerability data:"));
+    for (size_t i = 0; i < v->source_count; i++)
+        buf_printf(out, " " STR_FMT, STR_ARG(v->sources[i]));
+    buf_str(out, v->source_count ? STR("\n") : STR(" none\n"));
 }
 
 static void write_table(struct settings *s, struct buf *out)
@@ -73,6 +83,7 @@ static void write_table(struct settings *s, struct buf *out)
         buf_char(out, '\n');
     }
     buf_char(out, '\n');
+    write_sources(v, out);
     write_notes(v, out);
     buf_str(out, STR("A server would start with it, if the database lets it in and the ports are free.\n"));
 }
@@ -94,6 +105,14 @@ static void put_value(struct json_writer *w, struct settings *s, size_t i)
     json_w_object_end(w);
 }
 
+static void put_source(struct json_writer *w, const struct settings_view *v, size_t i)
+{
+    json_w_object(w);
+    json_w_text(w, "name", v->sources[i]);
+    json_w_number(w, "interval", v->source_intervals[i]);
+    json_w_object_end(w);
+}
+
 /* `s` is NULL when it could not be loaded. */
 static void write_json(struct settings *s, const struct err *why, struct buf *out)
 {
@@ -108,10 +127,17 @@ static void write_json(struct settings *s, const struct err *why, struct buf *ou
         if (is_shown(&v->config, i))
             put_value(&w, s, i);
     json_w_array_end(&w);
+    json_w_key(&w, "sources");
+    json_w_array(&w);
+    for (size_t i = 0; v && i < v->source_count; i++)
+        put_source(&w, v, i);
+    json_w_array_end(&w);
     json_w_key(&w, "warnings");
     json_w_array(&w);
     for (size_t i = 0; v && i < v->config.warning_count; i++)
         json_w_str(&w, v->config.warnings[i]);
+    for (size_t i = 0; v && i < v->note_count; i++)
+        json_w_str(&w, v->notes[i]);
     for (size_t i = 0; v && i < v->unknown_count; i++)
         json_w_str(
             &w, arena_printf(settings_arena(s), "updater " STR_FMT " is not there", STR_ARG(v->unknown[i])));

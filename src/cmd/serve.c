@@ -94,6 +94,9 @@ static void log_source(const struct updater_event *event)
                                             [UPDATE_UNCHANGED] = "nothing new",
                                             [UPDATE_NOT_MIRRORED] = "not mirrored" };
     const struct update_counts *n = &event->result->counts;
+    if (event->result->shrunk)
+        log_warning("a source says less than half of what it said before, and was taken",
+                    LOG_TEXT("updater name", str_from(event->source)));
     log_info(outcomes[event->result->outcome], LOG_NUM("added", n->added), LOG_NUM("changed", n->changed),
              LOG_NUM("unchanged", n->unchanged), LOG_TEXT("updater name", str_from(event->source)),
              LOG_NUM("withdrawn", n->withdrawn));
@@ -155,6 +158,8 @@ static int start_updater(struct serving *s, struct err *e)
         .interval_s = update_interval(v),
         .sources = v->sources,
         .source_count = v->source_count,
+        .urls = v->source_urls,
+        .intervals = v->source_intervals,
         .told = log_event,
         .ctx = s,
     };
@@ -270,6 +275,7 @@ static struct api_options api_options(const struct serving *s, struct settings *
                                         .size_max = v->config.fetch_size_max },
                              .sources = v->sources,
                              .source_count = v->source_count,
+                             .source_intervals = v->source_intervals,
                              .updater_interval_s = update_interval(v),
                              .readonly = v->config.readonly,
                              .token = v->token,
@@ -315,6 +321,8 @@ static void log_notes(const struct settings_view *v)
 {
     for (size_t i = 0; i < v->config.warning_count; i++)
         log_warning("configuration", LOG_TEXT("note", v->config.warnings[i]));
+    for (size_t i = 0; i < v->note_count; i++)
+        log_warning("configuration", LOG_TEXT("note", v->notes[i]));
     for (size_t i = 0; i < v->unknown_count; i++)
         log_warning("an enabled updater is not there: its data is not loaded",
                     LOG_TEXT("updater name", v->unknown[i]));

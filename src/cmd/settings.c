@@ -107,53 +107,91 @@ static int find_database(struct settings *s, const struct serve_options *o, stru
     return find_replica(s, o, e);
 }
 
-/* Which of Clair's updaters (spec/server.md 2) is which source of ours. */
+/* Which of Clair's updaters (spec/updaters-legacy.md 1) is which source of ours, where the names differ. */
 static const struct {
     const char *updater, *source;
-} sources[] = {
-    { "alpine", "alpine" },
-    { "debian", "debian" },
+} old_names[] = {
+    { "amzn1", "amazon" }, { "amzn2", "amazon" }, { "opensuse", "suse" },
+    { "rhel", "redhat" },  { "RHEL", "redhat" },
 };
 
-static const char *source_of(str updater)
+static str source_of(str updater)
 {
-    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
-        if (str_eq(updater, str_from(sources[i].updater)))
-            return sources[i].source;
+    for (size_t i = 0; i < sizeof old_names / sizeof *old_names; i++)
+        if (str_eq(updater, str_from(old_names[i].updater)))
+            return str_from(old_names[i].source);
+    return updater;
+}
+
+/* Severities and the like are wanted whatever is found. */
+static bool is_metadata(const struct feed *f) { return !*f->covers; }
+
+static bool is_enabled(const struct config *c, const struct feed *f)
+{
+    for (size_t i = 0; i < c->updater_count; i++)
+        if (str_eq(source_of(c->updaters[i]), str_from(f->name)))
+            return true;
+    return !c->updaters || is_metadata(f);
+}
+
+static const struct config_feed *own_settings(const struct config *c, const struct feed *f)
+{
+    for (size_t i = 0; i < c->feed_count; i++)
+        if (config_is_source(c->feeds[i].name, str_from(f->name)))
+            return &c->feeds[i];
     return NULL;
 }
 
-static int all_sources(struct settings *s, struct err *e)
+static void add_source(struct settings *s, str *list, const struct feed *f)
 {
-    size_t n = 0;
-    while (feeds[n])
-        n++;
-    str *list = arena_array(s->arena, str, n);
-    for (size_t i = 0; list && i < n; i++)
-        list[i] = str_from(feeds[i]->name);
-    s->view.sources = list;
-    s->view.source_count = n;
-    return list ? 0 : err_set(e, ERR_OOM, "out of memory");
+    const struct config *c = &s->view.config;
+    const struct config_feed *own = own_settings(c, f);
+    bool says = own && own->interval_s != CONFIG_UNSAID;
+    size_t n = s->view.source_count;
+    if (!is_enabled(c, f) || (says && !own->interval_s))
+        return;
+    list[n] = str_from(f->name);
+    s->view.source_intervals[n] = says ? own->interval_s : c->updater_interval_s;
+    s->view.source_urls[n] = own && own->url.len ? arena_cstr(s->arena, own->url) : NULL;
+    s->view.source_count++;
+}
+
+static void find_unknown(struct settings *s, str *unknown, str *notes)
+{
+    const struct config *c = &s->view.config;
+    for (size_t i = 0; i < c->updater_count; i++)
+        if (!feed_by_name(source_of(c->updaters[i])))
+            unknown[s->view.unknown_count++] = c->updaters[i];
+    for (size_t i = 0; i < c->feed_count; i++) {
+        bool known = false;
+        for (size_t k = 0; feeds[k] && !known; k++)
+            known = config_is_source(c->feeds[i].name, str_from(feeds[k]->name));
+        if (!known)
+            notes[s->view.note_count++] =
+                arena_printf(s->arena, STR_FMT ": no such source: ignored (eclair feed list names them)",
+                             STR_ARG(c->feeds[i].where));
+    }
+    s->view.unknown = unknown;
+    s->view.notes = notes;
 }
 
 static int find_sources(struct settings *s, struct err *e)
 {
     const struct config *c = &s->view.config;
-    if (!c->updaters)
-        return all_sources(s, e);
-    str *list = arena_array(s->arena, str, c->updater_count + 1);
+    size_t n = 0;
+    while (feeds[n])
+        n++;
+    str *list = arena_array(s->arena, str, n + 1);
     str *unknown = arena_array(s->arena, str, c->updater_count + 1);
-    if (!list || !unknown)
+    str *notes = arena_array(s->arena, str, c->feed_count + 1);
+    s->view.source_urls = arena_array(s->arena, const char *, n + 1);
+    s->view.source_intervals = arena_array(s->arena, int64_t, n + 1);
+    if (!list || !unknown || !notes || !s->view.source_urls || !s->view.source_intervals)
         return err_set(e, ERR_OOM, "out of memory");
-    for (size_t i = 0; i < c->updater_count; i++) {
-        const char *source = source_of(c->updaters[i]);
-        if (source)
-            list[s->view.source_count++] = str_from(source);
-        else
-            unknown[s->view.unknown_count++] = c->updaters[i];
-    }
+    for (size_t i = 0; i < n; i++)
+        add_source(s, list, feeds[i]);
+    find_unknown(s, unknown, notes);
     s->view.sources = list;
-    s->view.unknown = unknown;
     return 0;
 }
 

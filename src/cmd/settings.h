@@ -23,9 +23,13 @@ struct settings_view {
     struct config config;
     const char *database, *replica; /* replica: NULL for none */
     const str *sources;             /* feeds to load */
+    const char **source_urls;       /* of each: its place; NULL: its own */
+    int64_t *source_intervals;      /* of each, in seconds */
     size_t source_count;
     const str *unknown; /* enabledupdaters that are not there */
     size_t unknown_count;
+    const str *notes; /* what is odd about feeds: warnings beside those of config */
+    size_t note_count;
     str token; /* of api.token or its file; empty: none */
     uint8_t pagination_key[32];
     bool has_pagination_key; /* else one is to be made up */

@@ -13,13 +13,15 @@
 
 struct update_command {
     const char *db, *mirror;
-    bool quiet;
+    bool quiet, accept_shrunk;
 };
 
 static const struct option options[] = {
     { "db", "WHERE", OPT_TEXT, offsetof(struct update_command, db), DATABASE_HELP },
     { "mirror", "DIR_OR_URL", OPT_TEXT, offsetof(struct update_command, mirror),
       "take every source from DIR_OR_URL/SOURCE instead of its own place" },
+    { "accept-shrunk", NULL, OPT_FLAG, offsetof(struct update_command, accept_shrunk),
+      "take a source too that says less than half of what it said" },
     { "quiet", NULL, OPT_FLAG, offsetof(struct update_command, quiet), "print nothing but errors" },
     { 0 },
 };
@@ -29,6 +31,8 @@ static const struct cage_task *const tasks[] = { &feed_task, NULL };
 
 static void tell(const struct feed *f, const struct update_result *r)
 {
+    if (r->shrunk)
+        warn("%s: it says less than half of what it said before, and was taken", f->name);
     switch (r->outcome) {
     case UPDATE_LOADED:
         printf("%s: %lld advisories new, %lld changed, %lld withdrawn, %lld as before\n", f->name,
@@ -77,7 +81,7 @@ static int run(const void *opts, char **args, int count, struct err *e)
     const struct update_command *o = opts;
     char place[4096];
     int code = 0;
-    const struct update_options how = { .mirror = o->mirror };
+    const struct update_options how = { .mirror = o->mirror, .accept_shrunk = o->accept_shrunk };
     bool shows = !o->quiet && isatty(STDERR_FILENO);
     if (check_names(args, count, e) < 0 || database_place(o->db, place, sizeof place, e) < 0)
         return -1;

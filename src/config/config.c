@@ -13,6 +13,8 @@
 
 #define PREFIX       "ECLAIR_"
 #define WARNINGS_MAX 100
+#define SOURCE       "<source>" /* in a key: any name */
+#define FEEDS_MAX    200
 
 enum type {
     TEXT,
@@ -32,32 +34,38 @@ enum type {
 struct key {
     struct config_key about;
     enum type type;
-    size_t field;      /* in struct config */
+    size_t field;      /* in struct config, or of a source's key in struct config_feed */
     const char *words; /* of a WORD: "auto json text" */
+    bool of_source;
 };
 
 #define ROW(key, type, field, fallback, help)                                                                \
     {                                                                                                        \
-        { key, fallback, help, false, false }, type, offsetof(struct config, field), NULL                    \
+        { key, fallback, help, false, false }, type, offsetof(struct config, field), NULL, false             \
     }
 /* What a running server takes over (config_key.live). */
 #define LIVE(key, type, field, fallback, help)                                                               \
     {                                                                                                        \
-        { key, fallback, help, false, true }, type, offsetof(struct config, field), NULL                     \
+        { key, fallback, help, false, true }, type, offsetof(struct config, field), NULL, false              \
     }
 #define LIVE_WORD(key, field, fallback, words, help)                                                         \
     {                                                                                                        \
-        { key, fallback, help, false, true }, WORD, offsetof(struct config, field), words                    \
+        { key, fallback, help, false, true }, WORD, offsetof(struct config, field), words, false             \
+    }
+#define OF_SOURCE(key, type, field, help)                                                                    \
+    {                                                                                                        \
+        { "feeds." SOURCE "." key, "", help, false, true }, type, offsetof(struct config_feed, field), NULL, \
+            true                                                                                             \
     }
 #define OLD(key)                                                                                             \
     {                                                                                                        \
-        { key, "", NULL, true, false }, IGNORED, 0, NULL                                                     \
+        { key, "", NULL, true, false }, IGNORED, 0, NULL, false                                              \
     }
 
 /* Known of Clair, and not done here: the help says what is instead. Told when it is set to more than nothing. */
 #define TOLD(key, type, instead)                                                                             \
     {                                                                                                        \
-        { key, "", instead, true, false }, type, 0, NULL                                                     \
+        { key, "", instead, true, false }, type, 0, NULL, false                                              \
     }
 
 #define COUNT_BEHIND(list, count)                                                                            \
@@ -117,8 +125,17 @@ static const struct key keys[] = {
          "The most bytes that are fetched of one layer (KiB, MiB, GiB); 0: any number."),
     LIVE("updater.interval", SECONDS, updater_interval_s, "2h",
          "Time between two updates; 0 turns the updater off."),
-    LIVE("updater.enabledupdaters", LIST, updaters, "", "Which sources to load; without it all."),
+    LIVE("updater.enabledupdaters", LIST, updaters, "",
+         "Which sources to load, also by the names of Clair's updaters; without it all. Those that tell "
+         "severities are loaded in any "
+         "case."),
     LIVE("feeds.mirror", TEXT, mirror, "", "Folder or base URL that stands for every source's own place."),
+    OF_SOURCE(
+        "url", TEXT, url,
+        "Folder or base URL that stands for this source's own place; wins over mirror. `eclair feed list` "
+        "names the sources."),
+    OF_SOURCE("interval", SECONDS, interval_s,
+              "Time between two updates of this source, if it has one of its own; 0: never."),
     ROW("notifier.http.endpoint", TEXT, notifier_endpoint, "", "Address that is told of changes."),
     OLD("notifier.attempts"),
     OLD("notifier.renotifyinterval"),
@@ -142,6 +159,7 @@ struct loading {
     struct config *to;
     struct config_value *values;
     str *warnings;
+    struct config_feed *feeds;
 };
 
 /* A key and what it is to be. */
@@ -150,9 +168,10 @@ struct setting {
     const struct yaml *value;
     enum config_origin origin;
     const char *name;
+    str source; /* of a pattern: what stands for it */
 };
 
-static bool has_field(const struct key *k) { return k->type <= LIST; }
+static bool has_field(const struct key *k) { return k->type <= LIST && !k->of_source; }
 
 static bool is_word(str text, str word)
 {
@@ -173,9 +192,13 @@ static void warning(struct loading *l, str text)
 /* "config.yaml: line 7: clair.api.timeout", "ECLAIR_API_TIMEOUT", "--db". */
 static str place(const struct loading *l, const struct setting *s, unsigned line)
 {
+    const char *key = s->key->about.key;
     if (s->origin != CONFIG_FILE)
         return str_from(s->name);
-    return arena_printf(l->arena, "%s: line %u: clair.%s", s->name, line, s->key->about.key);
+    if (!s->key->of_source)
+        return arena_printf(l->arena, "%s: line %u: clair.%s", s->name, line, key);
+    return arena_printf(l->arena, "%s: line %u: clair.feeds." STR_FMT "%s", s->name, line, STR_ARG(s->source),
+                        key + strlen("feeds." SOURCE));
 }
 
 static str shown(const struct loading *l, const struct setting *s, str text)
@@ -302,9 +325,40 @@ static int tell(struct loading *l, const struct setting *s, struct err *e)
     return 0;
 }
 
+static char as_variable(char c) { return c == '-' ? '_' : c; }
+
+bool config_is_source(str a, str b)
+{
+    size_t i = 0;
+    while (a.len == b.len && i < a.len && as_variable(a.ptr[i]) == as_variable(b.ptr[i]))
+        i++;
+    return a.len == b.len && i == a.len;
+}
+
+/* A new one if it was not spoken of before. NULL: there are too many. */
+static struct config_feed *feed_at(struct loading *l, const struct setting *s, struct err *e)
+{
+    size_t i = 0;
+    while (i < l->to->feed_count && !config_is_source(l->feeds[i].name, s->source))
+        i++;
+    if (i == FEEDS_MAX) {
+        err_set(e, ERR_LIMIT, STR_FMT ": more than %d sources", STR_ARG(place(l, s, s->value->line)),
+                FEEDS_MAX);
+        return NULL;
+    }
+    if (i == l->to->feed_count)
+        l->feeds[l->to->feed_count++] = (struct config_feed){ .name = s->source,
+                                                              .interval_s = CONFIG_UNSAID,
+                                                              .where = place(l, s, s->value->line) };
+    return &l->feeds[i];
+}
+
 static int set_field(struct loading *l, const struct setting *s, struct err *e)
 {
-    void *field = (char *)l->to + s->key->field;
+    void *whole = s->key->of_source ? (void *)feed_at(l, s, e) : l->to;
+    if (!whole)
+        return -1;
+    void *field = (char *)whole + s->key->field;
     const struct yaml *v = s->value;
     if (s->key->type != LIST && v->type != YAML_SCALAR)
         return err_set(e, ERR_FORMAT, STR_FMT ": a list or map where one value is wanted",
@@ -369,6 +423,57 @@ static int set(struct loading *l, const struct setting *s, struct err *e)
     return 0;
 }
 
+/* ---- keys with a source in them ---- */
+
+/* What stands for the source in a path with the shape of the key; empty: it has another. */
+static str source_in(str path, const char *key, str pattern)
+{
+    const char *at = strstr(key, pattern.ptr);
+    str head = str_of(key, at ? (size_t)(at - key) : 0), tail = str_from(at ? at + pattern.len : "");
+    if (!at || path.len <= head.len + tail.len)
+        return STR("");
+    for (size_t i = 0; i < path.len; i++) {
+        bool in_head = i < head.len, in_tail = i >= path.len - tail.len;
+        char want = in_head ? head.ptr[i] : in_tail ? tail.ptr[i - (path.len - tail.len)] : path.ptr[i];
+        if (want != path.ptr[i])
+            return STR("");
+    }
+    return str_of(path.ptr + head.len, path.len - head.len - tail.len);
+}
+
+static int set_sources_from_file(struct loading *l, const struct yaml *clair, const struct key *k,
+                                 struct err *e)
+{
+    const struct yaml *feeds = yaml_get(clair, STR("feeds"));
+    str name = str_from(k->about.key + strlen("feeds." SOURCE "."));
+    for (size_t i = 0; feeds && feeds->type == YAML_MAP && i < feeds->count; i++) {
+        const struct yaml_pair *p = &feeds->pairs[i];
+        const struct yaml *v = p->value->type == YAML_MAP ? yaml_get(p->value, name) : NULL;
+        const struct setting s = { k, v, CONFIG_FILE, l->name, p->key };
+        if (v && set(l, &s, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* For people: what is said of which source. */
+static void tell_sources(struct loading *l)
+{
+    for (size_t k = 0; k < KEYS; k++) {
+        str text = STR("");
+        for (size_t i = 0; keys[k].of_source && i < l->to->feed_count; i++) {
+            const struct config_feed *f = &l->feeds[i];
+            bool seconds = keys[k].type == SECONDS;
+            str one = seconds ? arena_printf(l->arena, "%llds", (long long)f->interval_s) : f->url;
+            if (seconds ? f->interval_s != CONFIG_UNSAID : f->url.len > 0)
+                text = arena_printf(l->arena, STR_FMT "%s" STR_FMT ": " STR_FMT, STR_ARG(text),
+                                    text.len ? ", " : "", STR_ARG(f->name), STR_ARG(one));
+        }
+        if (keys[k].of_source)
+            l->values[k].text = text;
+    }
+}
+
 /* ---- the file ---- */
 
 /* NULL: not there. */
@@ -381,17 +486,30 @@ static const struct yaml *find(const struct yaml *root, const char *key)
 
 enum known { UNKNOWN, SECTION, KEY };
 
+static bool of_source(const struct key *k, str path)
+{
+    str source = k->of_source ? source_in(path, k->about.key, STR(SOURCE)) : STR("");
+    return source.len && str_find(source, '.') < 0;
+}
+
+/* feeds.debian */
+static bool is_source_section(str path)
+{
+    str name = path;
+    return str_eq(str_cut(&name, '.'), STR("feeds")) && name.len && str_find(name, '.') < 0;
+}
+
 static enum known lookup(str path)
 {
     for (size_t i = 0; i < KEYS; i++) {
         str key = str_from(keys[i].about.key);
         bool below = keys[i].type == IGNORED && str_starts(path, key) && path.ptr[key.len] == '.';
-        if (str_eq(key, path) || below)
+        if (str_eq(key, path) || below || of_source(&keys[i], path))
             return KEY;
         if (str_starts(key, path) && key.ptr[path.len] == '.')
             return SECTION;
     }
-    return UNKNOWN;
+    return is_source_section(path) ? SECTION : UNKNOWN;
 }
 
 /* As much of a key as the path has parts. */
@@ -436,6 +554,9 @@ static int check_keys(struct loading *l, const struct yaml *map, const char *pre
         if (fits && !strcmp(path, "updater.notifier"))
             continue; /* honoured, and told */
         enum known known = fits ? lookup(str_from(path)) : UNKNOWN;
+        if (known == SECTION && p->value->type != YAML_MAP && p->value->type != YAML_NULL &&
+            is_source_section(str_from(path)))
+            known = UNKNOWN; /* a key of feeds that is mistyped, rather */
         if (known == UNKNOWN)
             warn_unknown(l, p, prefix, str_from(fits ? path : ""));
         else if (known == SECTION && p->value->type != YAML_MAP && p->value->type != YAML_NULL)
@@ -498,8 +619,10 @@ static int set_from_file(struct loading *l, str bytes, struct err *e)
         const struct yaml *v = find(clair, keys[i].about.key);
         if (!v)
             v = find_misplaced(l, clair, keys[i].about.key);
-        const struct setting s = { &keys[i], v, CONFIG_FILE, l->name };
+        const struct setting s = { &keys[i], v, CONFIG_FILE, l->name, { 0 } };
         if (v && set(l, &s, e) < 0)
+            return -1;
+        if (keys[i].of_source && set_sources_from_file(l, clair, &keys[i], e) < 0)
             return -1;
     }
     const struct yaml *nested = find(clair, "updater.notifier");
@@ -539,8 +662,27 @@ static const struct yaml *as_yaml(struct loading *l, const struct key *k, str te
 static int set_text(struct loading *l, const struct key *k, str text, enum config_origin origin,
                     const char *name, struct err *e)
 {
-    const struct setting s = { k, as_yaml(l, k, text), origin, name };
+    const struct setting s = { k, as_yaml(l, k, text), origin, name, { 0 } };
     return s.value ? set(l, &s, e) : oom(e);
+}
+
+/* ECLAIR_FEEDS_DEBIAN_URL. 1 it is one, 0, -1. */
+static int set_source_from_variable(struct loading *l, const struct key *k, const char *name,
+                                    const char *value, struct err *e)
+{
+    if (!k->of_source)
+        return 0;
+    const char *pattern = arena_cstr(l->arena, config_variable(&k->about, l->arena));
+    str source = pattern ? source_in(str_from(name), pattern, STR("<SOURCE>")) : STR("");
+    if (!source.len)
+        return 0;
+    char *small = arena_cstr(l->arena, source);
+    for (char *at = small; at && *at; at++)
+        *at = (char)(*at >= 'A' && *at <= 'Z' ? *at - 'A' + 'a' : *at);
+    const struct setting s = { k, as_yaml(l, k, str_from(value)), CONFIG_ENVIRONMENT, name, str_from(small) };
+    if (!small || !s.value)
+        return oom(e);
+    return *value && set(l, &s, e) < 0 ? -1 : 1;
 }
 
 /* ECLAIR_API_... is meant for us, whatever follows; ECLAIR_TEST_... is not. */
@@ -560,6 +702,11 @@ static int set_from_variable(struct loading *l, const char *name, const char *va
     for (size_t i = 0; i < KEYS; i++)
         if (str_eq(config_variable(&keys[i].about, l->arena), str_from(name)))
             return *value ? set_text(l, &keys[i], str_from(value), CONFIG_ENVIRONMENT, name, e) : 0;
+    for (size_t i = 0; i < KEYS; i++) {
+        int r = set_source_from_variable(l, &keys[i], name, value, e);
+        if (r)
+            return r < 0 ? -1 : 0;
+    }
     if (is_of_a_section(name))
         WARN(l, "%s: no such key: ignored (eclair help config lists them)", name);
     return 0;
@@ -639,6 +786,7 @@ static void set_defaults(struct loading *l)
         .log_format = STR("auto"),
         .values = l->values,
         .warnings = l->warnings,
+        .feeds = l->feeds,
     };
 }
 
@@ -649,13 +797,15 @@ static int load(const struct config_sources *from, const char *name, str bytes, 
                          .arena = arena,
                          .to = ret,
                          .values = arena_array(arena, struct config_value, KEYS),
-                         .warnings = arena_array(arena, str, WARNINGS_MAX) };
-    if (!l.values || !l.warnings)
+                         .warnings = arena_array(arena, str, WARNINGS_MAX),
+                         .feeds = arena_array(arena, struct config_feed, FEEDS_MAX) };
+    if (!l.values || !l.warnings || !l.feeds)
         return oom(e);
     set_defaults(&l);
     if ((name && set_from_file(&l, bytes, e) < 0) || set_from_environment(&l, from->environment, e) < 0 ||
         set_from_flags(&l, from, e) < 0)
         return -1;
+    tell_sources(&l);
     ret->updater = ret->updater_interval_s > 0 && !(ret->updaters && !ret->updater_count);
     return check(&l, e);
 }

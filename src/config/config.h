@@ -6,6 +6,7 @@
  * Sections   absent: fallbacks. Present but empty: `updater:` turns the updater off, as Clair took it; others count as absent.
  * Environment  ECLAIR_ and the key in capitals, "_" for ".": ECLAIR_API_ADDR, ECLAIR_DATABASE_OPTIONS_SOURCE; lists with commas. An
  *            empty one counts as absent. One that begins as a section of ours and is no key is a warning; others are not ours.
+ * Patterns   "<source>" in a key is any name: feeds.debian.url, ECLAIR_FEEDS_DEBIAN_URL. The caller knows which names there are.
  * Unknown    keys are a warning each, never an error; those that Clair knew and we do not need (`cachesize`) are silent.
  * Durations  "900s", "2h", "1h30m" as Go writes them; a bare number below 1,000,000 is seconds, with a warning, and above it
  *            nanoseconds, which is what the old server took it for (design.md 9, "Time-outs").
@@ -19,12 +20,24 @@ enum config_origin { CONFIG_DEFAULT, CONFIG_FILE, CONFIG_ENVIRONMENT, CONFIG_FLA
 
 /* What a key was set to, and by whom. */
 struct config_value {
-    str text; /* as written; of a list its items with ", "; secrets are in it (config_shown() masks them) */
+    /* As written; of a list its items with ", "; of a pattern "debian: TEXT, alpine: TEXT" by name; secrets are in it
+     * (config_shown() masks them). */
+    str text;
     enum config_origin origin;
     const char *name; /* of the file, the variable, the flag; NULL by default */
     unsigned line;    /* of the file */
     bool loses;       /* another key of the same meaning counts */
 };
+
+/* What is said of one source of vulnerability data, known or not: `feeds.<source>`. */
+struct config_feed {
+    str name;           /* as written; "-" and "_" are the same, for a variable has no "-" */
+    str url;            /* its place; empty: not said */
+    int64_t interval_s; /* between two updates; 0: never; CONFIG_UNSAID */
+    str where;          /* that named it first: "config.yaml: line 7: clair.feeds.debian.url", for warnings */
+};
+#define CONFIG_UNSAID (-1)
+bool config_is_source(str a, str b); /* the same name, but for "-" and "_" */
 
 struct config {
     str database_type;       /* "pgsql", "sqlite"; empty: neither was said */
@@ -41,7 +54,9 @@ struct config {
     int64_t updater_interval_s;
     const str *updaters; /* enabledupdaters; NULL: all */
     size_t updater_count;
-    str mirror;            /* folder or base URL for every feed; empty: their own places */
+    str mirror; /* folder or base URL for every feed; empty: their own places */
+    const struct config_feed *feeds;
+    size_t feed_count;
     const str *localpaths; /* folders below which a layer's Path may lie; NULL: not said */
     size_t localpath_count;
     const str *fetch_allow; /* places.h; NULL: not said */
@@ -75,7 +90,7 @@ int config_read(str bytes, const char *name, struct arena *arena, struct config 
 
 /* Every key, for help. */
 struct config_key {
-    const char *key;      /* below `clair`, with dots: "api.addr" */
+    const char *key;      /* below `clair`, with dots: "api.addr", "feeds.<source>.url" */
     const char *fallback; /* as a person would write it; "" for none */
     const char *help;     /* NULL: taken and ignored */
     bool inert;           /* taken because Clair had it, and without effect: help says what is instead */

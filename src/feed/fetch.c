@@ -267,12 +267,13 @@ static int refused(const struct fetch *f, const struct http_head *head, struct e
 static int ask(struct fetch *f, const char *const headers[], struct err *e)
 {
     const struct http_limits limits = { f->policy->connect_ms, f->policy->idle_ms };
+    const struct http_options options = { .stay_secure = true };
     struct err last = { 0 };
     unsigned wait_s;
     do {
         http_freep(&f->http);
         wait_s = 0;
-        f->http = http_get(f->pool, f->url, headers, &limits, &last);
+        f->http = http_open(f->pool, f->url, headers, &options, &limits, &last);
         if (f->http) {
             const struct http_head *head = http_head(f->http);
             if (!busy(head->status))

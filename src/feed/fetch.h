@@ -16,7 +16,7 @@
  *            byte; a new set of tries for each MiB that came), ERR_IO, ERR_UNSUPPORTED (bad base), ERR_LIMIT.
  *            408, 429 and 5xx are tried again, after Retry-After if that is at most 30 s. A broken transfer
  *            is resumed with Range and If-Range; when the content changed meanwhile: ERR_NETWORK.
- * Limits     4 GiB a document; 20 redirects; http and https only, redirects included.
+ * Limits     4 GiB a document; 20 redirects; http and https only, redirects included, and what begins with https stays with it.
  */
 #pragma once
 #include "base/err.h"

@@ -13,9 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TURN_MS 2000
-#define POLL_US 5000
-#define CURSOR  STR(".cursor") /* a document without advisories, whose validator is the cursor */
+#define TURN_MS      2000
+#define POLL_US      5000
+#define SHRUNK_TIMES 3              /* in a row, until it is believed */
+#define CURSOR       STR(".cursor") /* a document without advisories, whose validator is the cursor */
 
 struct job {
     struct store *store;
@@ -384,6 +385,63 @@ static int write_cursor(struct job *j, struct err *e)
     return begin(j, e) < 0 ? -1 : store_update_document(j->update, CURSOR, buf_view(&validator), e);
 }
 
+/* ---- feeds that shrink ---- */
+
+static str shrunk_key(const struct job *j)
+{
+    return arena_printf(j->wants.arena, "feed/" STR_FMT "/shrunk", STR_ARG(j->name));
+}
+
+/* How often in a row it was refused. */
+static int read_refusals(struct job *j, uint64_t *ret, struct err *e)
+{
+    str text = { 0 };
+    *ret = 0;
+    int found = store_value_get(j->store, shrunk_key(j), j->wants.arena, &text, e);
+    if (found > 0 && !str_to_u64(text, ret))
+        *ret = 0;
+    return found < 0 ? -1 : 0;
+}
+
+static int write_refusals(struct job *j, uint64_t count, struct err *e)
+{
+    str text = arena_printf(j->wants.arena, "%llu", (unsigned long long)count);
+    if (arena_failed(j->wants.arena))
+        return err_set(e, ERR_OOM, "out of memory");
+    return store_value_set(j->store, shrunk_key(j), text, e);
+}
+
+/* Half an answer of a source, well formed by chance, must not make images look clean. */
+static int check_size(struct job *j, bool *shrunk, struct err *e)
+{
+    struct update_shrink s;
+    uint64_t refusals;
+    *shrunk = j->update && store_update_shrunk(j->update, &s);
+    if (!*shrunk || j->options->accept_shrunk)
+        return 0;
+    if (read_refusals(j, &refusals, e) < 0)
+        return -1;
+    if (refusals + 1 >= SHRUNK_TIMES)
+        return 0;
+    str what = arena_printf(j->wants.arena, "%s" STR_FMT "%s", s.document.len ? " (" : "",
+                            STR_ARG(s.document), s.document.len ? ")" : "");
+    store_update_freep(&j->update); /* the count must outlive it */
+    if (write_refusals(j, refusals + 1, e) < 0)
+        return -1;
+    return err_set(e, ERR_FORMAT,
+                   "%lld advisories instead of %lld" STR_FMT
+                   ": the old data stays; the third time in a row, or --accept-shrunk, takes it",
+                   (long long)s.after, (long long)s.before, STR_ARG(what));
+}
+
+static int forget_refusals(struct job *j, struct err *e)
+{
+    uint64_t refusals;
+    if (read_refusals(j, &refusals, e) < 0)
+        return -1;
+    return refusals ? write_refusals(j, 0, e) : 0;
+}
+
 /* Missing documents keep what they said: a branch that went away is not a branch without problems. */
 static int finish(struct job *j, struct update_result *ret, struct err *e)
 {
@@ -400,11 +458,13 @@ static int finish(struct job *j, struct update_result *ret, struct err *e)
     if (j->lacking)
         return not_found(j, e);
     ret->outcome = j->loaded ? UPDATE_LOADED : UPDATE_UNCHANGED;
-    if (write_cursor(j, e) < 0)
+    if (write_cursor(j, e) < 0 || check_size(j, &ret->shrunk, e) < 0)
         return -1;
     struct store_update *u = j->update;
     j->update = NULL; /* the commit frees it in any case */
-    return u ? store_update_commit(u, clock_now(), &ret->counts, e) : 0;
+    if (u && store_update_commit(u, clock_now(), &ret->counts, e) < 0)
+        return -1;
+    return forget_refusals(j, e);
 }
 
 static int read_cursor(struct job *j, struct err *e)

@@ -18,6 +18,7 @@
 #define SOURCES_MAX  64
 #define TIDY_S       600
 #define TIDY_MS      2000
+#define LAST_KEY     64 /* bytes of "updater/last/SOURCE" */
 
 struct updater {
     struct updater_options options;
@@ -32,7 +33,7 @@ struct updater {
     int64_t renew_ms;
     struct {
         unsigned failures;
-        int64_t again;      /* seconds since 1970; 0: not before the next cycle */
+        int64_t again;      /* seconds since 1970; 0: not before it is due */
     } sources[SOURCES_MAX]; /* as in feeds[] */
     unsigned troubles;
     int64_t tidy_at; /* seconds since 1970 */
@@ -46,20 +47,38 @@ static void tell(struct updater *u, const struct updater_event *event)
     u->options.told(u->options.ctx, event);
 }
 
-static int64_t backoff(const struct updater *u, unsigned failures)
+static int64_t backoff(int64_t interval_s, unsigned failures)
 {
     int64_t wait = RETRY_S;
-    while (--failures && wait < u->options.interval_s)
+    while (--failures && wait < interval_s)
         wait *= 2;
-    return wait < u->options.interval_s ? wait : u->options.interval_s;
+    return wait < interval_s ? wait : interval_s;
+}
+
+/* Its place among the options' sources; -1: it is not wanted. */
+static ptrdiff_t place_of(const struct updater *u, const struct feed *f)
+{
+    for (size_t i = 0; i < u->options.source_count; i++)
+        if (str_eq(u->options.sources[i], str_from(f->name)))
+            return (ptrdiff_t)i;
+    return -1;
 }
 
 static bool is_wanted(const struct updater *u, const struct feed *f)
 {
-    for (size_t i = 0; i < u->options.source_count; i++)
-        if (str_eq(u->options.sources[i], str_from(f->name)))
-            return true;
-    return !u->options.sources;
+    return !u->options.sources || place_of(u, f) >= 0;
+}
+
+static int64_t interval_of(const struct updater *u, const struct feed *f)
+{
+    ptrdiff_t i = u->options.intervals ? place_of(u, f) : -1;
+    return i < 0 ? u->options.interval_s : u->options.intervals[i];
+}
+
+/* It is no part of cycles. */
+static bool has_own_pace(const struct updater *u, const struct feed *f)
+{
+    return interval_of(u, f) != u->options.interval_s;
 }
 
 /* Between advisories: is it time to end, or to renew the lease? */
@@ -80,7 +99,10 @@ static int tick(void *ctx, struct err *e)
 
 static void update_one(struct updater *u, size_t i)
 {
-    const struct update_options options = { .mirror = u->options.mirror, .tick = tick, .ctx = u };
+    ptrdiff_t place = u->options.urls ? place_of(u, feeds[i]) : -1;
+    const struct update_options options = {
+        .mirror = u->options.mirror, .url = place < 0 ? NULL : u->options.urls[place], .tick = tick, .ctx = u
+    };
     struct update_result result = { 0 };
     struct err e = { 0 };
     if (feed_update(u->store, u->options.cage, feeds[i], &options, &result, &e) == 0) {
@@ -92,26 +114,50 @@ static void update_one(struct updater *u, size_t i)
     }
     if (atomic_load(&u->stop))
         return;
-    u->sources[i].again = now() + backoff(u, ++u->sources[i].failures);
+    u->sources[i].again = now() + backoff(interval_of(u, feeds[i]), ++u->sources[i].failures);
     tell(u, &(struct updater_event){ .kind = UPDATER_FAILED, .source = feeds[i]->name, .err = &e });
 }
 
-static int read_last(struct updater *u, int64_t *ret, struct err *e)
+/* `source`: NULL for the cycle. */
+static str last_key(const char *source, char ret[LAST_KEY])
+{
+    int n = snprintf(ret, LAST_KEY, "updater/last%s%s", source ? "/" : "", source ? source : "");
+    return str_of(ret, n < LAST_KEY ? (size_t)n : LAST_KEY - 1);
+}
+
+static int read_last(struct updater *u, const char *source, int64_t *ret, struct err *e)
 {
     CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    char key[LAST_KEY];
     str text;
     uint64_t last = 0;
-    int found = arena ? store_value_get(u->store, STR("updater/last"), arena, &text, e)
+    int found = arena ? store_value_get(u->store, last_key(source, key), arena, &text, e)
                       : err_set(e, ERR_OOM, "updater");
     *ret = found > 0 && str_to_u64(text, &last) && last <= INT64_MAX ? (int64_t)last : 0;
+    if (*ret > now()) /* a clock that was wrong must not put off updates for years */
+        *ret = 0;
     return found < 0 ? -1 : 0;
 }
 
-static int write_last(struct updater *u, struct err *e)
+static int write_last(struct updater *u, const char *source, struct err *e)
 {
-    char text[24];
+    char text[24], key[LAST_KEY];
     int n = snprintf(text, sizeof text, "%lld", (long long)now());
-    return store_value_set(u->store, STR("updater/last"), str_of(text, (size_t)n), e);
+    return store_value_set(u->store, last_key(source, key), str_of(text, (size_t)n), e);
+}
+
+/* When source `i` is due by itself: because it failed, or by its own pace. INT64_MAX: never. */
+static int source_due(struct updater *u, size_t i, int64_t *ret, struct err *e)
+{
+    int64_t last;
+    *ret = u->sources[i].again ? u->sources[i].again : INT64_MAX;
+    if (!u->options.interval_s || !is_wanted(u, feeds[i]) || !has_own_pace(u, feeds[i]) ||
+        u->sources[i].again)
+        return 0;
+    if (read_last(u, feeds[i]->name, &last, e) < 0)
+        return -1;
+    *ret = last + interval_of(u, feeds[i]);
+    return 0;
 }
 
 /* All wanted sources when the cycle is due, else those that are to be tried again. Under the lease. */
@@ -119,13 +165,21 @@ static int run(struct updater *u, bool cycle, struct err *e)
 {
     tell(u, &(struct updater_event){ .kind = UPDATER_STARTED });
     for (size_t i = 0; feeds[i] && i < SOURCES_MAX && !atomic_load(&u->stop); i++) {
-        bool again = u->sources[i].again && u->sources[i].again <= now();
-        if (is_wanted(u, feeds[i]) && (cycle || again))
-            update_one(u, i);
+        bool own = has_own_pace(u, feeds[i]);
+        int64_t due;
+        if (!is_wanted(u, feeds[i]))
+            continue;
+        if (source_due(u, i, &due, e) < 0)
+            return -1;
+        if ((!cycle || own) && due > now())
+            continue;
+        update_one(u, i);
+        if (own && !atomic_load(&u->stop) && write_last(u, feeds[i]->name, e) < 0)
+            return -1;
     }
     if (atomic_load(&u->stop))
         return 0;
-    if (cycle && write_last(u, e) < 0)
+    if (cycle && write_last(u, NULL, e) < 0)
         return -1;
     tell(u, &(struct updater_event){ .kind = UPDATER_FINISHED });
     return 0;
@@ -135,15 +189,17 @@ static int run(struct updater *u, bool cycle, struct err *e)
 static int plan(struct updater *u, int64_t *when, bool *cycle, struct err *e)
 {
     int64_t last;
-    if (read_last(u, &last, e) < 0)
+    if (read_last(u, NULL, &last, e) < 0)
         return -1;
-    if (last > now()) /* a clock that was wrong must not put off updates for years */
-        last = 0;
     *when = u->options.interval_s ? last + u->options.interval_s : INT64_MAX;
     *cycle = *when <= now();
-    for (size_t i = 0; !*cycle && feeds[i] && i < SOURCES_MAX; i++)
-        if (u->sources[i].again && u->sources[i].again < *when)
-            *when = u->sources[i].again;
+    for (size_t i = 0; !*cycle && feeds[i] && i < SOURCES_MAX; i++) {
+        int64_t due;
+        if (source_due(u, i, &due, e) < 0)
+            return -1;
+        if (due < *when)
+            *when = due;
+    }
     return 0;
 }
 
@@ -183,7 +239,7 @@ static int64_t look_safely(struct updater *u)
     int64_t next = 0;
     if (look(u, &next, &e) < 0) {
         tell(u, &(struct updater_event){ .kind = UPDATER_TROUBLE, .err = &e });
-        return now() + (backoff(u, ++u->troubles) + 5) / 6; /* 10 s, 20 s, 40 s ... */
+        return now() + (backoff(u->options.interval_s, ++u->troubles) + 5) / 6; /* 10 s, 20 s, 40 s ... */
     }
     u->troubles = 0;
     return next > now() ? next : now() + 1;
@@ -244,6 +300,21 @@ static void free_updater(struct updater *u)
     free(u);
 }
 
+/* What is another for each source. */
+static void copy_own(struct updater *u, const struct updater_options *o)
+{
+    const char **urls = o->urls ? arena_array(u->arena, const char *, o->source_count + 1) : NULL;
+    int64_t *intervals = o->intervals ? arena_array(u->arena, int64_t, o->source_count + 1) : NULL;
+    for (size_t i = 0; i < o->source_count; i++) {
+        if (urls && o->urls[i])
+            urls[i] = arena_cstr(u->arena, str_from(o->urls[i]));
+        if (intervals)
+            intervals[i] = o->intervals[i];
+    }
+    u->options.urls = urls;
+    u->options.intervals = intervals;
+}
+
 static int copy_options(struct updater *u, const struct updater_options *o)
 {
     str *sources = NULL;
@@ -256,6 +327,7 @@ static int copy_options(struct updater *u, const struct updater_options *o)
         u->options.sources = sources = arena_array(u->arena, str, o->source_count + 1);
     for (size_t i = 0; sources && i < o->source_count; i++)
         sources[i] = arena_dup(u->arena, o->sources[i]);
+    copy_own(u, o);
     return arena_failed(u->arena) ? -1 : 0;
 }
 

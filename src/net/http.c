@@ -32,6 +32,7 @@ struct http {
     char *hop;                   /* with places: the URL that is asked now */
     bool direct, name_allowed;   /* no proxy is between; what places say of its name */
     bool refused;
+    bool stay_secure; /* it is asked by https, and must be */
     unsigned max_redirects;
     unsigned min_rate;
     int64_t waited_ms; /* of this look at the rate, before the pump that runs */
@@ -177,6 +178,8 @@ static int fail(const struct http *h, struct err *e)
         return err_set(e, ERR_LIMIT, "more than %u redirects", h->max_redirects);
     if (h->refused)
         return err_set(e, ERR_DENIED, "no request may go there (link-local, or not allowed)");
+    if (h->stay_secure && h->result == CURLE_UNSUPPORTED_PROTOCOL)
+        return err_set(e, ERR_UNSUPPORTED, "a redirect from https to something else is refused");
     bool hopeless = h->result == CURLE_UNSUPPORTED_PROTOCOL || h->result == CURLE_URL_MALFORMAT;
     return err_set(e, hopeless ? ERR_UNSUPPORTED : ERR_NETWORK, "%s",
                    *h->text ? h->text : curl_easy_strerror(h->result));
@@ -424,6 +427,9 @@ static bool set_options(struct http *h, const struct http_options *o)
         (curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 0L) || curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 0L)))
         return false;
     if (o->decode && curl_easy_setopt(c, CURLOPT_ACCEPT_ENCODING, "identity"))
+        return false;
+    h->stay_secure = o->stay_secure && !strncasecmp(h->url, "https://", strlen("https://"));
+    if (h->stay_secure && curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, "https"))
         return false;
     if (o->places && curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L))
         return false;

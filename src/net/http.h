@@ -58,6 +58,7 @@ struct http_options {
     const struct places *places; /* where each hop may go (GET only); NULL: anywhere */
     bool decode;                 /* ask for none, and undo what Content-Encoding says nevertheless */
     unsigned min_rate; /* bytes a second over idle_ms, while the reader waits; less is ERR_NETWORK; 0: any */
+    bool stay_secure;  /* what begins with https follows no redirect to anything else: ERR_UNSUPPORTED */
     unsigned max_redirects; /* 0: 20. Headers given go on to the same host only */
 };
 

@@ -287,3 +287,31 @@ def test_two_updates_at_once(tmp_path, small_image):
     update(db, mirror, "debian")
     assert helpers.ids(scan(db, small_image).json()) == helpers.SMALL_DEBIAN_IDS
     assert status(db)["generation"] == 1
+
+
+def test_shrunk(tmp_path):
+    """A source that says less than half of what it said is refused twice, then believed; or at once when a person says so."""
+    def many(count):
+        return {f"p{i}": {f"CVE-2024-{i}": helpers.entry("open")} for i in range(count)}
+
+    def entries(db):
+        return helpers.eclair("db", "status", "--db", db, "--format", "json").json()["feeds"][0]["entries"]
+
+    mirror = helpers.write_mirror(tmp_path / "m", debian=many(300))
+    db, accepted = tmp_path / "a.db", tmp_path / "b.db"
+    helpers.update(db, mirror, "debian")
+    helpers.update(accepted, mirror, "debian")
+    helpers.write_mirror(tmp_path / "m", debian=many(149))
+    for _ in range(2):
+        r = helpers.update(db, mirror, "debian", check=False)
+        helpers.assert_refused(r, "debian: 149 advisories instead of 300", "the old data stays", "--accept-shrunk")
+        assert entries(db) == 300
+    r = helpers.update(db, mirror, "debian", check=False)
+    assert r.code == 0 and b"less than half" in r.err and entries(db) == 149
+    assert helpers.update(db, mirror, "debian").out == b"debian: nothing new\n"
+    r = helpers.update(accepted, mirror, "debian", "--accept-shrunk", check=False)
+    assert r.code == 0 and entries(accepted) == 149
+    helpers.write_mirror(tmp_path / "m", debian=many(75))  # not less than half
+    helpers.update(db, mirror, "debian")
+    helpers.write_mirror(tmp_path / "m", debian=many(1))  # of fewer than a hundred nothing is said
+    helpers.update(db, mirror, "debian")

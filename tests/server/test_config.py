@@ -580,3 +580,51 @@ def test_service_manager(one_store, tmp_path, abstract):
     assert manager.wait("STOPPING")["STOPPING"] == "1"
     assert server.process.wait(60) == 0
     manager.socket.close()
+
+
+def test_places_of_sources(one_store, tmp_path):
+    """A source of its own place, and by a variable; the others are asked at the mirror. Unknown names are told."""
+    folder = helpers.write_mirror(tmp_path / "own", helpers.small_debian()) / "debian"
+    mirror = helpers.write_mirror(tmp_path / "mirror", None, helpers.small_alpine())
+    more = (f"  updater: {{interval: 1h, enabledupdaters: [debian, alpine]}}\n"
+            f"  feeds: {{mirror: {mirror}, debian: {{url: {folder}, interval: 30m}}, debiam: {{url: /x}}}}\n")
+    server = Running(tmp_path, one_store)
+    server.more = more
+    server.start()
+    try:
+        eventually(lambda: "update finished" in server.events())
+        assert entries(one_store, "debian") and entries(one_store, "alpine")
+        assert any("clair.feeds.debiam.url: no such source" in v.get("note", "") for v in server.lines())
+        count = len(server.lines())
+        server.more = more.replace(str(folder), str(tmp_path / "absent"))
+        told = server.reload()
+        assert [v["value"] for v in told if v.get("key") == "feeds.<source>.url"] == [
+            f"debian: {tmp_path / 'absent'}, debiam: /x"]
+        assert len(server.lines()) > count
+    finally:
+        server.stop()
+
+
+METADATA = {f["name"] for f in json.loads(helpers.eclair("feed", "list", "--format", "json").out) if not f["covers"]}
+SOURCES = {f["name"] for f in json.loads(helpers.eclair("feed", "list", "--format", "json").out)}
+
+
+@pytest.mark.parametrize("updater, more, wanted, unknown", [
+    ("interval: 2h", "", SOURCES, []),
+    ("enabledupdaters: [alpine]", "", {"alpine"}, []),
+    ("enabledupdaters: [debian, windows, alpine, debian]", "", {"debian", "alpine"}, ["windows"]),
+    ("enabledupdaters: [debian, alpine]", "alpine: {interval: 0}", {"debian"}, []),
+    # what Clair called otherwise (spec/updaters-legacy.md 1), once there is such a source
+    ("enabledupdaters: [rhel, RHEL]", "", SOURCES & {"redhat"}, [] if "redhat" in SOURCES else ["rhel", "RHEL"]),
+    ("enabledupdaters: [amzn1, amzn2]", "", SOURCES & {"amazon"}, [] if "amazon" in SOURCES else ["amzn1", "amzn2"]),
+    ("enabledupdaters: [suse, opensuse]", "", SOURCES & {"suse"}, [] if "suse" in SOURCES else ["suse", "opensuse"]),
+])
+def test_enabled_updaters(tmp_path, updater, more, wanted, unknown):
+    file = tmp_path / "config.yaml"
+    file.write_text(f"clair:\n  updater:\n    {updater}\n  feeds: {{{more}}}\n")
+    told = json.loads(helpers.eclair("config", "check", file, "--format", "json").out)
+    assert told["error"] is None
+    names = [s["name"] for s in told["sources"]]
+    assert set(names) == wanted | METADATA and len(names) == len(set(names))
+    assert {s["interval"] for s in told["sources"]} <= {7200}
+    assert told["warnings"] == [f"updater {name} is not there" for name in unknown]

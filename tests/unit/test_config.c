@@ -463,6 +463,112 @@ static void test_yaml(void **state)
     assert_int_equal(yaml_read(STR(""), arena, &e)->type, YAML_NULL);
 }
 
+/* ---- what is said of one source ---- */
+
+static int key_number(const char *key)
+{
+    int i = 0;
+    while (config_key((size_t)i) && strcmp(config_key((size_t)i)->key, key) != 0)
+        i++;
+    return i;
+}
+
+static void test_sources(void **state)
+{
+    static const char text[] = "clair:\n"
+                               "  feeds:\n"
+                               "    mirror: /m\n"
+                               "    debian: {url: \"http://a/, b\", interval: 1h}\n"
+                               "    cisa-kev:\n"
+                               "      url: /srv/kev\n"
+                               "    empty:\n"
+                               "    alpine: {interval: 0}\n";
+    static const char *const environment[] = { "ECLAIR_FEEDS_CISA_KEV_URL=/other",
+                                               "ECLAIR_FEEDS_NPM_INTERVAL=90m",
+                                               "ECLAIR_FEEDS_EMPTY_URL=", NULL };
+    char path[] = "/tmp/eclair-test-XXXXXX";
+    struct err e = { 0 };
+    struct config c;
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    int fd = mkstemp(path);
+    assert_int_equal(write(fd, text, sizeof text - 1), sizeof text - 1);
+    close(fd);
+    const struct config_sources from = { .file = path, .environment = environment };
+    int r = config_load(&from, arena, &c, &e);
+    unlink(path);
+    if (r < 0)
+        fail_msg("%s", e.text);
+    assert_int_equal(c.warning_count, 0);
+    same(c.mirror, STR("/m"));
+    assert_int_equal(c.feed_count, 4);
+    same(c.feeds[0].name, STR("debian"));
+    same(c.feeds[0].url, STR("http://a/, b"));
+    assert_int_equal(c.feeds[0].interval_s, 3600);
+    same(c.feeds[1].name, STR("cisa-kev")); /* the variable means the same */
+    same(c.feeds[1].url, STR("/other"));
+    assert_int_equal(c.feeds[1].interval_s, CONFIG_UNSAID);
+    assert_true(str_ends(c.feeds[1].where, STR("line 6: clair.feeds.cisa-kev.url")));
+    same(c.feeds[2].name, STR("alpine"));
+    assert_int_equal(c.feeds[2].interval_s, 0);
+    same(c.feeds[3].name, STR("npm"));
+    assert_int_equal(c.feeds[3].interval_s, 5400);
+    same(c.feeds[3].url, STR(""));
+    same(c.feeds[3].where, STR("ECLAIR_FEEDS_NPM_INTERVAL"));
+    const struct config_value *url = &c.values[key_number("feeds.<source>.url")];
+    same(url->text, STR("debian: http://a/, b, cisa-kev: /other"));
+    assert_int_equal(url->origin, CONFIG_ENVIRONMENT);
+    same(c.values[key_number("feeds.<source>.interval")].text, STR("debian: 3600s, alpine: 0s, npm: 5400s"));
+    same(config_variable(config_key((size_t)key_number("feeds.<source>.url")), arena),
+         STR("ECLAIR_FEEDS_<SOURCE>_URL"));
+}
+
+static const struct {
+    const char *text, *warning, *error;
+} odd_sources[] = {
+    { "clair:\n  feeds:\n    debian: {ulr: x}\n", "line 3: unknown key clair.feeds.debian.ulr: ignored",
+      NULL },
+    { "clair:\n  feeds:\n    miror: /m\n",
+      "line 3: unknown key clair.feeds.miror: ignored; did you mean feeds.mirror?", NULL },
+    { "clair:\n  feeds:\n    debian: {interval: soon}\n", NULL,
+      "c: line 3: clair.feeds.debian.interval: 'soon' is no duration (900s, 2h, 1h30m)" },
+    { "clair:\n  feeds:\n    debian: {url: [a]}\n", NULL,
+      "c: line 3: clair.feeds.debian.url: a list or map where one value is wanted" },
+    { "clair:\n  feeds:\n    debian: {interval: 90}\n",
+      "c: line 3: clair.feeds.debian.interval: a number without a unit is taken for seconds: write a unit "
+      "(900s, 2h)",
+      NULL },
+};
+
+static void test_odd_sources(void **state)
+{
+    for (size_t i = 0; i < sizeof odd_sources / sizeof *odd_sources; i++) {
+        struct err e = { 0 };
+        struct config c;
+        CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+        int r = config_read(str_from(odd_sources[i].text), "c", arena, &c, &e);
+        assert_int_equal(r, odd_sources[i].error ? -1 : 0);
+        if (odd_sources[i].error) {
+            assert_string_equal(e.text, odd_sources[i].error);
+            continue;
+        }
+        assert_int_equal(c.warning_count, 1);
+        if (!str_ends(c.warnings[0], str_from(odd_sources[i].warning)))
+            fail_msg(STR_FMT, STR_ARG(c.warnings[0]));
+    }
+}
+
+static void test_many_sources(void **state)
+{
+    struct err e = { 0 };
+    struct config c;
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    str text = STR("clair:\n  feeds:\n");
+    for (int i = 0; i < 201; i++)
+        text = arena_printf(arena, STR_FMT "    s%d: {url: x}\n", STR_ARG(text), i);
+    assert_int_equal(config_read(text, "c", arena, &c, &e), -1);
+    assert_int_equal(e.kind, ERR_LIMIT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -472,7 +578,8 @@ int main(void)
         cmocka_unit_test(test_durations),      cmocka_unit_test(test_yaml),
         cmocka_unit_test(test_environment),    cmocka_unit_test(test_wrong_environment),
         cmocka_unit_test(test_precedence),     cmocka_unit_test(test_secrets),
-        cmocka_unit_test(test_distance),
+        cmocka_unit_test(test_distance),       cmocka_unit_test(test_sources),
+        cmocka_unit_test(test_odd_sources),    cmocka_unit_test(test_many_sources),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);
 }

@@ -76,7 +76,10 @@ static enum MHD_Result on_tls(void *ctx, struct MHD_Connection *c, const char *u
 {
     static char text[] = "secret";
     struct MHD_Response *r = MHD_create_response_from_buffer(sizeof text - 1, text, MHD_RESPMEM_PERSISTENT);
-    enum MHD_Result ok = MHD_queue_response(c, 200, r);
+    bool leads = str_starts(str_from(url), STR("/to/")); /* "/to/URL" redirects */
+    if (leads)
+        MHD_add_response_header(r, "Location", url + strlen("/to/"));
+    enum MHD_Result ok = MHD_queue_response(c, leads ? 302 : 200, r);
     MHD_destroy_response(r);
     return ok;
 }
@@ -595,6 +598,36 @@ static void test_tls(void **state)
     }
 }
 
+/* Who listens on the way may not hand out another document. */
+static void test_stay_secure(void **state)
+{
+    char cert[100], key[100];
+    snprintf(cert, sizeof cert, "%s/cert.pem", world.dir);
+    snprintf(key, sizeof key, "%s/key.pem", world.dir);
+    unsigned port = MHD_get_daemon_info(world.tls, MHD_DAEMON_INFO_BIND_PORT)->port;
+    char *plain = url("http://localhost:%u/", server_port(world.server));
+    char *secure = url("https://localhost:%u/", port);
+    const struct {
+        const char *url;
+        bool stay, ok;
+    } cases[] = {
+        { url("%sto/%s", secure, plain), true, false },    { url("%sto/%s", secure, plain), false, true },
+        { url("%sto/%s", secure, secure), true, true },    { url("%sto/302/%s", plain, plain), true, true },
+        { url("%sto/302/%s", plain, secure), true, true },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct http_options o = { .ca = cert, .cert = cert, .key = key, .stay_secure = cases[i].stay };
+        CLEANUP(answer_done) struct answer a = { 0 };
+        ask(cases[i].url, NULL, &o, &a);
+        if ((a.status == 200) != cases[i].ok)
+            fail_msg("%zu: %u %s", i, a.status, a.e.text);
+        if (!cases[i].ok) {
+            assert_int_equal(a.e.kind, ERR_UNSUPPORTED);
+            assert_non_null(strstr(a.e.text, "a redirect from https to something else is refused"));
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -611,6 +644,7 @@ int main(void)
         cmocka_unit_test(test_redirect_limit),
         cmocka_unit_test(test_unix_socket),
         cmocka_unit_test(test_tls),
+        cmocka_unit_test(test_stay_secure),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -14,7 +14,8 @@
 
 #include <cmocka.h>
 
-#define TRACKER "debian/tracker/data/json"
+#define TRACKER      "debian/tracker/data/json"
+#define TRACKER_NAME "tracker/data/json"
 #define GOOD                                                                                                 \
     "{\"openssl\": {"                                                                                        \
     "\"CVE-2024-1\": {\"description\": \"one\", \"releases\": {\"bookworm\": {"                              \
@@ -30,9 +31,11 @@ struct store {
     struct buf log;
     char validator[1000]; /* of the document that was committed last */
     char staged[1000];
-    const char *fail;   /* the call that fails, NULL = none */
-    enum err_kind kind; /* as this */
-    bool waits;         /* for another update */
+    const char *fail;    /* the call that fails, NULL = none */
+    enum err_kind kind;  /* as this */
+    bool waits;          /* for another update */
+    const char *shrinks; /* the document that does; NULL: none */
+    char refusals[20];   /* the key-value; empty: none */
 };
 struct store_update {
     struct store *store;
@@ -107,6 +110,29 @@ void store_update_freep(struct store_update **u)
         buf_str(&(*u)->store->log, STR("abandon\n"));
     free(*u);
     *u = NULL;
+}
+
+bool store_update_shrunk(struct store_update *u, struct update_shrink *ret)
+{
+    if (!u->store->shrinks)
+        return false;
+    *ret = (struct update_shrink){ str_from(u->store->shrinks), 1000, 499 };
+    return true;
+}
+
+int store_value_get(struct store *s, str key, struct arena *arena, str *ret, struct err *e)
+{
+    (void)e;
+    assert_true(str_eq(key, STR("feed/debian/shrunk")) || str_eq(key, STR("feed/alpine/shrunk")));
+    *ret = arena_dup(arena, str_from(s->refusals));
+    return *s->refusals ? 1 : 0;
+}
+
+int store_value_set(struct store *s, str key, str value, struct err *e)
+{
+    (void)key;
+    snprintf(s->refusals, sizeof s->refusals, STR_FMT, STR_ARG(value));
+    return call(s, "refusals", value, e);
 }
 
 /* ---- the world ---- */
@@ -302,6 +328,53 @@ static void test_other_parser(void **state)
         assert_string_equal(s.validator, good);
     }
     assert_int_equal(update(&s, "debian", &r, &e, "tried \n"), 0);
+}
+
+#define SMALL                                                                                                \
+    "499 advisories instead of 1000 (tracker/data/json): the old data stays; the third time in a row, or "   \
+    "--accept-shrunk, takes it"
+
+/* Refused twice, taken the third time; what is good in between begins the count anew. */
+static void test_shrunk(void **state)
+{
+    (void)state;
+    CLEANUP(store_done) struct store s = { .shrinks = TRACKER_NAME };
+    struct update_result r;
+    struct err e;
+    write_file(TRACKER, STR(GOOD));
+    assert_int_equal(update(&s, "debian", &r, &e, LOADED "abandon\nrefusals 1\ntried " SMALL "\n"), -1);
+    assert_int_equal(e.kind, ERR_FORMAT);
+    assert_string_equal(e.text, "debian: " SMALL);
+    assert_string_equal(s.validator, "");
+    assert_int_equal(update(&s, "debian", &r, &e, LOADED "abandon\nrefusals 2\ntried " SMALL "\n"), -1);
+    s.shrinks = NULL;
+    assert_int_equal(update(&s, "debian", &r, &e, LOADED "commit \nrefusals 0\ntried \n"), 0);
+    assert_false(r.shrunk);
+    s.shrinks = "";
+    s.validator[0] = '\0';
+    assert_int_equal(update(&s, "debian", &r, &e,
+                            LOADED "abandon\nrefusals 1\ntried 499 advisories instead of 1000: the old data "
+                                   "stays; the third time in a row, or --accept-shrunk, takes it\n"),
+                     -1);
+    s.shrinks = TRACKER_NAME;
+    assert_int_equal(update(&s, "debian", &r, &e, LOADED "abandon\nrefusals 2\ntried " SMALL "\n"), -1);
+    assert_int_equal(update(&s, "debian", &r, &e, LOADED "commit \nrefusals 0\ntried \n"), 0);
+    assert_true(r.shrunk);
+    assert_int_equal(update(&s, "debian", &r, &e, "tried \n"), 0); /* nothing is read: nothing shrinks */
+    assert_false(r.shrunk);
+}
+
+static void test_accept_shrunk(void **state)
+{
+    (void)state;
+    CLEANUP(store_done) struct store s = { .shrinks = TRACKER_NAME, .refusals = "1" };
+    struct update_result r = { 0 };
+    struct err e = { 0 };
+    const struct update_options o = { .mirror = dir, .accept_shrunk = true };
+    write_file(TRACKER, STR(GOOD));
+    assert_int_equal(feed_update(&s, cage, feed_by_name(STR("debian")), &o, &r, &e), 0);
+    assert_true(r.shrunk);
+    assert_string_equal(s.refusals, "0");
 }
 
 static void test_not_mirrored(void **state)
@@ -602,6 +675,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_store_fails, fresh, gone),
         cmocka_unit_test_setup_teardown(test_busy, fresh, gone),
         cmocka_unit_test_setup_teardown(test_other_parser, fresh, gone),
+        cmocka_unit_test_setup_teardown(test_shrunk, fresh, gone),
+        cmocka_unit_test_setup_teardown(test_accept_shrunk, fresh, gone),
         cmocka_unit_test_setup_teardown(test_not_mirrored, fresh, gone),
         cmocka_unit_test_setup_teardown(test_some_documents, fresh, gone),
         cmocka_unit_test_setup_teardown(test_skipped, fresh, gone),

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -33,16 +34,28 @@ struct store *store_open(const char *where, enum store_mode mode, struct err *e)
 
 void store_freep(struct store **s) { *s = NULL; }
 
+static atomic_int updates; /* of debian */
+static int64_t first_last; /* its last try, as it is stored; 0: none */
+static const char *last_url;
+
 int store_value_get(struct store *s, str key, struct arena *arena, str *ret, struct err *e)
 {
-    (void)s, (void)key, (void)e;
+    (void)s, (void)e;
+    if (str_eq(key, STR("updater/last/debian"))) {
+        *ret = arena_printf(arena, "%lld", (long long)first_last);
+        return first_last > 0;
+    }
+    assert_true(str_eq(key, STR("updater/last")));
     *ret = arena_printf(arena, "%lld", (long long)clock_now());
     return atomic_load(&cycles) > 0;
 }
 
 int store_value_set(struct store *s, str key, str value, struct err *e)
 {
-    (void)s, (void)key, (void)value, (void)e;
+    uint64_t last;
+    (void)s, (void)e;
+    if (str_eq(key, STR("updater/last/debian")) && str_to_u64(value, &last))
+        first_last = (int64_t)last;
     return 0;
 }
 
@@ -79,8 +92,12 @@ int store_tidy(struct store *s, const struct tidy_options *o, struct tidy_counts
 int feed_update(struct store *s, struct cage *cage, const struct feed *f, const struct update_options *o,
                 struct update_result *ret, struct err *e)
 {
-    (void)s, (void)cage, (void)f, (void)o, (void)ret;
-    return err_set(e, ERR_INTERNAL, "no source is wanted");
+    (void)s, (void)cage, (void)ret;
+    if (strcmp(f->name, "debian") != 0)
+        return err_set(e, ERR_INTERNAL, "not wanted");
+    last_url = o->url;
+    atomic_fetch_add(&updates, 1);
+    return 0;
 }
 
 /* ---- the tests ---- */
@@ -92,7 +109,7 @@ static void told(void *ctx, const struct updater_event *event)
         atomic_fetch_add(&cycles, 1);
     else if (event->kind == UPDATER_UNTIDY)
         atomic_fetch_add(&untidy, 1);
-    else if (event->kind != UPDATER_STARTED)
+    else if (event->kind != UPDATER_STARTED && event->kind != UPDATER_SOURCE)
         atomic_fetch_add(&troubles, 1);
 }
 
@@ -172,9 +189,83 @@ static void test_stop(void **state)
     assert_int_equal(atomic_load(&untidy) | atomic_load(&troubles), 0);
 }
 
+/* ---- a source with an interval of its own ---- */
+
+static struct updater *started_with(int64_t interval_s, int64_t own_s, const char *url)
+{
+    static const int what[] = { 0, INT32_MIN };
+    const str names[] = { STR("debian") };
+    const char *const urls[] = { url };
+    const int64_t intervals[] = { own_s };
+    const struct updater_options o = { .database = "x",
+                                       .interval_s = interval_s,
+                                       .sources = names,
+                                       .source_count = 1,
+                                       .urls = urls,
+                                       .intervals = intervals,
+                                       .tidy_s = 3600,
+                                       .told = told };
+    struct err e = { 0 };
+    script = what;
+    tidies = untidy = troubles = cycles = ended_early = updates = 0;
+    last_url = NULL;
+    struct updater *u = updater_start(&o, &e);
+    if (!u)
+        fail_msg("%s", e.text);
+    return u;
+}
+
+/* Each second or two, whatever the cycle does; its place is handed on. */
+static void test_own_interval(void **state)
+{
+    (void)state;
+    first_last = 0;
+    struct updater *u = started_with(3600, 1, "/a/place");
+    for (int64_t end = clock_ms() + 20000; atomic_load(&updates) < 3; usleep(1000))
+        if (clock_ms() > end)
+            fail_msg("updated %d times", atomic_load(&updates));
+    assert_string_equal(last_url, "/a/place");
+    stopped(&u, 1000);
+    assert_true(first_last > 0);
+    assert_int_equal(atomic_load(&troubles), 0);
+}
+
+/* Another server, or this one before a restart, has done it; a clock that was wrong does not count. */
+static void test_own_interval_is_kept(void **state)
+{
+    (void)state;
+    first_last = (int64_t)time(NULL) - 100;
+    struct updater *u = started_with(1, 3600, NULL);
+    usleep(2500000);
+    stopped(&u, 1000);
+    assert_int_equal(atomic_load(&updates), 0);
+    assert_true(atomic_load(&cycles) > 0); /* of which it is no part */
+    first_last = (int64_t)time(NULL) + 1000000;
+    u = started_with(3600, 7200, NULL);
+    for (int64_t end = clock_ms() + 20000; !atomic_load(&updates) && clock_ms() < end;)
+        usleep(1000);
+    stopped(&u, 1000);
+    assert_int_equal(atomic_load(&updates), 1);
+}
+
+/* The updater is off: so is that. */
+static void test_own_interval_of_none(void **state)
+{
+    (void)state;
+    first_last = 0;
+    struct updater *u = started_with(0, 1, NULL);
+    usleep(2500000);
+    stopped(&u, 1000);
+    assert_int_equal(atomic_load(&updates), 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_pace), cmocka_unit_test(test_errors),
-                                        cmocka_unit_test(test_stop) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_pace),
+                                        cmocka_unit_test(test_errors),
+                                        cmocka_unit_test(test_stop),
+                                        cmocka_unit_test(test_own_interval),
+                                        cmocka_unit_test(test_own_interval_is_kept),
+                                        cmocka_unit_test(test_own_interval_of_none) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
