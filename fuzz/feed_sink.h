@@ -35,13 +35,18 @@ static inline int check_lead(struct advisory_sink *sink, const struct feed_lead 
     return 0;
 }
 
-static inline void fuzz_feed(const char *feed, str document, str bytes)
+static inline void fuzz_feed_from(const char *feed, str document, str cursor, str bytes)
 {
     struct advisory_sink sink = { check_advisory, check_name, check_lead, check_name, check_name };
     struct err e = { 0 };
     CLEANUP(stream_freep) struct stream *in = stream_from_mem(bytes, &e);
-    struct feed_input input = { .document = document, .bytes = in };
+    struct feed_input input = { .document = document, .cursor = cursor, .bytes = in };
     int r = feed_by_name(str_from(feed))->parse(&input, &sink, &e);
     if (in && (r < 0) != (e.kind != ERR_NONE))
         abort();
+}
+
+static inline void fuzz_feed(const char *feed, str document, str bytes)
+{
+    fuzz_feed_from(feed, document, (str){ 0 }, bytes);
 }

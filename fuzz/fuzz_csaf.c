@@ -1,4 +1,4 @@
-/* The first byte says which of Red Hat's documents the rest is. */
+/* The first byte says which of Red Hat's documents the rest is, and with which cursor it is read. */
 #include "feed_sink.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -11,8 +11,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         "data/metrics/repository-to-cpe.json",
         "data/csaf/v2/vex/csaf_vex_2025-08-01.tar.zst",
     };
-    const size_t count = sizeof documents / sizeof *documents;
+    static const char *const cursors[] = { "", "2025-08-01T00:00:00Z csaf_vex_2025-07-01.tar.zst",
+                                           "2025-08-01T00:00:00Z csaf_vex_2025-07-01.tar.zst whole" };
+    const size_t count = sizeof documents / sizeof *documents, turns = sizeof cursors / sizeof *cursors;
     if (size)
-        fuzz_feed("redhat", str_from(documents[data[0] % count]), str_of(data + 1, size - 1));
+        fuzz_feed_from("redhat", str_from(documents[data[0] % count]),
+                       str_from(cursors[data[0] / count % turns]), str_of(data + 1, size - 1));
     return 0;
 }

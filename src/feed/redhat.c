@@ -25,15 +25,15 @@ static str document_of(str name)
     return str_skip(name, (size_t)(year + 1));
 }
 
-static int read_part(str name, struct stream *file, struct advisory_sink *sink, struct err *e)
+static int read_part(str folder, str name, struct stream *file, struct advisory_sink *sink, struct err *e)
 {
-    char document[PACKAGE_TEXT_MAX];
+    char document[2 * PACKAGE_TEXT_MAX];
     str part = document_of(name);
     if (!str_ends(part, STR(".json")))
         return 0;
-    int n = snprintf(document, sizeof document, REDHAT_VEX STR_FMT, STR_ARG(str_head(part, sizeof document)));
-    if (n >= (int)sizeof document)
+    if (folder.len + part.len > PACKAGE_TEXT_MAX)
         return err_set(e, ERR_FORMAT, "too long a name");
+    int n = snprintf(document, sizeof document, STR_FMT STR_FMT, STR_ARG(folder), STR_ARG(part));
     return sink->document(sink, str_of(document, (size_t)n), e) < 0 ? -1 : csaf_read(file, sink, e);
 }
 
@@ -42,14 +42,14 @@ static int read_archive(const struct feed_input *in, struct advisory_sink *sink,
     CLEANUP(archive_freep) struct archive *archive = archive_new(in->bytes, NULL, e);
     if (!archive)
         return -1;
-    str name;
+    str name, folder = str_head(in->document, (size_t)(str_rfind(in->document, '/') + 1));
     struct stream *file;
     int r;
     size_t count = 0;
     while ((r = archive_next(archive, &name, &file, e)) > 0) {
         char shown[SHOWN + 1];
         snprintf(shown, sizeof shown, STR_FMT, STR_ARG(str_head(name, SHOWN)));
-        if (read_part(name, file, sink, e) < 0)
+        if (read_part(folder, name, file, sink, e) < 0)
             return err_wrap(e, "%s", shown);
         count++;
     }

@@ -188,7 +188,13 @@ static void test_real_archive(void **state)
 static void test_real_advisories(void **state)
 {
     const char *path = "data/csaf/v2/advisories/csaf_advisories_2025-02-18.tar.zst";
-    struct said said = parse_real(path, path, true);
+    struct said said = parse_real(path, path, false);
+    assert_true(str_contains(buf_view(&said.out),
+                             STR("document data/csaf/v2/advisories/2025/rhsa-2025_0002.json\n")));
+    assert_true(str_contains(
+        buf_view(&said.out),
+        STR("rhel:8 python-nose-docs {python36:3.6} fixed<1.3.7-30.module+el8.4.0+15040+36b018e7.1 High ")));
+    buf_done(&said.out);
     assert_int_equal(said.documents, 15);
     assert_int_equal(said.ranges, 1333);
 }
