@@ -445,7 +445,7 @@ static int set_sources_from_file(struct loading *l, const struct yaml *clair, co
                                  struct err *e)
 {
     const struct yaml *feeds = yaml_get(clair, STR("feeds"));
-    str name = str_from(k->about.key + strlen("feeds." SOURCE "."));
+    str name = str_skip(str_from(k->about.key), STR("feeds." SOURCE ".").len);
     for (size_t i = 0; feeds && feeds->type == YAML_MAP && i < feeds->count; i++) {
         const struct yaml_pair *p = &feeds->pairs[i];
         const struct yaml *v = p->value->type == YAML_MAP ? yaml_get(p->value, name) : NULL;
