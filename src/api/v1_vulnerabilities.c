@@ -41,6 +41,8 @@ int v1_namespace_find(struct store *s, str shown, struct arena *arena, struct st
 {
     int found = store_namespace_find(s, shown, arena, ret, e);
     str other = found == 0 ? distribution_of_v1_name(arena, shown) : STR("");
+    if (found > 0 && !str_eq(ret->data, ret->name))
+        other = ret->data; /* CentOS by RHEL's */
     return other.len ? store_namespace_find(s, other, arena, ret, e) : found;
 }
 

@@ -250,6 +250,7 @@ str store_manual_namespace(const struct advisory *a);
 
 struct stored_namespace {
     str name, scheme; /* of versions; empty: nobody said */
+    str data;         /* of store_namespace_find(): whose word counts for its images, as in struct match */
 };
 /* All that were ever seen in images, named layers and advisories, in the order in which they came. */
 int store_namespaces(struct store *s, struct arena *arena, struct stored_namespace **ret, size_t *ret_count,

@@ -394,6 +394,17 @@ static void test_served_feeds(void **state)
     told(p, image_with(p, RPM, "centos:8", ""), MATCH_BY_FLAW, &m);
     assert_int_equal(m.feed_count, 0);
     same(m.scheme, STR("")), same(m.data, STR("centos:8"));
+    static const char *const data[][2] = {
+        { "centos:9", "rhel:9" },
+        { "centos:8", "centos:8" },
+        { "chainguard", "chainguard" },
+        { "rhel:9", "rhel:9" },
+    };
+    for (size_t i = 0; i < sizeof data / sizeof *data; i++) {
+        struct stored_namespace n;
+        assert_int_equal(store_namespace_find(p->store, str_from(data[i][0]), p->arena, &n, &p->e), 1);
+        same(n.name, str_from(data[i][0])), same(n.data, str_from(data[i][1]));
+    }
 }
 
 /* Hundreds of flaws in one advisory, and more findings than there may be. */
