@@ -4,6 +4,9 @@
 #include "cage/cage.h"
 #include "cmd/command.h"
 #include "cmd/output.h"
+#include "cmd/scan_data.h"
+#include "feed/update.h"
+#include "index/archive.h"
 #include "index/index.h"
 #include "match/match.h"
 #include "policy/policy.h"
@@ -17,7 +20,7 @@
     ((size_t)1 << 30) /* of an image's packages and findings: a hostile image must not take more */
 
 struct scan_options {
-    const char *db, *format, *output, *severity, *fail_on, *platform;
+    const char *db, *format, *output, *severity, *fail_on, *platform, *update, *mirror, *max_age;
     int exit_code;
     bool ignore_unfixed, quiet;
 };
@@ -37,11 +40,22 @@ static const struct option options[] = {
       "only findings from it on count for the exit code (4, or --exit-code)" },
     { "platform", "OS/ARCH", OPT_TEXT, offsetof(struct scan_options, platform),
       "of several images the one for it, as linux/arm64 or linux/arm/v7" },
+    { "update", "WHEN", OPT_TEXT, offsetof(struct scan_options, update),
+      "fetch the data that the image needs: auto (default: when there is none), always, never "
+      "[$ECLAIR_UPDATE]" },
+    { "mirror", "DIR_OR_URL", OPT_TEXT, offsetof(struct scan_options, mirror),
+      "where it is fetched from, as of update" },
+    { "max-age", "DURATION", OPT_TEXT, offsetof(struct scan_options, max_age),
+      "warn of older data [168h]; 0: of none" },
     { "quiet", NULL, OPT_FLAG, offsetof(struct scan_options, quiet),
       "no progress, no warnings on standard error" },
     { 0 },
 };
 _Static_assert(sizeof(struct scan_options) <= OPTIONS_SIZE_MAX, "options");
+
+/* index_tasks, and what loads feeds. */
+static const struct cage_task *const tasks[] = { &index_layer_task, &index_list_task, &index_stream_task,
+                                                 &feed_task, NULL };
 
 static int read_platform(const struct scan_options *o, struct image_platform *ret, struct err *e)
 {
@@ -75,7 +89,9 @@ static bool shows_progress(const struct scan_options *o) { return !o->quiet && i
 struct scan {
     struct container *container;
     struct image_platform platform;
+    struct scan_data data;
     struct store *store;
+    bool scratch; /* the store is one that forgets */
     struct arena *arena;
     struct image_index *image;
     struct report report;
@@ -103,7 +119,10 @@ static int index_and_match(struct scan *s, struct cage *cage, const char *path, 
         return err_set(e, ERR_OOM, "arena");
     if (index_image(s->store, cage, s->container, path, &s->platform, shows_progress(o) ? &progress : NULL,
                     s->arena, &s->image, &id, e) == 0) {
-        if (match_image(s->store, s->image, clock_now(), s->arena, &s->report, e) == 0)
+        if (!s->scratch)
+            scan_data_load(&s->data, s->store, cage, s->image);
+        if (match_image(s->store, s->image, clock_now(), s->arena, &s->report, e) == 0 &&
+            scan_data_warn(&s->data, s->arena, &s->report, e) == 0)
             return 0;
         err_wrap(e, "%s", path);
     }
@@ -134,6 +153,7 @@ static int scan_image(struct scan *s, struct cage *cage, const char *place, cons
     }
     report_done(s);
     s->store = store_open(place, STORE_SCRATCH, e);
+    s->scratch = true;
     if (!s->store)
         return -1;
     if (!o->quiet)
@@ -187,15 +207,17 @@ static int run(const void *opts, char **args, int count, struct err *e)
         o->format ? report_format_by_name(str_from(o->format)) : report_formats[0];
     struct policy policy;
     struct image_platform platform;
+    struct scan_data data = { .mirror = o->mirror, .quiet = o->quiet, .shows = shows_progress(o) };
     char place[4096];
     (void)count;
     if (!format)
         return err_set(e, ERR_USAGE, "--format: '%s' is none of table, json", o->format);
-    if (read_policy(o, &policy, e) < 0 || read_platform(o, &platform, e) < 0 ||
-        database_place(o->db, place, sizeof place, e) < 0 || output_check(o->output, e) < 0)
+    if (scan_data_read(o->update, o->max_age, &data, e) < 0 || read_policy(o, &policy, e) < 0 ||
+        read_platform(o, &platform, e) < 0 || database_place(o->db, place, sizeof place, e) < 0 ||
+        output_check(o->output, e) < 0)
         return -1;
-    CLEANUP(cage_freep) struct cage *cage = cage_new(index_tasks, NULL, e);
-    CLEANUP(scan_done) struct scan s = { .platform = platform };
+    CLEANUP(cage_freep) struct cage *cage = cage_new(tasks, NULL, e);
+    CLEANUP(scan_done) struct scan s = { .platform = platform, .data = data };
     if (!cage || open_and_scan(&s, cage, place, args[0], o, e) < 0)
         return -1;
     struct verdict verdict = policy_apply(&policy, &s.report);
@@ -219,6 +241,9 @@ const struct command command_scan = {
         "folder; archives and layers may be plain, gzip, zstd, bzip2 or xz; \"-\" reads an archive from "
         "standard input.\n"
         "Severities: " SEVERITY_NAMES ".\n"
+        "An image of a distribution of which no data was ever loaded: what is needed is fetched, once, and "
+        "told "
+        "(--update).\n"
         "Exit code: 0 done, 1 failure, 2 usage, 3 not covered, else what --exit-code and --fail-on say.",
     .options = options,
     .args_min = 1,

@@ -50,7 +50,7 @@ class Result:
 def environment(**more):
     keep = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS")
     env = {k: os.environ[k] for k in keep if k in os.environ}
-    return env | {"ECLAIR_NOW": NOW} | {k: v for k, v in more.items() if v is not None}
+    return env | {"ECLAIR_NOW": NOW, "ECLAIR_UPDATE": "never"} | {k: v for k, v in more.items() if v is not None}
 
 
 def eclair(*args, stdin=b"", env=None, timeout=120, program=ECLAIR, **popen):

@@ -1,0 +1,190 @@
+#include "cmd/scan_data.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "cmd/command.h"
+#include "cmd/load.h"
+#include "config/duration.h"
+#include "net/http.h"
+
+#define WEEK_S   (7 * 86400)
+#define RETRY_S  3600   /* what could not be loaded is left alone for so long */
+#define BUSY_MS  600000 /* with another process that loads */
+#define BUSY_US  500000
+#define WANT_MAX 64
+
+int scan_data_read(const char *update, const char *max_age, struct scan_data *ret, struct err *e)
+{
+    static const char *const words[] = {
+        [SCAN_UPDATE_AUTO] = "auto", [SCAN_UPDATE_ALWAYS] = "always", [SCAN_UPDATE_NEVER] = "never"
+    };
+    const char *from = update ? "--update" : "ECLAIR_UPDATE", *word = update ? update : getenv(from);
+    int64_t ns = 0;
+    size_t i = 0;
+    while (word && (*word || update) && i < 3 && strcmp(word, words[i]) != 0)
+        i++;
+    if (i == 3)
+        return err_set(e, ERR_USAGE, "%s: '%s' is none of auto, always, never", from, word);
+    if (max_age && !duration_parse(str_from(max_age), &ns))
+        return err_set(e, ERR_USAGE, "--max-age: '%s' is no duration (36h, 168h; 0: any age)", max_age);
+    ret->update = (enum scan_update)i;
+    ret->max_age_s = max_age ? ns / 1000000000 : WEEK_S;
+    return 0;
+}
+
+/* ---- what is wanted ---- */
+
+struct wanted {
+    const struct feed *list[WANT_MAX];
+    size_t count;
+    bool covered, tried; /* of those that cover it one was loaded, one was tried a short while ago */
+};
+
+static bool has_word(const char *words, str word)
+{
+    for (str rest = str_from(words), next; word.len && (next = str_word(&rest)).len;)
+        if (str_eq(next, word))
+            return true;
+    return false;
+}
+
+/* By its namespace's first part ("debian:12"), or as it calls itself. */
+static bool covers(const struct feed *f, const struct distribution *d)
+{
+    str rest = d->namespace, id = str_cut(&rest, ':'), family = id;
+    return has_word(f->covers, id) || has_word(f->covers, str_cut(&family, '.')) ||
+           has_word(f->covers, d->id);
+}
+
+static const struct feed_status *status_of(const struct feed *f, const struct feed_status *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (str_eq(list[i].name, str_from(f->name)))
+            return &list[i];
+    return NULL;
+}
+
+static bool was_loaded(const struct feed_status *s) { return s && s->last_success; }
+
+static bool is_recent(const struct feed_status *s)
+{
+    int64_t age = s ? clock_now() - s->last_try : RETRY_S;
+    return age >= 0 && age < RETRY_S;
+}
+
+static void add(struct wanted *w, const struct feed *f)
+{
+    if (w->count < WANT_MAX)
+        w->list[w->count++] = f;
+}
+
+static int find_wanted(const struct scan_data *d, struct store *store, const struct distribution *of,
+                       struct wanted *ret, struct err *e)
+{
+    struct feed_status *list;
+    size_t count;
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    bool all = d->update == SCAN_UPDATE_ALWAYS;
+    if (!arena)
+        return err_set(e, ERR_OOM, "out of memory");
+    if (store_feeds(store, arena, &list, &count, e) < 0)
+        return -1;
+    for (size_t i = 0; feeds[i]; i++) {
+        const struct feed_status *s = status_of(feeds[i], list, count);
+        if (!covers(feeds[i], of))
+            continue;
+        ret->covered |= was_loaded(s);
+        ret->tried |= is_recent(s);
+        add(ret, feeds[i]);
+    }
+    for (size_t i = 0; feeds[i] && ret->count; i++) /* severities alone cover nothing */
+        if (!*feeds[i]->covers && (all || !was_loaded(status_of(feeds[i], list, count))))
+            add(ret, feeds[i]);
+    return 0;
+}
+
+/* ---- fetching ---- */
+
+static void tell(const struct scan_data *d, const struct wanted *w, str namespace)
+{
+    CLEANUP(buf_done) struct buf text = { 0 };
+    if (d->quiet)
+        return;
+    if (w->covered)
+        buf_printf(&text, "looking for newer data for " STR_FMT ":", STR_ARG(namespace));
+    else
+        buf_printf(&text, "no data for " STR_FMT " yet: fetching", STR_ARG(namespace));
+    for (size_t i = 0; i < w->count; i++) {
+        buf_printf(&text, "%s %s", i ? "," : "", w->list[i]->name);
+        if (!w->covered)
+            buf_printf(&text, " (%u MB)", w->list[i]->megabytes);
+    }
+    buf_char(&text, '\0');
+    if (d->shows)
+        fputs("\r\033[K", stderr);
+    complain(text.failed ? "fetching data" : text.ptr);
+}
+
+/* Of several first scans at once one loads, and the others wait for it. */
+static int load_in_turn(const struct scan_data *d, struct store *store, struct cage *cage,
+                        const struct feed *f, struct err *e)
+{
+    const struct update_options how = { .mirror = d->mirror };
+    int64_t until = clock_ms() + BUSY_MS;
+    for (;;) {
+        struct update_result result;
+        *e = (struct err){ 0 };
+        int r = load_feed(store, cage, f, &how, d->shows, &result, e);
+        if (r == 0 || e->kind != ERR_BUSY || clock_ms() > until)
+            return r;
+        usleep(BUSY_US);
+    }
+}
+
+void scan_data_load(const struct scan_data *d, struct store *store, struct cage *cage,
+                    const struct image_index *image)
+{
+    const struct distribution *of = &image->distribution;
+    struct wanted w = { 0 };
+    struct err e = { 0 };
+    if (d->update == SCAN_UPDATE_NEVER || !of->namespace.len || !image->package_count)
+        return;
+    bool failed = find_wanted(d, store, of, &w, &e) < 0;
+    if (!failed && (!w.count || (d->update == SCAN_UPDATE_AUTO && (w.covered || (w.tried && !d->mirror)))))
+        return;
+    failed = failed || http_init(&e) < 0;
+    if (!failed)
+        tell(d, &w, of->namespace);
+    for (size_t i = 0; i < w.count && !failed; i++) {
+        struct err why;
+        if (load_in_turn(d, store, cage, w.list[i], &why) < 0 && !d->quiet)
+            warn("%s", why.text);
+    }
+    if (failed && !d->quiet)
+        warn("%s", e.text);
+}
+
+/* ---- its age ---- */
+
+int scan_data_warn(const struct scan_data *d, struct arena *arena, struct report *r, struct err *e)
+{
+    str *all = arena_array(arena, str, r->warning_count + r->match.feed_count + 1);
+    if (!all)
+        return err_set(e, ERR_OOM, "report");
+    if (r->warning_count)
+        memcpy(all, r->warnings, r->warning_count * sizeof *all);
+    r->warnings = all;
+    for (size_t i = 0; i < r->match.feed_count && d->max_age_s; i++) {
+        const struct match_feed *f = &r->match.feeds[i];
+        char day[CLOCK_TEXT];
+        int64_t age = r->now - f->last_success;
+        if (!f->last_success || age <= d->max_age_s || str_eq(f->name, STORE_MANUAL))
+            continue;
+        clock_format(f->last_success, day);
+        all[r->warning_count++] =
+            arena_printf(arena, STR_FMT ": data of %.10s, %lld days old (eclair update brings it up to date)",
+                         STR_ARG(f->name), day, (long long)(age / 86400));
+    }
+    return arena_failed(arena) ? err_set(e, ERR_OOM, "report") : 0;
+}
