@@ -99,9 +99,8 @@ static int read_view(struct reading *r, int64_t id, struct err *e)
     int found = store_image_get(r->store, id, r->arena, &view, e);
     if (found <= 0)
         return found < 0 ? -1 : err_set(e, ERR_INTERNAL, "a view vanished from the store");
-    if (r->vulnerabilities &&
-        (store_match(r->store, view, r->arena, &m, e) < 0 ||
-         store_match_manual(r->store, view->distribution.namespace, r->arena, &m, e) < 0))
+    if (r->vulnerabilities && (store_match(r->store, view, MATCH_AS_NAMED, r->arena, &m, e) < 0 ||
+                               store_match_manual(r->store, m.data, r->arena, &m, e) < 0))
         return -1;
     struct feature *all = arena_array(r->arena, struct feature, view->package_count + 1);
     const size_t *at = starts(view, &m, r->arena);

@@ -43,33 +43,10 @@ static const struct family {
 };
 #define FAMILIES (sizeof families / sizeof *families)
 
-static const struct {
-    const char *codename, *version;
-} ubuntu_releases[] = {
-    { "noble", "24.04" },    { "jammy", "22.04" },    { "focal", "20.04" },   { "bionic", "18.04" },
-    { "xenial", "16.04" },   { "trusty", "14.04" },   { "precise", "12.04" }, { "lucid", "10.04" },
-    { "resolute", "26.04" }, { "questing", "25.10" }, { "plucky", "25.04" },  { "oracular", "24.10" },
-    { "mantic", "23.10" },   { "lunar", "23.04" },    { "kinetic", "22.10" }, { "impish", "21.10" },
-    { "hirsute", "21.04" },  { "groovy", "20.10" },   { "eoan", "19.10" },    { "disco", "19.04" },
-    { "cosmic", "18.10" },   { "artful", "17.10" },   { "zesty", "17.04" },   { "yakkety", "16.10" },
-    { "wily", "15.10" },     { "vivid", "15.04" },    { "utopic", "14.10" },  { "saucy", "13.10" },
-    { "raring", "13.04" },   { "quantal", "12.10" },  { "oneiric", "11.10" }, { "natty", "11.04" },
-    { "maverick", "10.10" }, { "karmic", "9.10" },    { "jaunty", "9.04" },   { "intrepid", "8.10" },
-    { "hardy", "8.04" },
-};
-
 str debian_version(str codename)
 {
     const struct debian_release *r = debian_release(codename);
     return r ? str_skip(str_from(r->namespace), STR("debian:").len) : (str){ 0 };
-}
-
-str ubuntu_version(str codename)
-{
-    for (size_t i = 0; i < sizeof ubuntu_releases / sizeof *ubuntu_releases; i++)
-        if (str_eq(codename, str_from(ubuntu_releases[i].codename)))
-            return str_from(ubuntu_releases[i].version);
-    return (str){ 0 };
 }
 
 static size_t digits(str s)

@@ -11,8 +11,6 @@
 struct distribution distribution_from(struct arena *a, str id, str version, str codename, str pretty);
 /* Debian codename or suite ("bookworm", "sid", "unstable") -> "12", "unstable"; empty when unknown. */
 str debian_version(str codename);
-/* Ubuntu codename ("jammy") -> "22.04"; empty when unknown. */
-str ubuntu_version(str codename);
 /* Is it the os-release ID of a distribution that has a namespace here? */
 bool distribution_known(str id);
 /* The version scheme of a namespace's packages: "debian:12" -> "dpkg", "alpine:v3.20" -> "apk", rpm families -> "rpm"; empty

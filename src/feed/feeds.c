@@ -6,7 +6,7 @@
     one(almalinux) one(alpine) one(amazon) one(arch) one(chainguard) one(crates) \
     one(debian) one(epss) one(go) one(hex) one(kev) one(maven) \
     one(npm) one(nuget) one(nvd) one(packagist) one(pub) one(pypi) \
-    one(redhat) one(rocky) one(rubygems) one(ubuntu) one(wolfi)
+    one(redhat) one(rocky) one(rubygems) one(ubuntu) one(ubuntu_tracker) one(wolfi)
 /* clang-format on */
 
 #define DECLARE(name) extern const struct feed feed_##name;

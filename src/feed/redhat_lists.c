@@ -1,12 +1,12 @@
 #include "feed/redhat_lists.h"
 
 #include "base/arena.h"
-#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/strmap.h"
+#include "feed/lines.h"
 
-#define LINE_MAX     1024
 #define LIST_MAX     ((size_t)64 << 20) /* bytes of what is held of one list */
+#define TIME_MAX     40                 /* bytes */
 #define DAY          INT64_C(86400)
 #define ARCHIVE_HEAD STR("csaf_vex_")
 #define ARCHIVE_TAIL STR(".tar.zst")
@@ -16,44 +16,15 @@
  * its fingerprint. */
 #define LATE INT64_C(3600)
 
-/* ---- lines ---- */
-
-struct lines {
-    struct stream *in;
-    str chunk;
-    struct buf line;
-    unsigned number;
-};
-
-static void lines_done(struct lines *l) { buf_done(&l->line); }
-
-/* 1 a line that is not blank, 0 the end, -1. */
-static int next_line(struct lines *l, str *ret, struct err *e)
+/* 1 a line that is not blank, trimmed; 0 the end; -1. */
+static int next_row(struct lines *l, str *ret, struct err *e)
 {
-    bool ended = false;
-    while (!ended) {
-        buf_clear(&l->line);
-        for (bool whole = false; !whole && !ended;) {
-            int r = l->chunk.len ? 1 : stream_next(l->in, &l->chunk, e);
-            if (r < 0)
-                return -1;
-            ended = r == 0;
-            ptrdiff_t at = ended ? 0 : str_find(l->chunk, '\n');
-            whole = !ended && at >= 0;
-            str part = str_head(l->chunk, whole ? (size_t)at : ended ? 0 : l->chunk.len);
-            if (part.len > LINE_MAX - l->line.len)
-                return err_set(e, ERR_FORMAT, "line %u: longer than %d bytes", l->number + 1, LINE_MAX);
-            buf_str(&l->line, part);
-            l->chunk = str_skip(l->chunk, part.len + whole);
-        }
-        if (l->line.failed)
-            return err_set(e, ERR_OOM, "redhat: out of memory");
-        l->number++;
-        *ret = str_trim(buf_view(&l->line));
-        if (ret->len)
-            return 1;
-    }
-    return 0;
+    int r;
+    do {
+        r = lines_next(l, ret, e);
+        *ret = r > 0 ? str_trim(*ret) : (str){ 0 };
+    } while (r > 0 && !ret->len);
+    return r;
 }
 
 /* ---- times ---- */
@@ -90,8 +61,9 @@ static bool parse_date(str s, int64_t *ret)
 static bool parse_time(str s, int64_t *ret)
 {
     int64_t date, hour, minute, second, off_hour = 0, off_minute = 0;
-    if (!parse_date(s, &date) || !number_at(s, 11, 2, 0, 23, &hour) || !number_at(s, 14, 2, 0, 59, &minute) ||
-        !number_at(s, 17, 2, 0, 60, &second) || s.ptr[10] != 'T' || s.ptr[13] != ':' || s.ptr[16] != ':')
+    if (s.len > TIME_MAX || !parse_date(s, &date) || !number_at(s, 11, 2, 0, 23, &hour) ||
+        !number_at(s, 14, 2, 0, 59, &minute) || !number_at(s, 17, 2, 0, 60, &second) || s.ptr[10] != 'T' ||
+        s.ptr[13] != ':' || s.ptr[16] != ':')
         return false;
     str zone = str_skip(s, 19);
     if (zone.len && *zone.ptr == '.')
@@ -156,10 +128,10 @@ static int64_t since_cursor(const struct cursor *c) { return c->time.len ? c->at
 int redhat_latest_read(const struct feed_input *in, struct advisory_sink *sink, struct err *e)
 {
     CLEANUP(lines_done) struct lines l = { .in = in->bytes };
-    char name[LINE_MAX + sizeof REDHAT_CHANGES + 1];
+    char name[PACKAGE_TEXT_MAX];
     str line;
     int64_t date;
-    int r = next_line(&l, &line, e);
+    int r = next_row(&l, &line, e);
     if (r < 0)
         return -1;
     if (!r || !parse_archive(line, &date))
@@ -168,8 +140,8 @@ int redhat_latest_read(const struct feed_input *in, struct advisory_sink *sink, 
     struct feed_lead lead = { .name = str_of(name, (size_t)n), .path = STR(REDHAT_CHANGES) };
     if (sink->lead(sink, &lead, e) < 0)
         return -1;
-    r = next_line(&l, &line, e);
-    return r > 0 ? err_set(e, ERR_FORMAT, "line %u: a second archive", l.number) : r;
+    r = next_row(&l, &line, e);
+    return r > 0 ? err_set(e, ERR_FORMAT, "line %llu: a second archive", (unsigned long long)l.number) : r;
 }
 
 struct row {
@@ -188,10 +160,10 @@ static int parse_row(const struct lines *l, str line, struct row *ret, struct er
     ret->name = unquoted(str_cut(&line, ','));
     ret->time = unquoted(line);
     if (!is_document(ret->name))
-        return err_set(e, ERR_FORMAT, "line %u: '" STR_FMT "' is no name of a document", l->number,
-                       STR_ARG(str_head(ret->name, 100)));
+        return err_set(e, ERR_FORMAT, "line %llu: '" STR_FMT "' is no name of a document",
+                       (unsigned long long)l->number, STR_ARG(str_head(ret->name, 100)));
     if (!parse_time(ret->time, &ret->at))
-        return err_set(e, ERR_FORMAT, "line %u: '" STR_FMT "' is no time", l->number,
+        return err_set(e, ERR_FORMAT, "line %llu: '" STR_FMT "' is no time", (unsigned long long)l->number,
                        STR_ARG(str_head(ret->time, 100)));
     return 0;
 }
@@ -242,7 +214,7 @@ static int read_changes(struct stream *in, struct changes *c, struct err *e)
     struct row row;
     str line;
     int r;
-    while ((r = next_line(&l, &line, e)) > 0)
+    while ((r = next_row(&l, &line, e)) > 0)
         if (parse_row(&l, line, &row, e) < 0 || add_row(c, row, e) < 0)
             return -1;
     if (r < 0)
@@ -289,7 +261,7 @@ static int lead_to_rows(const struct changes *c, int64_t base, struct advisory_s
 static int remember(const struct changes *c, const struct cursor *cursor, str archive, bool whole,
                     struct advisory_sink *sink, struct err *e)
 {
-    char text[2 * LINE_MAX];
+    char text[PACKAGE_TEXT_MAX];
     str time = c->newest->at > cursor->at ? c->newest->time : cursor->time;
     int n = snprintf(text, sizeof text, STR_FMT " " STR_FMT "%s", STR_ARG(time), STR_ARG(archive),
                      whole ? " whole" : "");
@@ -300,7 +272,7 @@ static int remember(const struct changes *c, const struct cursor *cursor, str ar
 static int forget_old_name(const struct cursor *cursor, str archive, struct advisory_sink *sink,
                            struct err *e)
 {
-    char name[LINE_MAX + sizeof REDHAT_CHANGES + 1];
+    char name[PACKAGE_TEXT_MAX];
     if (!cursor->archive.len || str_eq(cursor->archive, archive))
         return 0;
     int n = snprintf(name, sizeof name, REDHAT_CHANGES "@" STR_FMT, STR_ARG(cursor->archive));
@@ -339,7 +311,7 @@ int redhat_deletions_read(const struct feed_input *in, struct advisory_sink *sin
     struct row row;
     str line;
     int r;
-    while ((r = next_line(&l, &line, e)) > 0) {
+    while ((r = next_row(&l, &line, e)) > 0) {
         if (parse_row(&l, line, &row, e) < 0)
             return -1;
         char name[PACKAGE_TEXT_MAX + sizeof REDHAT_VEX];

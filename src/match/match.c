@@ -78,7 +78,7 @@ int match_image(struct store *s, const struct image_index *image, int64_t now, s
                             .warnings = arena_array(arena, str, image->note_count + 3) };
     if (!ret->warnings)
         return err_set(e, ERR_OOM, "report");
-    if (store_match(s, image, arena, &ret->match, e) < 0)
+    if (store_match(s, image, MATCH_BY_FLAW, arena, &ret->match, e) < 0)
         return -1;
     judge(ret, arena);
     return arena_failed(arena) ? err_set(e, ERR_OOM, "report") : 0;

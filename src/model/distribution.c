@@ -128,6 +128,29 @@ const struct debian_release *debian_release(str codename)
 }
 
 static const struct {
+    const char *codename, *version;
+} ubuntu_releases[] = {
+    { "noble", "24.04" },    { "jammy", "22.04" },    { "focal", "20.04" },   { "bionic", "18.04" },
+    { "xenial", "16.04" },   { "trusty", "14.04" },   { "precise", "12.04" }, { "lucid", "10.04" },
+    { "resolute", "26.04" }, { "questing", "25.10" }, { "plucky", "25.04" },  { "oracular", "24.10" },
+    { "mantic", "23.10" },   { "lunar", "23.04" },    { "kinetic", "22.10" }, { "impish", "21.10" },
+    { "hirsute", "21.04" },  { "groovy", "20.10" },   { "eoan", "19.10" },    { "disco", "19.04" },
+    { "cosmic", "18.10" },   { "artful", "17.10" },   { "zesty", "17.04" },   { "yakkety", "16.10" },
+    { "wily", "15.10" },     { "vivid", "15.04" },    { "utopic", "14.10" },  { "saucy", "13.10" },
+    { "raring", "13.04" },   { "quantal", "12.10" },  { "oneiric", "11.10" }, { "natty", "11.04" },
+    { "maverick", "10.10" }, { "karmic", "9.10" },    { "jaunty", "9.04" },   { "intrepid", "8.10" },
+    { "hardy", "8.04" },
+};
+
+str ubuntu_version(str codename)
+{
+    for (size_t i = 0; i < sizeof ubuntu_releases / sizeof *ubuntu_releases; i++)
+        if (str_eq(codename, str_from(ubuntu_releases[i].codename)))
+            return str_from(ubuntu_releases[i].version);
+    return (str){ 0 };
+}
+
+static const struct {
     str ours;
     const char *theirs;
 } v1_names[] = {
@@ -149,5 +172,45 @@ str distribution_of_v1_name(struct arena *a, str shown)
         if (str_starts(shown, str_from(v1_names[i].theirs)))
             return arena_printf(a, STR_FMT STR_FMT, STR_ARG(v1_names[i].ours),
                                 STR_ARG(str_skip(shown, strlen(v1_names[i].theirs))));
+    return STR("");
+}
+
+/* One that ends in a colon stands for all that begin so, by version. */
+static const struct {
+    str of, data;
+    bool instead;
+} served[] = {
+    { STR("centos:"), STR("rhel:"), true }, /* also Stream, whose updates come before RHEL's */
+    { STR("chainguard"), STR("wolfi"), false },
+};
+
+static bool matches(str namespace, str pattern)
+{
+    return str_ends(pattern, STR(":")) ? str_starts(namespace, pattern) && namespace.len > pattern.len
+                                       : str_eq(namespace, pattern);
+}
+
+static str other(struct arena *a, str namespace, str from, str to)
+{
+    return arena_printf(a, STR_FMT STR_FMT, STR_ARG(to), STR_ARG(str_skip(namespace, from.len)));
+}
+
+str distribution_data(struct arena *a, str namespace, bool *instead)
+{
+    for (size_t i = 0; i < sizeof served / sizeof *served; i++)
+        if (matches(namespace, served[i].of)) {
+            *instead = served[i].instead;
+            return other(a, namespace, served[i].of, served[i].data);
+        }
+    return STR("");
+}
+
+str distribution_served(struct arena *a, str namespace, bool *instead)
+{
+    for (size_t i = 0; i < sizeof served / sizeof *served; i++)
+        if (matches(namespace, served[i].data)) {
+            *instead = served[i].instead;
+            return other(a, namespace, served[i].data, served[i].of);
+        }
     return STR("");
 }

@@ -19,8 +19,17 @@ str distribution_v1_name(struct arena *a, str namespace);
 /* The other way round: what else of ours it may be ("centos:9" -> "rhel:9"); empty: nothing. */
 str distribution_of_v1_name(struct arena *a, str shown);
 
+/* By whose data its images are judged, beside what feeds say of the namespace itself: "rhel:9" for "centos:9", but only where no feed speaks of
+ * centos:9 (*instead), "wolfi" for "chainguard" always. Empty: by nobody else's. Source: spec/feeds.md 4. */
+str distribution_data(struct arena *a, str namespace, bool *instead);
+/* The other way round: whose images are judged by it, too. */
+str distribution_served(struct arena *a, str namespace, bool *instead);
+
 /* Debian's codenames, and "sid" and "unstable": who reads Debian's files and who reads its feed must agree on them. */
 struct debian_release {
     const char *codename, *namespace; /* "bookworm", "debian:12" */
 };
 const struct debian_release *debian_release(str codename); /* NULL: not known */
+
+/* Ubuntu codename ("jammy") -> "22.04"; empty when unknown. */
+str ubuntu_version(str codename);

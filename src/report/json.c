@@ -216,6 +216,7 @@ static void finding(struct json_writer *w, const struct image_index *i, const st
     const struct image_package *ip = &i->packages[f->package];
     json_w_object(w);
     json_w_text(w, "id", f->id);
+    json_w_text_or_null(w, "advisory", f->advisory);
     json_w_text(w, "package", ip->package.name);
     json_w_text(w, "version", ip->package.version);
     json_w_text(w, "source", ip->package.source);

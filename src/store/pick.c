@@ -7,7 +7,7 @@ static int number_cmp(uint64_t a, uint64_t b) { return (a > b) - (a < b); }
 static int by_finding(const struct candidate *a, const struct candidate *b)
 {
     int r = number_cmp(a->hit->position, b->hit->position);
-    return r || a->texts == b->texts ? r : str_cmp(a->texts->id, b->texts->id);
+    return r || a->id.ptr == b->id.ptr ? r : str_cmp(a->id, b->id);
 }
 
 /* The best first within each (package, id). The last words between equals are there so that reports can be reproduced. */

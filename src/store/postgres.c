@@ -410,11 +410,11 @@ static void put_row(struct buf *to, const struct sql_shape *shape, const struct 
     }
     if (!shape->record)
         return;
-    size_t len = 0;
-    for (const char *c = shape->record; *c; c++)
-        len += 4 + f->values[*c - 'a'].len;
-    put_u32(to, (uint32_t)len);
+    size_t at = to->len;
+    put_u32(to, 0);
     sql_record_put(to, shape->record, f);
+    if (!to->failed)
+        memcpy(to->ptr + at, &(uint32_t){ htonl((uint32_t)(to->len - at - 4)) }, 4);
 }
 
 static int driver_bulk(struct sql *s, enum bulk b, const char *types, va_list ap, struct err *e)

@@ -62,6 +62,8 @@ int origins_unpack(str blob, struct image_index *ret, struct err *e); /* into re
 struct texts {
     int64_t feed;
     str key, id, title, link, description;
+    str *flaws; /* by which ids it is found instead of its own */
+    size_t flaw_count;
 };
 
 /* A range that contains a package's version; whether it is to be seen, its advisory says. */
@@ -77,6 +79,7 @@ struct hit {
 struct candidate {
     const struct hit *hit;
     const struct texts *texts;
+    str id; /* of its advisory, or of a flaw that that speaks of */
     const str *feed;
     int64_t rank;                  /* of the feed */
     const struct candidate *first; /* of what is left: whose severity and texts it has */

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define TRIES_MAX 3
+#define TRIES_MAX   3
+#define RECORD_LONG 0xffu
 
 /* ---- statements ---- */
 
@@ -90,34 +91,62 @@ void sql_fields_take(struct sql_fields *f, const char *types, va_list *ap)
     }
 }
 
+/* Without the zeros in front; four bytes with the first bit set would be read as a negative number. */
+static str short_number(str v)
+{
+    while (v.len && !*v.ptr && !(v.len == 5 && (uint8_t)v.ptr[1] & 0x80))
+        v = str_skip(v, 1);
+    return v;
+}
+
 void sql_record_put(struct buf *to, const char *letters, const struct sql_fields *f)
 {
     for (; *letters; letters++) {
-        str v = f->values[*letters - 'a'];
-        buf_add(to, &(uint32_t){ htonl((uint32_t)v.len) }, 4);
+        size_t i = (size_t)(*letters - 'a');
+        str v = f->values[i];
+        if (v.ptr == (const char *)&f->numbers[i])
+            v = short_number(v);
+        if (v.len < RECORD_LONG - 1) {
+            buf_char(to, (char)(v.len + 1));
+        } else {
+            buf_char(to, (char)RECORD_LONG);
+            buf_add(to, &(uint32_t){ htonl((uint32_t)v.len) }, 4);
+        }
         buf_str(to, v);
     }
+}
+
+/* The length of a field; more than there can be when it is cut off. */
+static size_t take_length(str *rest)
+{
+    uint32_t len = UINT32_MAX;
+    uint8_t first = rest->len ? (uint8_t)*rest->ptr : 0;
+    if (first && first < RECORD_LONG) {
+        *rest = str_skip(*rest, 1);
+        return first - 1u;
+    }
+    str more = first ? str_skip(*rest, 1) : *rest;
+    if (more.len >= sizeof len)
+        memcpy(&len, more.ptr, sizeof len);
+    *rest = str_skip(more, sizeof len);
+    return ntohl(len);
 }
 
 int sql_record_take(struct sql *s, str *rest, str *fields, unsigned count, struct err *e)
 {
     for (unsigned i = 0; i < count; i++) {
-        uint32_t len = UINT32_MAX;
-        if (rest->len >= sizeof len)
-            memcpy(&len, rest->ptr, sizeof len);
-        str more = str_skip(*rest, sizeof len);
-        len = ntohl(len);
-        if (len > more.len)
+        size_t len = take_length(rest);
+        if (len > rest->len)
             return err_set(e, ERR_FORMAT, "%s: a record is cut off", s->where);
-        fields[i] = str_head(more, len);
-        *rest = str_skip(more, len);
+        fields[i] = str_head(*rest, len);
+        *rest = str_skip(*rest, len);
     }
     return 1;
 }
 
 int64_t sql_field_int(str field)
 {
-    uint64_t number;
+    uint64_t number = 0;
     uint32_t small;
     switch (field.len) {
     case 8:
@@ -126,10 +155,10 @@ int64_t sql_field_int(str field)
     case 4:
         memcpy(&small, field.ptr, 4);
         return (int32_t)ntohl(small);
-    case 1:
-        return *field.ptr;
-    default:
-        return 0; /* NULL */
+    default: /* none: NULL or 0 */
+        for (size_t i = 0; i < field.len && i < 8; i++)
+            number = number << 8 | (uint8_t)field.ptr[i];
+        return (int64_t)number;
     }
 }
 

@@ -6,8 +6,9 @@
  *            as text, I (const int64_t *, size_t) as a list of numbers, P (const struct sql_pair *, size_t) as a list of pairs, n NULL. Bytes from outside are bytes (BLOB, bytea), so that
  *            no text encoding touches them; text are our own words and the key-values that other programs read.
  * Rows       Views live until the next row, the next use or the reset of that statement. Several statements may be in use, each once.
- * Records    What a report reads by the thousand is packed when it is loaded: a record is, for each field, its length (32 bits, network
- *            order) and its bytes, numbers as eight of them. The driver takes records apart: to its callers fields are columns.
+ * Records    What a report reads by the thousand is packed when it is loaded: a record is, for each field, its length and its bytes. A
+ *            length is one byte more than it is (1 to 254), or ff and 32 bits in network order; what statements put in front of records, and records
+ *            of schema 4, have those 32 bits alone. Numbers are in network order, without zeros in front. The driver takes records apart: to its callers fields are columns.
  * Bulk       Rows that are put by the thousand: SQLite inserts them one by one, PostgreSQL gathers them for a COPY. What is wrong
  *            with one may show only in sql_bulk_end().
  * Lost       A connection that broke is made anew by the next transaction, or the next statement outside of one.
@@ -395,6 +396,11 @@ struct sql_said {
 int sql_said_of(struct sql *s, const struct sql_pair *names, size_t count, int64_t generation,
                 struct arena *arena, struct sql_said **ret, size_t *ret_count, struct err *e);
 
+/* Is one of these packages, which ascend, in the set? 1, 0, -1. */
+int sql_set_has(struct sql *s, int64_t set, const int64_t *packages, size_t count, struct err *e);
+/* What files tell of an image; none of one that is not stored. */
+int sql_image_facts(struct sql *s, int64_t id, struct arena *arena, const struct image_fact **ret,
+                    size_t *ret_count, struct err *e);
 /* Did that layer of an image bring one of these packages, which ascend? 1, 0, -1. */
 int sql_image_brought(struct sql *s, int64_t image, int64_t layer, const int64_t *packages, size_t count,
                       struct err *e);

@@ -466,6 +466,26 @@ static ptrdiff_t set_common(struct sql *s, int64_t set, const int64_t *packages,
     return (ptrdiff_t)n;
 }
 
+int sql_set_has(struct sql *s, int64_t set, const int64_t *packages, size_t count, struct err *e)
+{
+    CLEANUP(freep) int64_t *ids = NULL;
+    ptrdiff_t n = set_common(s, set, packages, count, &ids, e);
+    return n < 0 ? -1 : n > 0;
+}
+
+int sql_image_facts(struct sql *s, int64_t id, struct arena *arena, const struct image_fact **ret,
+                    size_t *ret_count, struct err *e)
+{
+    struct image_index image = { 0 };
+    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_IMAGE_BY_ID, "i", id);
+    int r = st ? sql_row(s, st, e) : -1;
+    if (r > 0)
+        r = details_unpack(sql_str(st, 9), arena, &image, e);
+    *ret = image.facts;
+    *ret_count = image.fact_count;
+    return r;
+}
+
 int sql_image_brought(struct sql *s, int64_t image, int64_t layer, const int64_t *packages, size_t count,
                       struct err *e)
 {

@@ -28,13 +28,17 @@ struct reading {
 
 static int list_ids(struct reading *r, const struct finding *findings, size_t count, struct err *e)
 {
-    r->ids = arena_array(r->scratch, struct sql_pair, count);
-    r->metas = arena_array(r->scratch, struct finding_meta *, count);
+    size_t n = 0;
+    r->ids = arena_array(r->scratch, struct sql_pair, 2 * count);
+    r->metas = arena_array(r->scratch, struct finding_meta *, 2 * count);
     if (!r->ids || !r->metas)
         return sql_oom(r->s, e);
-    for (size_t i = 0; i < count; i++)
-        r->ids[i].name = findings[i].id;
-    r->id_count = sql_pairs_unique(r->ids, count);
+    for (size_t i = 0; i < count; i++) {
+        r->ids[n++].name = findings[i].id;
+        if (findings[i].advisory.len)
+            r->ids[n++].name = findings[i].advisory;
+    }
+    r->id_count = sql_pairs_unique(r->ids, n);
     return 0;
 }
 
@@ -109,28 +113,35 @@ static int read_some(struct reading *r, size_t first, size_t count, struct err *
 
 /* ---- findings ---- */
 
-/* Whose severity counts where the range has none: its own feed's, else that of the first that has one. */
-static const struct metadata_source *judge(const struct finding_meta *meta, str own)
+static const struct finding_meta *said_of(const struct reading *r, str id)
 {
-    const struct metadata_source *best = NULL;
-    for (size_t i = 0; i < meta->source_count; i++) {
-        const struct metadata_source *s = &meta->sources[i];
-        if (!s->meta.has_severity)
-            continue;
-        if (str_eq(s->feed, own))
-            return s;
-        best = best ? best : s;
-    }
-    return best;
+    const struct sql_pair *at = id.len ? sql_pair_find(r->ids, r->id_count, id) : NULL;
+    return at ? r->metas[at - r->ids] : NULL;
 }
 
+/* What that feed says, or, with none named, the first that says anything. */
+static const struct metadata_source *severity_of(const struct finding_meta *meta, const str *feed)
+{
+    for (size_t i = 0; meta && i < meta->source_count; i++)
+        if (meta->sources[i].meta.has_severity && (!feed || str_eq(meta->sources[i].feed, *feed)))
+            return &meta->sources[i];
+    return NULL;
+}
+
+/* Whose severity counts. That of a range of a vendor's advisory is the worst of the flaws that it speaks of: what the same feed says of the flaw
+ * is better. */
 static void apply(const struct reading *r, struct finding *f)
 {
-    const struct sql_pair *at = sql_pair_find(r->ids, r->id_count, f->id);
-    f->meta = at ? r->metas[at - r->ids] : NULL;
-    if (!f->meta || f->severity != SEVERITY_UNKNOWN)
+    const struct finding_meta *flaw = said_of(r, f->id), *advisory = said_of(r, f->advisory);
+    f->meta = flaw ? flaw : advisory;
+    if (!f->meta || (f->severity != SEVERITY_UNKNOWN && !f->advisory.len))
         return;
-    const struct metadata_source *s = judge(f->meta, f->feed);
+    const struct metadata_source *s = severity_of(flaw, &f->feed);
+    if (!s && f->severity != SEVERITY_UNKNOWN)
+        return;
+    s = s ? s : severity_of(advisory, &f->feed);
+    s = s ? s : severity_of(flaw, NULL);
+    s = s ? s : severity_of(advisory, NULL);
     if (s) {
         f->severity = s->meta.severity;
         f->severity_source = s->feed;

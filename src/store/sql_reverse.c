@@ -3,55 +3,83 @@
 
 #include "base/cleanup.h"
 #include "store/rows.h"
+#include "store/sql_match.h"
 #include "store/sql_update.h"
 
 #include <stdlib.h>
 
 #define SETS_AT_LEAST 256 /* whose images one statement gives; a page may need the first few of many sets */
 
-/* What an advisory affects in one namespace. */
-struct affected_space {
-    struct affected_space *next; /* by number */
+struct bounds {
+    str introduced, fixed, arch, module, cpe;
+};
+
+/* A package that is affected in images with a repository of `cpe`, and with none of those that deny it. */
+struct affected_package {
     int64_t id;
-    str name, scheme;
-    int64_t *packages; /* ascending, each once */
-    size_t count, cap;
+    str cpe;
+    const struct bounds *denials;
+    size_t denial_count;
+};
+
+/* What an advisory affects in images of one namespace. */
+struct affected_space {
+    struct affected_space *next;         /* by number */
+    struct sql_space spaces[SQL_SPACES]; /* by whose ranges they are judged; its own first */
+    size_t space_count;
+    int64_t id;
+    str name, data;
+    struct affected_package *list;
+    size_t list_count, cap;
+    bool depends;      /* of some it is the repositories that tell */
+    int64_t *packages; /* all of them: ascending, each once */
+    size_t count;
+    int64_t *usual; /* those in images that name no repository; NULL: not asked for yet */
+    size_t usual_count;
 };
 
 struct reverse {
     struct sql *s;
     struct arena *arena;
-    str only; /* the namespace that is wanted; empty: all */
+    int64_t generation;
+    bool metadata;
+    str only; /* the namespace of ranges that is wanted; empty: all */
     struct stored_advisory stored;
     struct affected_space *spaces;
 };
 
-static int space_of(struct reverse *v, const struct affected_range *r, struct affected_space **ret,
-                    struct err *e)
+/* NULL in *ret: it was never seen, no image is of it. */
+static int space_of(struct reverse *v, str name, struct affected_space **ret, struct err *e)
 {
-    int64_t id;
-    int found = sql_number(v->s, e, &id, Q_NAMESPACE_FIND, "b", r->namespace);
-    if (found <= 0)
-        return found < 0 ? -1
-                         : err_set(e, ERR_FORMAT, "%s: a namespace of " STR_FMT " is missing", v->s->where,
-                                   STR_ARG(v->stored.advisory.key));
+    struct affected_space made = { .name = name };
+    if (sql_spaces_of(v->s, name, v->arena, made.spaces, &made.space_count, &made.data, e) < 0)
+        return -1;
+    *ret = NULL;
+    if (!made.space_count || !str_eq(made.spaces[0].name, name))
+        return 0;
+    made.id = made.spaces[0].id;
     struct affected_space **at = &v->spaces;
-    while (*at && (*at)->id < id)
+    while (*at && (*at)->id < made.id)
         at = &(*at)->next;
-    if (!*at || (*at)->id != id) {
+    if (!*at || (*at)->id != made.id) {
         struct affected_space *n = arena_alloc(v->arena, 1, sizeof *n);
         if (!n)
             return sql_oom(v->s, e);
-        *n = (struct affected_space){ .next = *at, .id = id, .name = r->namespace, .scheme = r->scheme };
+        made.next = *at;
+        *n = made;
         *at = n;
     }
     *ret = *at;
     return 0;
 }
 
-struct bounds {
-    str introduced, fixed, arch, module;
-};
+static bool is_judged_by(const struct affected_space *n, str namespace)
+{
+    for (size_t i = 0; i < n->space_count; i++)
+        if (str_eq(n->spaces[i].name, namespace))
+            return true;
+    return false;
+}
 
 /* A package whose version has no key is below every fix; only a statement on all versions holds for it. */
 static bool within(const struct bounds *b, str key, str arch, str module)
@@ -68,96 +96,221 @@ static bool denies(const struct bounds *b, str key, str arch, str module)
 
 /* "Not affected" of the same id by a feed whose word counts as much. */
 static int read_denials(struct reverse *v, int64_t namespace, const struct affected_range *r,
-                        struct bounds **ret, size_t *ret_count, struct err *e)
+                        struct bounds **ret, size_t *ret_count, size_t *cap, struct err *e)
 {
     CLEANUP(sql_resetp)
     struct sql_stmt *st = sql_bind(v->s, e, Q_NEGATIVES_OF, "ibibi", namespace, r->package, (int64_t)r->kind,
                                    v->stored.advisory.id, (int64_t)v->stored.rank);
-    size_t cap = 0;
     int found = -1;
     while (st && (found = sql_row(v->s, st, e)) > 0) {
-        *ret = arena_grow(v->arena, *ret, *ret_count, &cap, sizeof **ret);
+        *ret = arena_grow(v->arena, *ret, *ret_count, cap, sizeof **ret);
         if (!*ret)
             return sql_oom(v->s, e);
-        (*ret)[(*ret_count)++] =
-            (struct bounds){ arena_dup(v->arena, sql_str(st, 0)), arena_dup(v->arena, sql_str(st, 1)),
-                             arena_dup(v->arena, sql_str(st, 2)), arena_dup(v->arena, sql_str(st, 3)) };
+        struct bounds *b = &(*ret)[(*ret_count)++];
+        *b = (struct bounds){ .introduced = arena_dup(v->arena, sql_str(st, 0)),
+                              .fixed = arena_dup(v->arena, sql_str(st, 1)),
+                              .arch = arena_dup(v->arena, sql_str(st, 2)) };
+        qualifiers_unpack(arena_dup(v->arena, sql_str(st, 3)), &b->module, &b->cpe);
     }
     return found < 0 ? -1 : arena_failed(v->arena) ? sql_oom(v->s, e) : 0;
+}
+
+/* A package of the range's versions: it is affected, unless all images of it are denied. */
+static int add_package(struct reverse *v, struct affected_space *n, struct sql_stmt *st,
+                       const struct affected_range *r, const struct bounds *denials, size_t denial_count,
+                       struct err *e)
+{
+    str key = sql_str(st, 1), arch = sql_str(st, 2), module = sql_str(st, 3);
+    struct affected_package one = { .id = sql_int(st, 0), .cpe = r->cpe };
+    size_t cap = 0;
+    struct bounds *some = NULL;
+    for (size_t i = 0; i < denial_count; i++) {
+        if (!denies(&denials[i], key, arch, module))
+            continue;
+        if (!denials[i].cpe.len)
+            return 0;
+        some = arena_grow(v->arena, some, one.denial_count, &cap, sizeof *some);
+        if (!some)
+            return sql_oom(v->s, e);
+        some[one.denial_count++] = denials[i];
+    }
+    one.denials = some;
+    n->list = arena_grow(v->arena, n->list, n->list_count, &n->cap, sizeof *n->list);
+    if (!n->list)
+        return sql_oom(v->s, e);
+    n->list[n->list_count++] = one;
+    n->depends |= one.cpe.len || one.denial_count;
+    return 0;
 }
 
 static int add_packages(struct reverse *v, struct affected_space *n, const struct affected_range *r,
                         const struct bounds *b, struct err *e)
 {
     struct bounds *denials = NULL;
-    size_t denial_count = 0;
-    if (read_denials(v, n->id, r, &denials, &denial_count, e) < 0)
-        return -1;
+    size_t denial_count = 0, cap = 0;
+    for (size_t i = 0; i < n->space_count; i++)
+        if (read_denials(v, n->spaces[i].id, r, &denials, &denial_count, &cap, e) < 0)
+            return -1;
     enum query q = r->kind == AFFECTS_SOURCE ? Q_PACKAGES_OF_SOURCE : Q_PACKAGES_OF_NAME;
-    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(v->s, e, q, "bbb", r->package, b->fixed, n->scheme);
+    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(v->s, e, q, "bbb", r->package, b->fixed, r->scheme);
     int found = -1;
-    while (st && (found = sql_row(v->s, st, e)) > 0) {
-        str key = sql_str(st, 1), arch = sql_str(st, 2), module = sql_str(st, 3);
-        bool denied = !within(b, key, arch, module);
-        for (size_t i = 0; i < denial_count && !denied; i++)
-            denied = denies(&denials[i], key, arch, module);
-        if (denied)
-            continue;
-        n->packages = arena_grow(v->arena, n->packages, n->count, &n->cap, sizeof *n->packages);
-        if (!n->packages)
-            return sql_oom(v->s, e);
-        n->packages[n->count++] = sql_int(st, 0);
-    }
+    while (st && (found = sql_row(v->s, st, e)) > 0)
+        if (within(b, sql_str(st, 1), sql_str(st, 2), sql_str(st, 3)) &&
+            add_package(v, n, st, r, denials, denial_count, e) < 0)
+            return -1;
     return found;
 }
 
+/* In images of its namespace, and of the one that it serves. */
 static int add_range(struct reverse *v, const struct affected_range *r, struct err *e)
 {
-    struct affected_space *n = NULL;
     struct range_keys keys;
+    bool ignored;
     if (r->negative || (v->only.len && !str_eq(r->namespace, v->only)))
         return 0;
-    if (space_of(v, r, &n, e) < 0)
-        return -1;
     range_keys(r, version_scheme_by_name(r->scheme), &keys);
     const struct bounds b = {
         .introduced = keys.introduced, .fixed = keys.fixed, .arch = r->arch, .module = r->module
     };
-    return add_packages(v, n, r, &b, e);
+    const str names[] = { r->namespace, distribution_served(v->arena, r->namespace, &ignored) };
+    for (size_t i = 0; i < 2 && names[i].len; i++) {
+        struct affected_space *n;
+        if (space_of(v, names[i], &n, e) < 0)
+            return -1;
+        if (!n && !i)
+            return err_set(e, ERR_FORMAT, "%s: a namespace of " STR_FMT " is missing", v->s->where,
+                           STR_ARG(v->stored.advisory.key));
+        if (n && is_judged_by(n, r->namespace) && add_packages(v, n, r, &b, e) < 0)
+            return -1;
+    }
+    return arena_failed(v->arena) ? sql_oom(v->s, e) : 0;
+}
+
+static int list_packages(struct reverse *v, struct affected_space *n, struct err *e)
+{
+    n->packages = arena_array(v->arena, int64_t, n->list_count + 1);
+    if (!n->packages)
+        return sql_oom(v->s, e);
+    for (size_t i = 0; i < n->list_count; i++)
+        n->packages[i] = n->list[i].id;
+    n->count = numbers_sort(n->packages, n->list_count);
+    return 0;
 }
 
 /* 1, 0 unknown, -1. */
 static int read_advisory(struct reverse *v, int64_t id, struct err *e)
 {
+    if (sql_state(v->s, &v->generation, &v->metadata, e) < 0)
+        return -1;
     int found = sql_advisory_read(v->s, id, v->arena, &v->stored, e);
     const struct advisory *a = &v->stored.advisory;
     for (size_t i = 0; found > 0 && i < a->range_count; i++)
         if (add_range(v, &a->ranges[i], e) < 0)
             return -1;
     for (struct affected_space *n = v->spaces; n; n = n->next)
-        n->count = numbers_sort(n->packages, n->count);
+        if (list_packages(v, n, e) < 0)
+            return -1;
     return found;
 }
+
+/* ---- the repositories of an image ---- */
+
+static int counts_for(struct sql_cpes *c, const struct affected_package *p)
+{
+    int r = sql_cpe_applies(c, p->cpe);
+    for (size_t i = 0; r > 0 && i < p->denial_count; i++) {
+        int denied = sql_cpe_applies(c, p->denials[i].cpe);
+        r = denied < 0 ? -1 : !denied;
+    }
+    return r;
+}
+
+static int choose(struct reverse *v, const struct affected_space *n, const struct image_fact *facts,
+                  size_t fact_count, struct arena *arena, int64_t **ret, size_t *ret_count, struct err *e)
+{
+    CLEANUP(sql_cpes_done) struct sql_cpes cpes = { 0 };
+    size_t kept = 0;
+    *ret = arena_array(arena, int64_t, n->list_count + 1);
+    if (!*ret)
+        return sql_oom(v->s, e);
+    if (sql_cpes_of(v->s, facts, v->metadata ? fact_count : 0, n->data, v->generation, arena, &cpes, e) < 0)
+        return -1;
+    for (size_t i = 0; i < n->list_count; i++) {
+        int counts = counts_for(&cpes, &n->list[i]);
+        if (counts < 0)
+            return sql_oom(v->s, e);
+        if (counts)
+            (*ret)[kept++] = n->list[i].id;
+    }
+    *ret_count = numbers_sort(*ret, kept);
+    return 0;
+}
+
+/* Of the packages those that are affected in that image. */
+static int packages_in(struct reverse *v, struct affected_space *n, int64_t image, struct arena *arena,
+                       int64_t **ret, size_t *ret_count, struct err *e)
+{
+    const struct image_fact *facts = NULL;
+    size_t fact_count = 0;
+    *ret = n->packages;
+    *ret_count = n->count;
+    if (!n->depends)
+        return 0;
+    if (sql_image_facts(v->s, image, arena, &facts, &fact_count, e) < 0)
+        return -1;
+    if (fact_count)
+        return choose(v, n, facts, fact_count, arena, ret, ret_count, e);
+    if (!n->usual && choose(v, n, NULL, 0, v->arena, &n->usual, &n->usual_count, e) < 0)
+        return -1;
+    *ret = n->usual;
+    *ret_count = n->usual_count;
+    return 0;
+}
+
+/* The set has one of n->packages. 1, 0, -1. */
+static int is_hit(struct reverse *v, struct affected_space *n, int64_t image, int64_t set, struct err *e)
+{
+    if (!n->depends)
+        return 1;
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    int64_t *packages;
+    size_t count;
+    if (!arena)
+        return sql_oom(v->s, e);
+    if (packages_in(v, n, image, arena, &packages, &count, e) < 0)
+        return -1;
+    return sql_set_has(v->s, set, packages, count, e);
+}
+
+/* ---- images ---- */
 
 struct page {
     struct affected_image *list;
     size_t count, cap, limit;
 };
 
-static int add_images(struct reverse *v, const struct affected_space *n, const int64_t *sets, size_t count,
-                      struct affected_cursor *at, struct page *page, struct err *e)
+/* One statement's worth of them; *ret_rows: how many it gave. */
+static int add_some_images(struct reverse *v, struct affected_space *n, const int64_t *sets, size_t count,
+                           struct affected_cursor *at, struct page *page, size_t *ret_rows, struct err *e)
 {
     CLEANUP(sql_resetp)
     struct sql_stmt *st = sql_bind(v->s, e, Q_IMAGES_WITH, "Ibiiii", sets, count, n->name, at->set,
                                    at->distribution, at->image, (int64_t)(page->limit - page->count));
     int r = -1;
+    *ret_rows = 0;
     while (st && (r = sql_row(v->s, st, e)) > 0) {
-        page->list = arena_grow(v->arena, page->list, page->count, &page->cap, sizeof *page->list);
-        if (!page->list)
-            return sql_oom(v->s, e);
         at->set = sql_int(st, 0);
         at->distribution = sql_int(st, 1);
         at->image = sql_int(st, 2);
+        ++*ret_rows;
+        int hit = is_hit(v, n, at->image, at->set, e);
+        if (hit < 0)
+            return -1;
+        if (!hit)
+            continue;
+        page->list = arena_grow(v->arena, page->list, page->count, &page->cap, sizeof *page->list);
+        if (!page->list)
+            return sql_oom(v->s, e);
         page->list[page->count++] =
             (struct affected_image){ .id = at->image,
                                      .digest = digest_unpack(sql_str(st, 3), v->arena),
@@ -167,9 +320,22 @@ static int add_images(struct reverse *v, const struct affected_space *n, const i
     return r < 0 ? -1 : arena_failed(v->arena) ? sql_oom(v->s, e) : 0;
 }
 
+/* Those that some sets have, up to the last or a full page. */
+static int add_images(struct reverse *v, struct affected_space *n, const int64_t *sets, size_t count,
+                      struct affected_cursor *at, struct page *page, struct err *e)
+{
+    for (;;) {
+        size_t rows, wanted = page->limit - page->count;
+        if (add_some_images(v, n, sets, count, at, page, &rows, e) < 0)
+            return -1;
+        if (rows < wanted || page->count == page->limit)
+            return 0;
+    }
+}
+
 /* The images of one namespace, up to the end or a full page. */
-static int fill(struct reverse *v, const struct affected_space *n, struct affected_cursor *at,
-                struct page *page, struct err *e)
+static int fill(struct reverse *v, struct affected_space *n, struct affected_cursor *at, struct page *page,
+                struct err *e)
 {
     int64_t ignored;
     int used = sql_number(v->s, e, &ignored, Q_SPACE_USED, "b", n->name);
@@ -211,7 +377,7 @@ int store_affected(struct store *store, int64_t advisory, struct affected_cursor
     if (known <= 0)
         return known < 0 ? -1
                          : err_set(e, ERR_NOT_FOUND, "%s: no advisory %lld", v.s->where, (long long)advisory);
-    const struct affected_space *n = v.spaces;
+    struct affected_space *n = v.spaces;
     while (n && n->id < cursor->namespace)
         n = n->next;
     for (; n && page.count < limit; n = n->next) {
@@ -238,7 +404,7 @@ struct introducing {
     size_t count, limit;
 };
 
-static int judge_layer(struct reverse *v, const struct affected_space *n, const struct candidate_layer *c,
+static int judge_layer(struct reverse *v, struct affected_space *n, const struct candidate_layer *c,
                        struct introducing *page, struct err *e)
 {
     if (page->count && page->list[page->count - 1].id == c->named)
@@ -246,7 +412,14 @@ static int judge_layer(struct reverse *v, const struct affected_space *n, const 
     int64_t depth = 0; /* layers that add nothing share the image of the one below */
     if (sql_number(v->s, e, &depth, Q_NAMED_DEPTH, "ii", c->named, (int64_t)STORE_CHAIN_MAX + 1) < 0)
         return -1;
-    int is = sql_image_brought(v->s, c->image, depth - 1, n->packages, n->count, e);
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    int64_t *packages;
+    size_t count;
+    if (!arena)
+        return sql_oom(v->s, e);
+    if (packages_in(v, n, c->image, arena, &packages, &count, e) < 0)
+        return -1;
+    int is = sql_image_brought(v->s, c->image, depth - 1, packages, count, e);
     if (is <= 0)
         return is;
     CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(v->s, e, Q_NAMED_NAME, "i", c->named);
@@ -272,7 +445,7 @@ static int find_candidates(struct reverse *v, const struct affected_space *n, co
 }
 
 /* From `from` on until the page is full; each round begins behind the last layer of the one before. */
-static int fill_introducing(struct reverse *v, const struct affected_space *n, const int64_t *sets,
+static int fill_introducing(struct reverse *v, struct affected_space *n, const int64_t *sets,
                             size_t set_count, int64_t from, struct introducing *page, struct err *e)
 {
     size_t room = 2 * page->limit + CANDIDATES_MORE, count = room;
@@ -291,30 +464,63 @@ static int fill_introducing(struct reverse *v, const struct affected_space *n, c
     return page->count == page->limit;
 }
 
+/* Those of images of one namespace, from `from` on: 1 there may be more, 0, -1. */
+static int introducing_in(struct reverse *v, struct affected_space *n, int64_t from, struct introducing *page,
+                          struct err *e)
+{
+    CLEANUP(freep) int64_t *sets = NULL;
+    size_t set_count = 0;
+    int64_t end;
+    page->list = arena_array(v->arena, struct introducing_layer, page->limit + 1);
+    if (!page->list)
+        return sql_oom(v->s, e);
+    if (sql_sets_with(v->s, n->packages, n->count, 0, SIZE_MAX / 64, &sets, &set_count, &end, e) < 0)
+        return -1;
+    return set_count ? fill_introducing(v, n, sets, set_count, from, page, e) : 0;
+}
+
+/* Two pages into one: each is whole up to its last layer, or has all. True: something is left. */
+static bool merge(struct introducing *into, const struct introducing *more, struct introducing_layer *room)
+{
+    size_t a = 0, b = 0, n = 0;
+    while (n < into->limit && (a < into->count || b < more->count)) {
+        const struct introducing_layer *x = a < into->count ? &into->list[a] : NULL;
+        const struct introducing_layer *y = b < more->count ? &more->list[b] : NULL;
+        bool first = x && (!y || x->id <= y->id);
+        room[n++] = first ? *x : *y;
+        b += y && (!first || x->id == y->id); /* a layer with views of both */
+        a += first;
+    }
+    bool left = a < into->count || b < more->count;
+    into->list = room;
+    into->count = n;
+    return left;
+}
+
 int store_introducing(struct store *store, int64_t advisory, str namespace, int64_t from, size_t limit,
                       struct arena *arena, struct introducing_layer **ret, size_t *ret_count, struct err *e)
 {
     struct reverse v = { .s = (struct sql *)store, .arena = arena, .only = namespace };
     struct introducing page = { .limit = limit };
-    CLEANUP(freep) int64_t *sets = NULL;
-    size_t set_count = 0;
-    int64_t end;
+    bool more = false;
     CLEANUP(sql_endp) struct sql *t = sql_begin(v.s, false, e);
     *ret = NULL, *ret_count = 0;
     int known = t ? read_advisory(&v, advisory, e) : -1;
     if (known <= 0)
         return known < 0 ? -1
                          : err_set(e, ERR_NOT_FOUND, "%s: no advisory %lld", v.s->where, (long long)advisory);
-    const struct affected_space *n = v.spaces; /* there is but one */
-    if (!n || !limit)
-        return n && !limit;
-    page.list = arena_array(arena, struct introducing_layer, limit + 1);
-    if (!page.list)
-        return sql_oom(v.s, e);
-    if (sql_sets_with(v.s, n->packages, n->count, 0, SIZE_MAX / 64, &sets, &set_count, &end, e) < 0)
-        return -1;
-    int more = set_count ? fill_introducing(&v, n, sets, set_count, from, &page, e) : 0;
+    if (!v.spaces || !limit)
+        return v.spaces && !limit;
+    for (struct affected_space *n = v.spaces; n; n = n->next) {
+        struct introducing one = { .limit = limit };
+        struct introducing_layer *room = arena_array(arena, struct introducing_layer, limit + 1);
+        int r = room ? introducing_in(&v, n, from, &one, e) : sql_oom(v.s, e);
+        if (r < 0)
+            return -1;
+        more |= r > 0;
+        more |= merge(&page, &one, room);
+    }
     *ret = page.list;
     *ret_count = page.count;
-    return more < 0 || sql_commit(&t, e) < 0 ? -1 : more;
+    return sql_commit(&t, e) < 0 ? -1 : more;
 }

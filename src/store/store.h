@@ -101,22 +101,30 @@ struct match_feed { /* a feed that speaks about the image's namespace */
     str name;
     int64_t last_success;
 };
+/* A vendor's advisory (RHSA, GHSA) speaks of several flaws, which are its aliases of the form CVE-...: such a finding is shown under the name of
+ * the advisory, as REST v1 wants it, or is one for each of its flaws. */
+enum match_names { MATCH_AS_NAMED, MATCH_BY_FLAW };
 struct match {
     struct finding *findings; /* sorted by (package, id); one per (package, id) */
     size_t finding_count;
     struct match_feed *feeds; /* empty: nothing is known about this namespace, the image is not covered */
     size_t feed_count;
+    str data; /* the namespace whose word counts: the image's own, or that which stands in for it (distribution_data()) */
     str scheme; /* of the namespace: packages of another kind are not judged; empty when no feed knows the namespace */
     int64_t generation;
 };
 #define STORE_MATCH_MAX                                                                                      \
     250000u /* affected ranges that fit one image, before the best for each (package, id) is picked */
-/* Of several ranges for one (package, id): those of the best ranked feeds count, and none when a feed of that rank or a better one says
+/* Ranges of the image's namespace, and of the one that is judged with it or, where no feed speaks of its own, instead (distribution_data()). A range
+ * with a CPE counts if a repository of the image has it: of the repositories that the image names those that feeds know (the metadata of their
+ * ids), else what every system of its release has (model/cpe.h). One with a module counts for packages of that module, one without for
+ * packages without.
+ * Of several ranges for one (package, id): those of the best ranked feeds count, and none when a feed of that rank or a better one says
  * "not affected"; of what is left the highest fix wins (unfixed is highest). Findings of one advisory share its texts. ERR_LIMIT: more than STORE_MATCH_MAX.
- * Severity (docs/severity.md): that of the range; where it is Unknown, what the same feed says of the id as such; else that of the best ranked
- * feed that has one, of equal ranks the first by name. severity_source tells which. */
-int store_match(struct store *s, const struct image_index *image, struct arena *arena, struct match *ret,
-                struct err *e); /* image: from the store or not */
+ * Severity (docs/severity.md): that of the range; where it is Unknown, what the same feed says of the id as such, which goes first where a finding
+ * has another name than its advisory; else that of the best ranked feed that has one, of equal ranks the first by name. severity_source tells which. */
+int store_match(struct store *s, const struct image_index *image, enum match_names names, struct arena *arena,
+                struct match *ret, struct err *e); /* image: from the store or not */
 
 /* ---- the other way round: whom an advisory hits ---- */
 
@@ -136,7 +144,7 @@ struct affected_image {
     int64_t id;
     str digest;
     unsigned indexer;
-    str namespace; /* in which the advisory speaks of it */
+    str namespace; /* of the image: that in which the advisory speaks of it, or one that that serves (distribution_data()) */
 };
 struct affected_cursor { /* zeroes: from the beginning. It stays good while images and feeds come and go */
     int64_t namespace, set, distribution, image;
@@ -151,7 +159,7 @@ struct introducing_layer {
     int64_t id; /* of the named layer: it grows with age */
     str name;
 };
-/* Of REST v1's layers those that themselves added, in `namespace`, a package that the advisory affects; not those that stand on them. By number,
+/* Of REST v1's layers those that themselves added, in an image of `namespace` or of the one that it serves, a package that the advisory affects there; not those that stand on them. By number,
  * from `from` on, at most `limit`. 1 there may be more, from (the last one's id + 1) on; 0 these were the last; -1; ERR_NOT_FOUND: no such
  * advisory. The order is that of age, as REST v1 promises it; a page costs a look at all that is hit. Memory: 8 bytes for each package set that
  * is hit. */

@@ -1,8 +1,10 @@
 /* version.c - the list of schemes, and what their keys and comparators share. */
 #include "version/key.h"
 
-const struct version_scheme *const version_schemes[] = { &version_dpkg, &version_rpm,  &version_rpmvercmp,
-                                                         &version_apk,  &version_alpm, NULL };
+const struct version_scheme *const version_schemes[] = {
+    &version_dpkg,  &version_rpm,    &version_rpmvercmp, &version_apk,   &version_alpm,      &version_semver,
+    &version_nuget, &version_pep440, &version_gem,       &version_maven, &version_packagist, NULL,
+};
 
 const struct version_scheme *version_scheme_by_name(str name)
 {
@@ -49,6 +51,32 @@ int version_number_compare(str a, str b)
     return version_sign(str_cmp(a, b));
 }
 
+bool version_is_number(str s)
+{
+    version_digits(&s);
+    return !s.len;
+}
+
+int version_dotted_compare(str a, str b)
+{
+    while (a.len || b.len) {
+        int order = version_number_compare(str_cut(&a, '.'), str_cut(&b, '.'));
+        if (order)
+            return order;
+    }
+    return 0;
+}
+
+int version_folded_compare(str a, str b)
+{
+    for (size_t i = 0; i < a.len && i < b.len; i++) {
+        unsigned char x = (unsigned char)version_lower(a.ptr[i]), y = (unsigned char)version_lower(b.ptr[i]);
+        if (x != y)
+            return x < y ? -1 : 1;
+    }
+    return (a.len > b.len) - (a.len < b.len);
+}
+
 int version_sign(int difference) { return (difference > 0) - (difference < 0); }
 
 void vk_byte(struct version_key *k, uint8_t byte)
@@ -62,6 +90,13 @@ void vk_text(struct version_key *k, str s)
 {
     for (size_t i = 0; i < s.len; i++)
         vk_byte(k, (uint8_t)s.ptr[i]);
+    vk_byte(k, 0);
+}
+
+void vk_folded(struct version_key *k, str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        vk_byte(k, (uint8_t)version_lower(s.ptr[i]));
     vk_byte(k, 0);
 }
 

@@ -6,7 +6,8 @@
  *            them together. Keys may be compared only within one scheme.
  * Limits     Versions above VERSION_TEXT_MAX bytes and keys above VERSION_KEY_MAX are invalid, and so are
  *            blanks and control characters.
- * Source     design.md 4, spec/matching.md 2-4; deb-version(7); rpm's rpmvercmp; apk-tools 3; vercmp(8) of pacman.
+ * Source     design.md 4, spec/matching.md 2-4, 7; deb-version(7); rpm's rpmvercmp; apk-tools 3; vercmp(8) of pacman; what each file
+ *            of a language's scheme names.
  *
  * A missing rpm release (and a missing pkgrel of alpm): comparator and key hold "1" older than "1-R" for every R, as rpm's labelCompare()
  * does; a version that equals all of "1-R" would not be an order. But the key of "1" is a proper prefix of
@@ -39,6 +40,8 @@ struct version_scheme {
 };
 
 extern const struct version_scheme version_dpkg, version_rpm, version_apk, version_alpm;
+extern const struct version_scheme version_semver, version_nuget, version_pep440, version_gem, version_maven,
+    version_packagist;
 extern const struct version_scheme version_rpmvercmp; /* one part of an rpm version alone, perhaps empty */
 extern const struct version_scheme *const version_schemes[];   /* ends with NULL */
 const struct version_scheme *version_scheme_by_name(str name); /* NULL if there is none */

@@ -96,7 +96,7 @@ def test_content(db, small_image):
     finding = next(f for f in report["findings"] if (f["package"], f["id"]) == ("libssl3", "CVE-2024-0001"))
     want = {"version": "3.0.11-1~deb12u2", "source": "openssl", "source_version": "3.0.11-1~deb12u2",
             "fixed_version": "3.0.11-1~deb12u3", "fix_state": "fixed", "severity": "High", "severity_source": "debian",
-            "namespace": "debian:12", "layer": mi.sha256(tars[0]), "feed": "debian", "description": "text",
+            "namespace": "debian:12", "layer": mi.sha256(tars[0]), "feed": "debian", "description": "text", "advisory": None,
             "links": ["https://security-tracker.debian.org/tracker/CVE-2024-0001"]}
     assert {k: finding[k] for k in want} == want
 

@@ -360,7 +360,7 @@ int match_stored(struct place *p, struct store *s, int64_t image, struct match *
     int found = store_image_get(s, image, p->arena, &index, e);
     if (found <= 0)
         return found < 0 ? -1 : err_set(e, ERR_NOT_FOUND, "no image %lld", (long long)image);
-    return store_match(s, index, p->arena, ret, e);
+    return store_match(s, index, MATCH_AS_NAMED, p->arena, ret, e);
 }
 
 str findings(struct place *p, int64_t image, struct match *ret)

@@ -97,3 +97,4 @@ int store_notify_tests(void);
 int store_check_tests(void);
 int store_copy_tests(void);
 int store_vulnerability_tests(void);
+int store_vendor_tests(void);

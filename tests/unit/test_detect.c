@@ -555,6 +555,28 @@ static void test_namespaces(void **state)
     CLEANUP(arena_freep) struct arena *arena = arena_new(0);
     for (size_t i = 0; i < sizeof v1 / sizeof *v1; i++)
         assert_true(str_eq(distribution_v1_name(arena, str_from(v1[i][0])), str_from(v1[i][1])));
+    static const struct {
+        const char *namespace, *data, *served;
+        bool instead;
+    } data[] = {
+        { "centos:9", "rhel:9", "", true },
+        { "rhel:9", "", "centos:9", true },
+        { "chainguard", "wolfi", "", false },
+        { "wolfi", "", "chainguard", false },
+        { "rhel:", "", "", false },
+        { "centos", "", "", false },
+        { "chainguard:1", "", "", false },
+        { "opensuse.leap:15.6", "", "", false },
+        { "", "", "", false },
+    };
+    for (size_t i = 0; i < sizeof data / sizeof *data; i++) {
+        bool instead = false;
+        assert_true(
+            str_eq(distribution_data(arena, str_from(data[i].namespace), &instead), str_from(data[i].data)));
+        assert_true(str_eq(distribution_served(arena, str_from(data[i].namespace), &instead),
+                           str_from(data[i].served)));
+        assert_int_equal(instead, data[i].instead);
+    }
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
         assert_true(str_eq(distribution_end_of_life(str_from(ends[i][0])), str_from(ends[i][1])));
 }

@@ -69,6 +69,7 @@ static struct report make(struct finding findings[3])
     findings[0] = findings[1] = findings[2] = f;
     findings[1].id = STR("CVE-2021-44229"), findings[1].meta = &third, findings[1].uncertain = true;
     findings[1].severity = SEVERITY_LOW, findings[1].link = STR("");
+    findings[1].advisory = STR("RHSA-2021:5132");
     findings[2].id = STR("CVE-2021-44230"), findings[2].meta = NULL;
     return (struct report){
         .image = &image,
