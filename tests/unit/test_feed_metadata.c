@@ -145,8 +145,8 @@ static void test_nvd_scores(void **state)
           "CVE-1 CVE-1 [] <> Critical 3.1:98:CVSS:3.1/AV:N@nvd\n" },
         /* NVD's own first, then the newest version; others, as they come, after them */
         { METRICS("\"cvssMetricV40\":[" SCORE(
-              "cna", "Secondary", "4.0", "four",
-              "9.3") "],\"cvssMetricV31\":[" SCORE("cna", "Secondary", "3.1", "a",
+              "vendor", "Secondary", "4.0", "four",
+              "9.3") "],\"cvssMetricV31\":[" SCORE("vendor", "Secondary", "3.1", "a",
                                                    "8.1") "," SCORE("adp", "Secondary", "3.1", "b",
                                                                     "5") "," SCORE("nvd", "Primary", "3.1",
                                                                                    "c",
@@ -159,7 +159,7 @@ static void test_nvd_scores(void **state)
                                                                                               "AV:N/"
                                                                                               "AC:L",
                                                                                               "10.0") "]"),
-          "CVE-1 CVE-1 [] <> Medium 3.1:65:c@nvd 2.0:100:AV:N/AC:L@nvd 4.0:93:four@cna 3.1:81:a@cna "
+          "CVE-1 CVE-1 [] <> Medium 3.1:65:c@nvd 2.0:100:AV:N/AC:L@nvd 4.0:93:four@vendor 3.1:81:a@vendor "
           "3.1:50:b@adp\n" },
         /* 2.0 has no Critical, and 0.0 is no severity but that it has none */
         { METRICS("\"cvssMetricV2\":[" SCORE("n", "Primary", "2.0", "v", "10.0") "]"),

@@ -17,7 +17,7 @@ def read(feeds):
         for element in json.loads(gzip.decompress(path.read_bytes()), parse_float=Decimal)["vulnerabilities"]:
             cve, scores = element["cve"], []
             for metrics in cve.get("metrics", {}).values():
-                scores += [(m["type"], m["cvssData"]) for m in metrics]
+                scores += [(m.get("type"), m["cvssData"]) for m in metrics]
             scores.sort(key=lambda s: (s[0] == "Primary", s[1]["version"]), reverse=True)
             if cve["vulnStatus"] == "Rejected" or not scores:
                 continue
