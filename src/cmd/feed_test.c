@@ -450,9 +450,8 @@ static int parse(struct testing *t, struct cage *cage, const char *cursor, struc
     CLEANUP(buf_done) struct buf params = { 0 }, summary = { 0 };
     const struct cage_input in = { .fd = -1, .read = read_file, .ctx = t };
     str rest;
-    pack_str(&params, str_from(t->feed->name));
-    pack_str(&params, str_from(t->document));
-    pack_str(&params, str_from(cursor));
+    str document = str_from(t->document);
+    feed_task_ask(&params, t->feed, document, document, str_from(cursor));
     if (params.failed)
         return err_set(e, ERR_OOM, "out of memory");
     if (cage_run(cage, &feed_task, buf_view(&params), &in, on_frame, t, &summary, e) < 0)

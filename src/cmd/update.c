@@ -4,15 +4,17 @@
 #include "cage/cage.h"
 #include "cmd/command.h"
 #include "cmd/load.h"
+#include "config/duration.h"
 #include "feed/feed.h"
 #include "feed/update.h"
 #include "net/http.h"
 #include "store/store.h"
 
-#define TIDY_MS 2000
+#define TIDY_MS        2000
+#define TIMEOUT_MS_MAX 3600000
 
 struct update_command {
-    const char *db, *mirror;
+    const char *db, *mirror, *timeout;
     bool quiet, accept_shrunk;
 };
 
@@ -22,6 +24,8 @@ static const struct option options[] = {
       "take every source from DIR_OR_URL/SOURCE instead of its own place" },
     { "accept-shrunk", NULL, OPT_FLAG, offsetof(struct update_command, accept_shrunk),
       "take a source too that says less than half of what it said" },
+    { "timeout", "DURATION", OPT_TEXT, offsetof(struct update_command, timeout),
+      "give up a try after so long without a byte (default 60s)" },
     { "quiet", NULL, OPT_FLAG, offsetof(struct update_command, quiet), "print nothing but errors" },
     { 0 },
 };
@@ -76,14 +80,25 @@ static void tidy(struct store *store)
         warn("%s", e.text);
 }
 
+static int read_timeout(const struct update_command *o, unsigned *ret_ms, struct err *e)
+{
+    int64_t ns = 0;
+    if (o->timeout &&
+        (!duration_parse(str_from(o->timeout), &ns) || ns < 1000000 || ns / 1000000 > TIMEOUT_MS_MAX))
+        return err_set(e, ERR_USAGE, "--timeout: '%s' is no duration of 1ms to 1h", o->timeout);
+    *ret_ms = (unsigned)(ns / 1000000);
+    return 0;
+}
+
 static int run(const void *opts, char **args, int count, struct err *e)
 {
     const struct update_command *o = opts;
     char place[4096];
     int code = 0;
-    const struct update_options how = { .mirror = o->mirror, .accept_shrunk = o->accept_shrunk };
+    struct update_options how = { .mirror = o->mirror, .accept_shrunk = o->accept_shrunk };
     bool shows = !o->quiet && isatty(STDERR_FILENO);
-    if (check_names(args, count, e) < 0 || database_place(o->db, place, sizeof place, e) < 0)
+    if (check_names(args, count, e) < 0 || read_timeout(o, &how.idle_ms, e) < 0 ||
+        database_place(o->db, place, sizeof place, e) < 0)
         return -1;
     CLEANUP(cage_freep) struct cage *cage = cage_new(tasks, NULL, e);
     if (cage && http_init(e) < 0)

@@ -204,6 +204,14 @@ static int put_lead(struct advisory_sink *sink, const struct feed_lead *lead, st
     return frame_put(s->out, FRAME_TASK + PARSE_LEAD, buf_view(&s->body), e);
 }
 
+void feed_task_ask(struct buf *params, const struct feed *feed, str document, str path, str cursor)
+{
+    pack_str(params, str_from(feed->name));
+    pack_str(params, document);
+    pack_str(params, path);
+    pack_str(params, cursor);
+}
+
 static int run_feed(str params, struct stream *in, struct frame_writer *out, struct buf *summary,
                     struct err *e)
 {

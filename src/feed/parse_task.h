@@ -14,6 +14,9 @@
 
 #define ADVISORY_RANGES 16384u
 
+/* What feed_task is asked for: a document by name, where it was found, and the cursor; see struct feed_input. */
+void feed_task_ask(struct buf *params, const struct feed *feed, str document, str path, str cursor);
+
 enum parse_frame {                 /* beyond FRAME_TASK */
                    PARSE_ADVISORY, /* advisory_pack() */
                    PARSE_DOCUMENT, /* a name: of what follows */

@@ -226,10 +226,7 @@ static int read_and_tell(void *ctx, str *ret, struct err *e)
 static int parse(struct job *j, struct fetch *f, struct err *e)
 {
     CLEANUP(buf_done) struct buf params = { 0 }, summary = { 0 };
-    pack_str(&params, j->name);
-    pack_str(&params, j->want->name);
-    pack_str(&params, str_from(j->want->path));
-    pack_str(&params, j->cursor);
+    feed_task_ask(&params, j->feed, j->want->name, str_from(j->want->path), j->cursor);
     if (params.failed)
         return err_set(e, ERR_OOM, "out of memory");
     struct reading reading = { j, f, 0 };
