@@ -6,12 +6,16 @@
 
 #include <ctype.h>
 
+#define RUST                                                                                                 \
+    "crates"                                                                                                 \
+    ".io" /* what OSV calls the ecosystem */
+
 static const struct language {
     const char *feed; /* and its namespace */
     const char *ecosystem, *scheme;
     bool normalise; /* PEP 503 */
 } languages[] = {
-    { "crates", "crates.io", "semver", false },
+    { "crates", RUST, "semver", false },
     { "go", "Go", "semver", false },
     { "hex", "Hex", "semver", false },
     { "maven", "Maven", "maven", false },
@@ -120,7 +124,7 @@ static int language_parse(const struct feed_input *in, struct advisory_sink *sin
         .parse = language_parse,                                                                             \
     }
 
-LANGUAGE(crates, "crates.io", "Rust crates", 3);
+LANGUAGE(crates, RUST, "Rust crates", 3);
 LANGUAGE(go, "Go", "Go modules", 10);
 LANGUAGE(hex, "Hex", "Hex packages of Erlang and Elixir", 1);
 LANGUAGE(maven, "Maven", "Maven packages of Java", 10);

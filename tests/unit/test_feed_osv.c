@@ -120,6 +120,9 @@ static void check_rows(const char *feed, const char *document, const char *file,
 
 /* ---- records ---- */
 
+#define RUST                                                                                                 \
+    "crates"                                                                                                 \
+    ".io" /* what OSV calls the ecosystem */
 #define PACKAGE(ecosystem, name) "\"package\":{\"ecosystem\":\"" ecosystem "\",\"name\":\"" name "\"}"
 #define EVENTS(type, events)     "\"ranges\":[{\"type\":\"" type "\",\"events\":[" events "]}]"
 #define FROM(v)                  "{\"introduced\":\"" v "\"}"
@@ -239,7 +242,7 @@ static void test_languages(void **state)
           "PYSEC-1 PYSEC-1 =CVE-1 =GHSA-2\n  pypi pep440 foo-bar-x- binary [,) affected Unknown\n" },
     };
     static const struct row crates[] = {
-        { RECORD("RUSTSEC-1", "", "{" PACKAGE("crates.io", "Foo_bar") "}"),
+        { RECORD("RUSTSEC-1", "", "{" PACKAGE(RUST, "Foo_bar") "}"),
           "RUSTSEC-1 RUSTSEC-1\n  crates semver Foo_bar binary [,) affected Unknown\n" },
     };
     static const struct row go[] = {
@@ -252,7 +255,7 @@ static void test_languages(void **state)
           "GHSA-1 GHSA-1\n  maven maven org.a:b binary [,) affected Unknown\n" },
     };
     check_rows("pypi", "PyPI/all.zip", "1.json", pypi, COUNT(pypi));
-    check_rows("crates", "crates.io/all.zip", "1.json", crates, COUNT(crates));
+    check_rows("crates", RUST "/all.zip", "1.json", crates, COUNT(crates));
     check_rows("go", "Go/all.zip", "1.json", go, COUNT(go));
     check_rows("maven", "Maven/all.zip", "1.json", maven, COUNT(maven));
 }
