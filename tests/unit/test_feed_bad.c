@@ -94,7 +94,13 @@ static void check_story(const struct source *s, const struct err *e, bool where)
 
 static unsigned next_random(unsigned *state) { return (*state = *state * 1664525u + 1013904223u) >> 8; }
 
-static bool is_blank(str s) { return !str_trim(s).len; }
+/* Or the zeros behind the last file of a tar. */
+static bool is_blank(str s)
+{
+    while (s.len && !*s.ptr)
+        s = str_skip(s, 1);
+    return !str_trim(s).len;
+}
 
 static void check_cuts(const struct source *s, str doc, size_t said)
 {
