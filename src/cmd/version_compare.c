@@ -34,10 +34,10 @@ const struct command command_version_compare = {
     .name = "version-compare",
     .arguments = "SCHEME",
     .summary = "Compares versions as the package manager would",
-    .details =
-        "SCHEME is dpkg, rpm, apk, alpm or rpmvercmp (one part of an rpm version). Reads lines A<TAB>B, "
-        "answers each with one of\n"
-        "\"<\", \"=\", \">\", or \"!\" when one of the two is not a version of that scheme.",
+    .details = "SCHEME is dpkg, rpm, apk, alpm or rpmvercmp (one part of an rpm version), or of languages "
+               "semver (npm, Cargo, Hex, Pub, Go), pep440\n"
+               "(PyPI), gem, maven, nuget or packagist. Reads lines A<TAB>B, answers each with one of\n"
+               "\"<\", \"=\", \">\", or \"!\" when one of the two is not a version of that scheme.",
     .options = (const struct option[]){ { 0 } },
     .args_min = 1,
     .args_max = 1,

@@ -22,9 +22,9 @@ enum kind { KIND_NUMBER, KIND_WORD, KIND_LIST };
 
 struct token {
     uint8_t kind;
-    bool digit_follows; /* after a word, without a separator */
-    int8_t side;        /* of this and all that follows: -1 older than nothing, 1 newer, 0 nothing */
-    uint16_t at, len;   /* its text */
+    uint8_t rank;     /* of a word: its place among the qualifiers, or OTHERS */
+    int8_t side;      /* of this and all that follows: -1 older than nothing, 1 newer, 0 nothing */
+    uint16_t at, len; /* its text */
 };
 
 struct version {
@@ -49,11 +49,9 @@ static str text_of(const struct version *v, const struct token *t)
 
 static bool is_word(str s, const char *word) { return !version_folded_compare(s, str_from(word)); }
 
-/* The place of a word among the qualifiers, or OTHERS. */
-static int rank_of(const struct version *v, const struct token *t)
+static int rank_of(str s, bool digit_follows)
 {
-    str s = text_of(v, t);
-    if (t->digit_follows && s.len == 1) {
+    if (digit_follows && s.len == 1) {
         static const char letters[] = "abm";
         const char *at = strchr(letters, version_lower(s.ptr[0]));
         if (at && *at)
@@ -73,7 +71,7 @@ static int side_of(const struct version *v, const struct token *t)
 {
     if (t->kind == KIND_NUMBER)
         return version_number_compare(text_of(v, t), STR("0"));
-    return version_sign(rank_of(v, t) - NOTHING);
+    return version_sign(t->rank - NOTHING);
 }
 
 /* Takes away what is nothing at the end of the innermost list. */
@@ -98,7 +96,7 @@ static void add_item(struct version *v, size_t from, size_t to)
         open_list(v);
     v->tokens[v->count++] = (struct token){
         .kind = number ? KIND_NUMBER : KIND_WORD,
-        .digit_follows = digit_follows,
+        .rank = number ? 0 : (uint8_t)rank_of(str_head(str_skip(v->text, from), to - from), digit_follows),
         .at = (uint16_t)from,
         .len = (uint16_t)(to - from),
     };
@@ -163,7 +161,7 @@ static enum place place_at(const struct version *v, size_t at)
         return newer ? NEWER_LIST : OLDER_LIST;
     if (t->kind == KIND_NUMBER)
         return newer ? NUMBER : OLDER_ZERO;
-    if (rank_of(v, t) == NOTHING)
+    if (t->rank == NOTHING)
         return newer ? NEWER_NOTHING : OLDER_NOTHING;
     return newer ? NEWER_WORD : OLDER_WORD;
 }
@@ -171,7 +169,7 @@ static enum place place_at(const struct version *v, size_t at)
 static int compare_words(const struct version *x, const struct token *a, const struct version *y,
                          const struct token *b)
 {
-    int p = rank_of(x, a), q = rank_of(y, b);
+    int p = a->rank, q = b->rank;
     if (p != q || p < OTHERS)
         return version_sign(p - q);
     return version_folded_compare(text_of(x, a), text_of(y, b));
@@ -202,9 +200,9 @@ static void key_token(struct version_key *k, const struct version *v, size_t at)
     if (c == NUMBER) {
         vk_number(k, text_of(v, &v->tokens[at]), 0x20);
     } else if (c == OLDER_WORD) {
-        vk_byte(k, (uint8_t)(OLDER_WORD + rank_of(v, &v->tokens[at])));
+        vk_byte(k, (uint8_t)(OLDER_WORD + v->tokens[at].rank));
     } else if (c == NEWER_WORD) {
-        bool sp = rank_of(v, &v->tokens[at]) < OTHERS;
+        bool sp = v->tokens[at].rank < OTHERS;
         vk_byte(k, sp ? 0x10 : 0x11);
         if (!sp)
             vk_folded(k, text_of(v, &v->tokens[at]));

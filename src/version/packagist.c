@@ -128,7 +128,8 @@ static struct cursor cursor_of(str v)
     bool branch = false;
     for (str s = v; at_digit(s) || at_wildcard(s);) {
         branch |= at_wildcard(s);
-        s = at_digit(s) ? (version_digits(&s), s) : str_skip(s, 1);
+        if (!version_digits(&s).len)
+            s = str_skip(s, 1);
         s = skip(s, ".");
     }
     return (struct cursor){ .rest = v, .padding = branch ? STR("9999999") : STR("0") };

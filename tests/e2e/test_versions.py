@@ -26,7 +26,16 @@ WORDS = {
             "0:", "1:", "x:", ":", "18446744073709551616"],
 }
 WORDS["rpmvercmp"] = WORDS["alpm"] = WORDS["rpm"]
-SEEDS = {"dpkg": DPKG_SEEDS, "rpm": RPM_SEEDS, "rpmvercmp": RPM_SEEDS, "alpm": ALPM_SEEDS}
+WORDS["semver"] = ["-", "-rc", "-alpha.1", ".", "0", "1", "2", "10", "40", ".0", ".1", "+b", "+b.1", "a", "Z", "A1", "-0", "-1", "1a", "-x-y", "9007199254740991"]
+WORDS["pep440"] = ["a", "b", "rc", "c", "alpha", "beta", "pre", "preview", "post", "rev", "r", "dev", "POST", "-", "_", ".", "+", "1!", "v", "+ab", "+1",
+                   ".x", "-1", ".0", ".1", "0", "00", "1", "2", "10", "39", "40", "18446744073709551616"]
+WORDS["maven"] = ["-", ".", "-rc", ".rc", "alpha", "beta", "milestone", "final", "ga", "RELEASE", "cr", "sp", "snapshot", "m", "a", "b", "x", "foo", "jre", "_",
+                  ".0", ".1", "-1", "-0", "0", "00", "1", "2", "10", "39", "40", "18446744073709551616"]
+SEEDS = {"dpkg": DPKG_SEEDS, "rpm": RPM_SEEDS, "rpmvercmp": RPM_SEEDS, "alpm": ALPM_SEEDS,
+         "semver": ["1.2.3", "1.0.0-rc.1", "1.0.0-alpha.beta", "0.0.0-20210101000000-abcdef", "2.0.0+incompatible", "v1.2.3-0", "1.2.3-a.b.c"],
+         "pep440": ["1.0", "1.2.3rc1", "2!1.0.post2.dev3", "1.0.dev1", "1.0a1.post1", "1.0+ubuntu.1", "v1.0-beta.2", "1.0-1", "2013.4"],
+         "maven": ["1.2.3", "1.0.0.RC2", "1.0-SNAPSHOT", "2.0.0.Final", "9.4.38.v20210219", "31.1-jre", "1.0-alpha-1", "1.0.0.M1", "4.1.0.RELEASE",
+                   "1.0.sp1", "1.0.Final-redhat-1", "1.x.0.1-2"]}
 
 
 def mutate(rng, text, words):
@@ -172,7 +181,101 @@ def test_alpm_agrees_on_real_versions(vercmp):
     assert [c for c, o in zip(cases, ask_eclair("alpm", cases)) if o != vercmp(*c)] == []
 
 
+def test_pep440_agrees():
+    from packaging.version import InvalidVersion, Version
+
+    def ask(a, b):
+        try:
+            x, y = Version(a), Version(b)
+        except InvalidVersion:
+            return "!"
+        return "<" if x < y else ">" if x > y else "="
+
+    compare("pep440", 3 * PAIRS, ask)
+
+
+NODE = """
+const semver = require(process.argv[1]);
+for (const line of require('fs').readFileSync(0, 'utf8').split('\\n').slice(0, -1)) {
+    const [a, b] = line.split('\\t');
+    console.log(semver.valid(a) && semver.valid(b) ? '=><'.at(semver.compare(a, b)) : '!');
+}
+"""
+
+
+def test_semver_agrees():
+    places = ["/usr/lib/node_modules/npm/node_modules/semver", "/usr/share/nodejs/semver"]
+    place = next((p for p in places if os.path.isdir(p)), None)
+    if not place or not shutil.which("node"):
+        pytest.skip("node-semver is not installed; its recorded answers are tested")
+    cases = list(pairs("semver", 3 * PAIRS))
+    node = subprocess.run(["node", "-e", NODE, place], input="".join(f"{a}\t{b}\n" for a, b in cases), text=True, check=True,
+                          stdout=subprocess.PIPE).stdout.split()
+    known = [(a, b, n, o) for (a, b), n, o in zip(cases, node, ask_eclair("semver", cases)) if n != "!"]  # ours takes "1.2" too
+    assert len(known) > PAIRS / 2
+    assert [k for k in known if k[2] != k[3]] == []
+
+
+JARS = ["/usr/share/java/maven-artifact-3.x.jar", "/usr/share/java/commons-lang3.jar"]
+COMPARE = """
+import org.apache.maven.artifact.versioning.ComparableVersion;
+class Compare {
+    public static void main(String[] args) {
+        new java.io.BufferedReader(new java.io.InputStreamReader(System.in)).lines().forEach(line -> {
+            String[] v = line.split("\\t", -1);
+            int order = new ComparableVersion(v[0]).compareTo(new ComparableVersion(v[1]));
+            System.out.println(order < 0 ? "<" : order > 0 ? ">" : "=");
+        });
+    }
+}
+"""
+
+
+@pytest.fixture
+def maven(tmp_path):
+    """Maven's own ComparableVersion (Debian: libmaven3-core-java)."""
+    if not shutil.which("javac") or not all(map(os.path.exists, JARS)):
+        pytest.skip("Maven is not installed; its recorded answers are tested")
+    source = tmp_path / "Compare.java"
+    source.write_text(COMPARE)
+
+    def ask(cases):
+        run = subprocess.run(["java", "-cp", ":".join(JARS), source], input="".join(f"{a}\t{b}\n" for a, b in cases), text=True, check=True,
+                             stdout=subprocess.PIPE)
+        return run.stdout.split()
+
+    return ask
+
+
+def unlike_maven(maven, cases):
+    """The pairs of which ours is another answer than Maven's, but for Maven's circles: a < p < b < a, where p begins a or b."""
+    unlike = [(a, b, o, n) for (a, b), o, n in zip(cases, ask_eclair("maven", cases), maven(cases)) if o != n]
+    between = [(a, b, o, v[:i]) for a, b, o, _ in unlike for v in (a, b) for i in range(1, len(v))]
+    answers = maven([(a, p) for a, b, o, p in between] + [(p, b) for a, b, o, p in between])
+    n = len(between)
+    circles = {(a, b) for (a, b, o, _), x, y in zip(between, answers[:n], answers[n:]) if x == y == o != "="}
+    return [u for u in unlike if u[:2] not in circles], len(unlike)
+
+
+def test_maven_agrees(maven):
+    wrong, circles = unlike_maven(maven, list(pairs("maven", 10 * PAIRS)))
+    assert wrong == []
+    assert circles < PAIRS / 5  # 2 of 100
+
+
 @pytest.mark.parametrize("scheme, a, answer, b", [
+    ("semver", "v1.2.3-rc.2", "<", "1.2.3-rc.10"),
+    ("semver", "1.0", "=", "1.0.0+x"),
+    ("semver", "1.0.x", "!", "1.0.0"),
+    ("nuget", "1.0.0-RC", "=", "1.0.0.0-rc"),
+    ("pep440", "1.0.dev1", "<", "1.0a1"),
+    ("pep440", "1.0+local", ">", "1.0"),
+    ("gem", "1.0.0.pre1", "<", "1"),
+    ("gem", "1.a.0.b", "<", "1.a"),
+    ("maven", "1.0-SNAPSHOT", "<", "1.0.0.Final"),
+    ("maven", "1.0-alpha-1", "<", "1.0-beta"),
+    ("packagist", "1.0.0-RC1", "<", "v1.0"),
+    ("packagist", "dev-main", "!", "v1.0"),
     ("apk", "1.2.3-r0", "<", "1.2.3-r1"),
     ("apk", "1.2_rc1", "<", "1.2"),
     ("apk", "1.2_p1", ">", "1.2"),
