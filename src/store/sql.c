@@ -90,10 +90,22 @@ void sql_fields_take(struct sql_fields *f, const char *types, va_list *ap)
     }
 }
 
+/* A number as short as sql_field_int() knows it: most are small, and there are four of them for each range. */
+static str shorten(const struct sql_fields *f, size_t i)
+{
+    str v = f->values[i];
+    const char *at = (const char *)&f->numbers[i];
+    if (v.ptr != at)
+        return v;
+    uint64_t n = be64toh(f->numbers[i]);
+    size_t len = n <= INT8_MAX ? 1 : n <= INT32_MAX ? 4 : 8;
+    return str_of(at + 8 - len, len);
+}
+
 void sql_record_put(struct buf *to, const char *letters, const struct sql_fields *f)
 {
     for (; *letters; letters++) {
-        str v = f->values[*letters - 'a'];
+        str v = shorten(f, (size_t)(*letters - 'a'));
         buf_add(to, &(uint32_t){ htonl((uint32_t)v.len) }, 4);
         buf_str(to, v);
     }
