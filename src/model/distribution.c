@@ -175,6 +175,8 @@ str distribution_of_v1_name(struct arena *a, str shown)
     return STR("");
 }
 
+bool distribution_unlabelled(str namespace) { return str_starts(namespace, STR("oracle:")); }
+
 /* One that ends in a colon stands for all that begin so, by version. */
 static const struct {
     str of, data;

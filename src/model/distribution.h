@@ -25,6 +25,9 @@ str distribution_data(struct arena *a, str namespace, bool *instead);
 /* The other way round: whose images are judged by it, too. */
 str distribution_served(struct arena *a, str namespace, bool *instead);
 
+/* Its packages of modules do not say of which they are, though its advisories do: Oracle's. */
+bool distribution_unlabelled(str namespace);
+
 /* Debian's codenames, and "sid" and "unstable": who reads Debian's files and who reads its feed must agree on them. */
 struct debian_release {
     const char *codename, *namespace; /* "bookworm", "debian:12" */

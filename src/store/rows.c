@@ -147,6 +147,15 @@ void qualifiers_unpack(str packed, str *module, str *cpe)
     *cpe = end ? str_skip(packed, module->len + 1) : STR("");
 }
 
+bool module_fits(str wanted, str module, str version, bool unlabelled)
+{
+    const str mark = STR(".module");
+    if (str_eq(wanted, module))
+        return true;
+    return unlabelled && wanted.len && !module.len && version.len &&
+           memmem(version.ptr, version.len, mark.ptr, mark.len);
+}
+
 str installed_key(str kind, str version, struct version_key *buffer)
 {
     const struct version_scheme *scheme = version_scheme_by_name(kind);

@@ -43,6 +43,10 @@ void range_keys(const struct affected_range *r, const struct version_scheme *sch
 bool qualifiers_pack(struct arena *a, str module, str cpe, str *ret);
 void qualifiers_unpack(str packed, str *module, str *cpe);
 
+/* Does a range of module `wanted` speak of a package of `module`? Of the same alone; but where packages are `unlabelled` (distribution.h), also of one
+ * that was built for some module, as its release tells: ".module+el8". */
+bool module_fits(str wanted, str module, str version, bool unlabelled);
+
 /* The key of an installed version; empty, which is below all, when it is not exact. */
 str installed_key(str kind, str version, struct version_key *buffer);
 

@@ -139,7 +139,7 @@ int match_fits(struct matching *m, const struct package *p, str key, str introdu
 {
     str module, cpe;
     qualifiers_unpack(qualifiers, &module, &cpe);
-    if ((arch.len && !str_eq(arch, p->arch)) || !str_eq(module, p->module) ||
+    if ((arch.len && !str_eq(arch, p->arch)) || !module_fits(module, p->module, p->version, m->unlabelled) ||
         (key.len && str_cmp(introduced, key) > 0))
         return 0;
     int r = sql_cpe_applies(&m->cpes, cpe);
@@ -241,6 +241,7 @@ static int read_spaces(struct matching *m, struct err *e)
         return -1;
     for (size_t k = 0; k < m->space_count && !m->scheme.len; k++)
         m->scheme = m->spaces[k].scheme;
+    m->unlabelled = distribution_unlabelled(m->data);
     if (!m->space_count)
         return 0;
     return sql_cpes_of(m->s, i->facts, m->metadata ? i->fact_count : 0, m->data, m->generation, m->arena,

@@ -53,6 +53,7 @@ struct matching {
     struct sql_space spaces[SQL_SPACES];
     size_t space_count;
     str data, scheme;
+    bool unlabelled; /* distribution_unlabelled() */
     struct sql_cpes cpes;
     struct feed_rank {
         int64_t feed, rank;

@@ -14,6 +14,11 @@ struct bounds {
     str introduced, fixed, arch, module, cpe;
 };
 
+struct of_package { /* what a row of Q_PACKAGES_OF_* says beside its number */
+    str key, arch, module, version;
+    bool unlabelled;
+};
+
 /* A package that is affected in images with a repository of `cpe`, and with none of those that deny it. */
 struct affected_package {
     int64_t id;
@@ -82,16 +87,17 @@ static bool is_judged_by(const struct affected_space *n, str namespace)
 }
 
 /* A package whose version has no key is below every fix; only a statement on all versions holds for it. */
-static bool within(const struct bounds *b, str key, str arch, str module)
+static bool within(const struct bounds *b, const struct of_package *p)
 {
-    return (!b->arch.len || str_eq(b->arch, arch)) && str_eq(b->module, module) &&
-           (!key.len || str_cmp(b->introduced, key) <= 0) && str_cmp(key, b->fixed) < 0;
+    return (!b->arch.len || str_eq(b->arch, p->arch)) &&
+           module_fits(b->module, p->module, p->version, p->unlabelled) &&
+           (!p->key.len || str_cmp(b->introduced, p->key) <= 0) && str_cmp(p->key, b->fixed) < 0;
 }
 
-static bool denies(const struct bounds *b, str key, str arch, str module)
+static bool denies(const struct bounds *b, const struct of_package *p)
 {
     bool all = str_eq(b->fixed, version_key_max()) && !b->introduced.len;
-    return within(b, key, arch, module) && (key.len || all);
+    return within(b, p) && (p->key.len || all);
 }
 
 /* "Not affected" of the same id by a feed whose word counts as much. */
@@ -116,16 +122,15 @@ static int read_denials(struct reverse *v, int64_t namespace, const struct affec
 }
 
 /* A package of the range's versions: it is affected, unless all images of it are denied. */
-static int add_package(struct reverse *v, struct affected_space *n, struct sql_stmt *st,
+static int add_package(struct reverse *v, struct affected_space *n, int64_t id, const struct of_package *p,
                        const struct affected_range *r, const struct bounds *denials, size_t denial_count,
                        struct err *e)
 {
-    str key = sql_str(st, 1), arch = sql_str(st, 2), module = sql_str(st, 3);
-    struct affected_package one = { .id = sql_int(st, 0), .cpe = r->cpe };
+    struct affected_package one = { .id = id, .cpe = r->cpe };
     size_t cap = 0;
     struct bounds *some = NULL;
     for (size_t i = 0; i < denial_count; i++) {
-        if (!denies(&denials[i], key, arch, module))
+        if (!denies(&denials[i], p))
             continue;
         if (!denials[i].cpe.len)
             return 0;
@@ -154,10 +159,15 @@ static int add_packages(struct reverse *v, struct affected_space *n, const struc
     enum query q = r->kind == AFFECTS_SOURCE ? Q_PACKAGES_OF_SOURCE : Q_PACKAGES_OF_NAME;
     CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(v->s, e, q, "bbb", r->package, b->fixed, r->scheme);
     int found = -1;
-    while (st && (found = sql_row(v->s, st, e)) > 0)
-        if (within(b, sql_str(st, 1), sql_str(st, 2), sql_str(st, 3)) &&
-            add_package(v, n, st, r, denials, denial_count, e) < 0)
+    while (st && (found = sql_row(v->s, st, e)) > 0) {
+        const struct of_package p = { .key = sql_str(st, 1),
+                                      .arch = sql_str(st, 2),
+                                      .module = sql_str(st, 3),
+                                      .version = sql_str(st, 4),
+                                      .unlabelled = distribution_unlabelled(n->data) };
+        if (within(b, &p) && add_package(v, n, sql_int(st, 0), &p, r, denials, denial_count, e) < 0)
             return -1;
+    }
     return found;
 }
 

@@ -265,10 +265,10 @@ const char *const sqlite_queries[QUERIES] = {
         " AND n.kind = ?3 AND n.id = ?4 AND f.rank <= ?5 AND m.gen_from <= (SELECT generation FROM state)"
         " AND (m.gen_to IS NULL OR m.gen_to > (SELECT generation FROM state))",
     [Q_PACKAGES_OF_SOURCE] =
-        "SELECT id, source_key, arch, module FROM package WHERE source = ?1 AND source_key < ?2"
+        "SELECT id, source_key, arch, module, version FROM package WHERE source = ?1 AND source_key < ?2"
         " AND kind = ?3",
     [Q_PACKAGES_OF_NAME] =
-        "SELECT id, version_key, arch, module FROM package WHERE name = ?1 AND version_key < ?2"
+        "SELECT id, version_key, arch, module, version FROM package WHERE name = ?1 AND version_key < ?2"
         " AND kind = ?3",
     [Q_SPACE_USED] = "SELECT 1 FROM distribution WHERE namespace = ?1",
     [Q_NAMED_WITH] =

@@ -168,6 +168,17 @@ static const struct {
       ";f 9 C3 - - - B x - 2-1 - m:1 rhel:9 rpm " EUS,
       "x 1-1 x 1-1 - m:1 rpm", "rhel:9", "", MATCH_BY_FLAW, "0 C1 2-1 f High/f;" },
 
+    /* modules */
+    { "packages that do not tell their module",
+      "f 9 C1 - - - B x - 2-1 - m:1 oracle:8 rpm;f 9 C2 - - - B x - 2-1 - - oracle:8 rpm;f 9 C1 - - - B y - "
+      "2-1 - m:1 oracle:8 rpm",
+      "x 1-1.module+el8.0.0+1 x 1-1.module+el8.0.0+1 - - rpm;y 1-1.el8 y 1-1.el8 - - rpm", "oracle:8", "",
+      MATCH_BY_FLAW, "0 C1 2-1 f High/f;0 C2 2-1 f High/f;" },
+    { "elsewhere they do", "f 9 C1 - - - B x - 2-1 - m:1 rocky:8 rpm;f 9 C2 - - - B x - 2-1 - - rocky:8 rpm",
+      "x 1-1.module+el8.0.0+1 x 1-1.module+el8.0.0+1 - m:1 rpm;x 1-1.module+el8.0.0+2 x 1-1.module+el8.0.0+2 "
+      "- m:2 rpm;x 1-2 x 1-2 - - rpm",
+      "rocky:8", "", MATCH_BY_FLAW, "0 C1 2-1 f High/f;2 C2 2-1 f High/f;" },
+
     /* flaws */
     { "as named", "f 9 RHSA-1 CVE-1,CVE-2 - -" RHEL, RPM, "rhel:9", "", MATCH_AS_NAMED,
       "0 RHSA-1 2-1 f High/f;" },
