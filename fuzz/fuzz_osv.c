@@ -16,6 +16,7 @@ static const struct {
     { "npm", "npm/all.zip" },
     { "maven", "Maven/all.zip" },
     { "ubuntu-tracker", "cve-tracker" },
+    { "ubuntu", "vex/vex-all.tar" },
 };
 
 struct output {
@@ -57,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     archive_write_set_bytes_per_block(w, 0);
     archive_write_open(w, &out, NULL, collect, NULL);
     for (unsigned n = 0; rest.len && n < 20; n++)
-        put_file(w, strcmp(kinds[kind].feed, "ubuntu-tracker") ? "1.json" : "active/CVE-1",
+        put_file(w, strcmp(kinds[kind].feed, "ubuntu-tracker") ? "cve/1.json" : "active/CVE-1",
                  str_cut(&rest, 0));
     archive_write_free(w);
     fuzz_feed(kinds[kind].feed, str_from(kinds[kind].document), str_of(out.bytes, out.len));

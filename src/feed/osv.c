@@ -306,11 +306,27 @@ static int affected_versions(const struct place *p, struct err *e)
     return r < 0 ? -1 : arena_failed(p->arena) ? too_much(e) : 0;
 }
 
+static int affected_priority(const struct place *p, struct err *e)
+{
+    return read_free_text(p->json, p->arena, &((struct osv_affected *)p->at)->priority, e);
+}
+
+static const struct member affected_specific_members[] = {
+    { "ubuntu_priority", affected_priority },
+    { NULL, NULL },
+};
+
+static int affected_specific(const struct place *p, struct err *e)
+{
+    return enter_object(p, affected_specific_members, e);
+}
+
 static const struct member affected_members[] = {
     { "package", affected_package },
     { "ranges", affected_ranges },
     { "versions", affected_versions },
     { "severity", affected_severity },
+    { "ecosystem_specific", affected_specific },
     { NULL, NULL },
 };
 

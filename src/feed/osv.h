@@ -42,6 +42,7 @@ struct osv_affected {
     size_t range_count, range_cap;
     size_t version_count; /* of `versions`, of which only the first is kept */
     str first_version;
+    str priority; /* ecosystem_specific.ubuntu_priority */
     bool commits; /* there are ranges of commits, too */
     struct osv_severities severities;
 };

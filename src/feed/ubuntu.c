@@ -3,6 +3,8 @@
  * alone fixes ("Ubuntu:Pro:18.04:LTS") will not be fixed for those who do not have it; other channels of Pro (FIPS, realtime kernels) are
  * other packages.
  */
+#include "feed/ubuntu.h"
+
 #include "feed/osv.h"
 
 struct ubuntu_reader {
@@ -59,14 +61,16 @@ static bool has_other(const struct osv_record *record, const struct osv_affected
     return false;
 }
 
-static bool priority_of(const struct osv_severities *s, enum severity *ret)
+/* It stands at the package, or at the record. */
+static enum severity priority_of(const struct osv_record *record, const struct osv_affected *one)
 {
+    const struct osv_severities *s = one->severities.count ? &one->severities : &record->severities;
+    if (one->priority.len)
+        return osv_word(one->priority);
     for (size_t i = 0; i < s->count; i++)
-        if (str_eq(s->list[i].type, STR("Ubuntu"))) {
-            *ret = osv_word(s->list[i].score);
-            return true;
-        }
-    return false;
+        if (str_eq(s->list[i].type, STR("Ubuntu")))
+            return osv_word(s->list[i].score);
+    return SEVERITY_UNKNOWN;
 }
 
 static void add_base(struct arena *a, const struct osv_affected *one, struct affected_range range,
@@ -92,10 +96,9 @@ static void add_affected(struct arena *a, const struct osv_record *record, const
         .scheme = STR("dpkg"),
         .package = one->name,
         .kind = AFFECTS_SOURCE,
+        .severity = priority_of(record, one),
         .state = FIX_WILL_NOT_FIX,
     };
-    if (!priority_of(&one->severities, &range.severity))
-        priority_of(&record->severities, &range.severity);
     if (channel == CHANNEL_BASE) {
         bool pro = !has_fix(one) && has_other(record, one, version, CHANNEL_PRO, true);
         add_base(a, one, range, pro ? FIX_WILL_NOT_FIX : FIX_AFFECTED, to);
@@ -130,6 +133,15 @@ static str id_of(const struct osv_record *r)
     return str_skip(r->id, STR("UBUNTU-").len);
 }
 
+/* The highest of its packages is that of the CVE as such: what VEX says of it has none of its own. */
+static void set_severity(struct metadata *meta, const struct osv_ranges *ranges)
+{
+    for (size_t i = 0; i < ranges->count; i++)
+        if (ranges->list[i].severity > meta->severity)
+            meta->severity = ranges->list[i].severity;
+    meta->has_severity = meta->severity != SEVERITY_UNKNOWN;
+}
+
 static int read_record(struct osv_reader *reader, struct arena *a, const struct osv_record *record,
                        struct err *e)
 {
@@ -142,6 +154,7 @@ static int read_record(struct osv_reader *reader, struct arena *a, const struct 
     for (size_t i = 0; i < record->affected_count; i++)
         add_affected(a, record, &record->affected[i], &ranges);
     struct advisory advisory = osv_advisory(a, record, record->id, id);
+    set_severity(&advisory.meta, &ranges);
     advisory.link = is_cve(id) ? arena_printf(a, "https://ubuntu.com/security/" STR_FMT, STR_ARG(id))
                                : arena_printf(a, "https://ubuntu.com/security/notices/" STR_FMT, STR_ARG(id));
     return osv_put(r->sink, a, &advisory, &ranges, &none, e);
@@ -149,6 +162,8 @@ static int read_record(struct osv_reader *reader, struct arena *a, const struct 
 
 static int ubuntu_parse(const struct feed_input *in, struct advisory_sink *sink, struct err *e)
 {
+    if (str_starts(in->document, STR("vex/")))
+        return ubuntu_vex_parse(in->bytes, sink, e);
     struct ubuntu_reader r = { { read_record }, sink };
     return osv_read_archive(in->bytes, &r.reader, e);
 }
@@ -158,6 +173,7 @@ static const struct feed_place osv = { "osv", OSV_HOST };
 static const struct feed_document documents[] = {
     { "osv/osv-all.tar.xz", DOCUMENT_MAY_LACK },
     { "Ubuntu/all.zip", DOCUMENT_ELSE, &osv },
+    { "vex/vex-all.tar.xz", DOCUMENT_MAY_LACK },
     { NULL },
 };
 

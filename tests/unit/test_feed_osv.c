@@ -373,6 +373,11 @@ static void test_ubuntu(void **state)
                  "{" PACKAGE("Ubuntu:22.04:LTS", "p") "," EVENTS(
                      "ECOSYSTEM", FROM("0")) ",\"severity\":[" SCORE("Ubuntu", "negligible") "]}"),
           "UBUNTU-CVE-2 CVE-2\n  ubuntu:22.04 dpkg p source [,) affected Negligible\n" },
+        { RECORD("UBUNTU-CVE-2", ",\"related\":[\"CVE-2\"]",
+                 "{" PACKAGE("Ubuntu:22.04:LTS", "p") "," EVENTS(
+                     "ECOSYSTEM",
+                     FROM("0")) ",\"ecosystem_specific\":{\"binaries\":[{}],\"ubuntu_priority\":\"high\"}}"),
+          "UBUNTU-CVE-2 CVE-2\n  ubuntu:22.04 dpkg p source [,) affected High\n" },
         /* notices */
         { RECORD("USN-1-1", ",\"related\":[\"CVE-1\"]", FIX("Ubuntu:22.04:LTS", "p", "1")), "" },
         { RECORD("USN-1-1", ",\"upstream\":[\"UBUNTU-CVE-1\",\"CVE-1\"]", FIX("Ubuntu:22.04:LTS", "p", "1")),
@@ -381,6 +386,42 @@ static void test_ubuntu(void **state)
           "USN-1-2 USN-1-2\n  ubuntu:22.04 dpkg p source [,1) fixed Unknown\n" },
     };
     check_rows("ubuntu", "Ubuntu/all.zip", "osv/cve/1.json", rows, COUNT(rows));
+}
+
+#define VEX(status, action, purl)                                                                            \
+    "{\"statements\":[{\"vulnerability\":{\"@id\":\"x\",\"name\":\"CVE-1\"},\"status\":\"" status            \
+    "\",\"action_statement\":\"" action "\",\"products\":[{\"@id\":\"" purl "\"}]}]}"
+#define WONT_FIX                                                                                             \
+    "This package (for the given release) is vulnerable to the CVE, the problem is understood, but the "     \
+    "Ubuntu "                                                                                                \
+    "Security Team decided to not fix it. CVE Notes: x"
+#define NO_SUPPORT  "This package (for the given release) is no longer supported. Please upgrade your system."
+#define PURL(query) "pkg:deb/ubuntu/libx%2B%2b@1:2.0-1?" query
+#define VEX_1       "CVE-1/vex CVE-1\n"
+
+static void test_vex(void **state)
+{
+    static const struct row rows[] = {
+        { VEX("affected", WONT_FIX, PURL("arch=source&distro=jammy")),
+          VEX_1 "  ubuntu:22.04 dpkg libx++ source [,) will_not_fix Unknown\n" },
+        { VEX("affected", NO_SUPPORT, PURL("distro=xenial&arch=source")),
+          VEX_1 "  ubuntu:16.04 dpkg libx++ source [,) end_of_life Unknown\n" },
+        { VEX("affected", "This package (for the given release) is vulnerable to the CVE and needs fixing.",
+              PURL("arch=source&distro=jammy")),
+          "" },
+        { VEX("not_affected", WONT_FIX, PURL("arch=source&distro=jammy")), "" },
+        { VEX("affected", WONT_FIX, PURL("arch=amd64&distro=jammy")), "" },
+        { VEX("affected", WONT_FIX, PURL("arch=source&distro=esm-infra/xenial")), "" },
+        { VEX("affected", WONT_FIX, PURL("arch=source&distro=odd")), "" },
+        { VEX("affected", WONT_FIX, PURL("arch=source")), "" },
+        { VEX("affected", WONT_FIX, "pkg:rpm/ubuntu/x@1?arch=source&distro=jammy"), "" },
+        { "{\"statements\":null}", "" },
+        { "{\"metadata\":{},\"statements\":[{\"status\":null,\"products\":null}]}", "" },
+        { "{\"statements\":[1]}", "osv/cve/1.json: statements: byte 16: not an object" },
+    };
+    check_rows("ubuntu", "vex/vex-all.tar.xz", "osv/cve/1.json", rows, COUNT(rows));
+    check_row("ubuntu", "vex/vex-all.tar.xz", "vex/usn/1.json",
+              &(struct row){ "{}", "no document: an empty archive is a broken one" });
 }
 
 #define XENIAL "\n  ubuntu:16.04 dpkg p source "
@@ -437,7 +478,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ranges),    cmocka_unit_test(test_severity), cmocka_unit_test(test_errors),
         cmocka_unit_test(test_languages), cmocka_unit_test(test_rpm),      cmocka_unit_test(test_ubuntu),
-        cmocka_unit_test(test_tracker),
+        cmocka_unit_test(test_vex),       cmocka_unit_test(test_tracker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
