@@ -23,7 +23,12 @@ static const struct source {
 } sources[] = {
     { "alpine", "alpine", "v3.20/main.json", false },
     { "amazon", "amazon_updateinfo", "2/x86_64/updateinfo.xml", false },
+    { "azurelinux", "oval_azurelinux", "cbl-mariner-2.0-oval.xml", false },
     { "debian", "debian", "tracker/data/json", false },
+    { "oracle", "oval_oracle", "security/oval/com.oracle.elsa-all.xml.bz2", false },
+    { "photon", "photon", "photon_cve_metadata/cve_data_photon4.0.json", false },
+    { "photon", "oval_photon", "photon_oval_definitions/com.vmware.phsa-photon3.xml.gz", false },
+    { "suse", "oval_suse", "pub/projects/security/oval/suse.linux.enterprise.server.15.xml.gz", false },
 };
 
 /* ---- a parser, and what it says ---- */
