@@ -15,7 +15,10 @@ static const struct release {
 };
 #define RELEASES (sizeof releases / sizeof *releases)
 
-static int oom(struct err *e) { return err_set(e, ERR_OOM, "azurelinux: out of memory"); }
+static int too_much(struct err *e)
+{
+    return err_set(e, ERR_LIMIT, "a definition that takes too much memory");
+}
 
 struct writing {
     struct advisory_sink *sink;
@@ -55,7 +58,7 @@ static int put(void *ctx, const struct oval_definition *d, struct err *e)
         .range_count = n,
     };
     if (arena_failed(d->arena))
-        return oom(e);
+        return too_much(e);
     return n ? w->sink->put(w->sink, &advisory, e) : 0;
 }
 

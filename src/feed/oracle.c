@@ -7,7 +7,10 @@
 #include "feed/oval.h"
 #include "feed/updateinfo.h"
 
-static int oom(struct err *e) { return err_set(e, ERR_OOM, "oracle: out of memory"); }
+static int too_much(struct err *e)
+{
+    return err_set(e, ERR_LIMIT, "a definition that takes too much memory");
+}
 
 static str namespace_of(struct arena *a, str product)
 {
@@ -68,7 +71,7 @@ static int put(void *ctx, const struct oval_definition *given, struct err *e)
     struct oval_row *rows = arena_array(d.arena, struct oval_row, d.row_count + 1);
     size_t count;
     if (!rows)
-        return oom(e);
+        return too_much(e);
     if (ksplice_only(&d))
         return 0;
     d.row_count = 0;
@@ -89,7 +92,7 @@ static int put(void *ctx, const struct oval_definition *given, struct err *e)
         .range_count = count,
     };
     if (arena_failed(d.arena))
-        return oom(e);
+        return too_much(e);
     return count && id.len ? sink->put(sink, &advisory, e) : 0;
 }
 

@@ -5,6 +5,7 @@
 #define CVES_MAX         METADATA_ALIASES
 #define DESCRIPTION_HELD ((size_t)2 << 10)
 #define DESCRIPTION_MAX  ((size_t)64 << 10)
+#define ARCHES_MAX       32u
 #define SHOWN            100 /* bytes of a name in an error: the reason must fit too */
 
 /* What is kept of a definition until the end of the file. */
@@ -364,19 +365,52 @@ struct spread {
 static void spread_row(struct spread *s, const struct oval_row *row, str arch)
 {
     s->rows = arena_grow(s->arena, s->rows, s->count, &s->cap, sizeof *s->rows);
-    if (!s->rows)
+    if (!s->rows) {
+        s->count = 0;
         return;
+    }
     s->rows[s->count] = *row;
     s->rows[s->count++].arch = arch;
+}
+
+/* "(aarch64|x86_64)" or "x86_64": *rest begins as the whole; empty at the end. */
+static str arch_in(str *rest)
+{
+    if (str_starts(*rest, STR("(")) && str_ends(*rest, STR(")")))
+        *rest = str_head(str_skip(*rest, 1), rest->len - 2);
+    return str_cut(rest, '|');
+}
+
+/* How many architectures rows name; 0: any, or too many to tell. */
+static size_t count_arches(const struct oval_row *rows, size_t count)
+{
+    str seen[ARCHES_MAX];
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        str rest = rows[i].arch;
+        if (!rest.len)
+            return 0;
+        while (rest.len) {
+            str arch = arch_in(&rest);
+            size_t k = 0;
+            while (k < n && !str_eq(seen[k], arch))
+                k++;
+            if (k == ARCHES_MAX)
+                return 0;
+            seen[k] = arch;
+            n += k == n;
+        }
+    }
+    return n;
 }
 
 static void spread_arches(struct spread *s, const struct oval_row *row)
 {
     str rest = row->arch;
-    if (str_starts(rest, STR("(")) && str_ends(rest, STR(")")))
-        rest = str_head(str_skip(rest, 1), rest.len - 2);
+    if (!rest.len)
+        spread_row(s, row, rest);
     while (rest.len) {
-        str arch = str_cut(&rest, '|');
+        str arch = arch_in(&rest);
         spread_row(s, row, arch);
         if (!s->of_system)
             continue;
@@ -386,24 +420,29 @@ static void spread_arches(struct spread *s, const struct oval_row *row)
     }
 }
 
+/* The rows of one package; those of one version stand together. */
+static void spread_package(struct spread *s, const struct oval_row *rows, size_t count)
+{
+    size_t all = count_arches(rows, count);
+    for (size_t i = 0, end; i < count; i = end) {
+        for (end = i + 1; end < count && str_eq(rows[i].evr, rows[end].evr);)
+            end++;
+        if (all > 1 && count_arches(rows + i, end - i) == all)
+            spread_row(s, &rows[i], (str){ 0 });
+        else
+            for (size_t k = i; k < end; k++)
+                spread_arches(s, &rows[k]);
+    }
+}
+
 const struct oval_row *oval_spread(const struct oval_definition *d, bool of_system, size_t *count)
 {
     struct spread s = { .arena = d->arena, .of_system = of_system };
     for (size_t i = 0, end; i < d->row_count; i = end) {
-        const struct oval_row *row = &d->rows[i];
-        bool one_version = true;
-        for (end = i + 1; end < d->row_count && same_package(row, &d->rows[end]); end++)
-            one_version &= str_eq(row->evr, d->rows[end].evr);
-        bool several = end > i + 1 || str_find(row->arch, '|') >= 0;
-        if (one_version && (several || !row->arch.len))
-            spread_row(&s, row, (str){ 0 });
-        else
-            for (size_t k = i; k < end; k++)
-                if (d->rows[k].arch.len)
-                    spread_arches(&s, &d->rows[k]);
-                else
-                    spread_row(&s, &d->rows[k], (str){ 0 });
+        for (end = i + 1; end < d->row_count && same_package(&d->rows[i], &d->rows[end]);)
+            end++;
+        spread_package(&s, &d->rows[i], end - i);
     }
-    *count = s.count;
+    *count = s.rows ? s.count : 0;
     return s.rows;
 }

@@ -52,7 +52,7 @@ struct oval_reader {
 int oval_read(struct stream *in, const struct oval_reader *reader, struct err *e);
 
 str oval_evr(str evr); /* without an epoch of 0 */
-/* Its rows as a matcher that compares one architecture with that of a package wants them, in d->arena: where all architectures of a package have
- * one version it counts for any, otherwise there is one row for each. `of_system`: they are those of machines, on which packages
- * without an architecture and 32 bit ones lie, too. NULL with a count: out of memory, see arena_failed(). */
+/* Its rows as a matcher wants them that compares one architecture with that of a package, in d->arena: a version that all architectures of
+ * the package have counts for any, of another there is one row for each. `of_system`: they are those of machines, on which
+ * packages without an architecture and 32 bit ones lie, too. NULL without any, or past the limit: see arena_failed(). */
 const struct oval_row *oval_spread(const struct oval_definition *d, bool of_system, size_t *count);

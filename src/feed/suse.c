@@ -11,7 +11,10 @@
 #define FOLDER     "pub/projects/security/oval/"
 #define RANGES_MAX 4096u /* of one advisory, which has to fit into a frame */
 
-static int oom(struct err *e) { return err_set(e, ERR_OOM, "suse: out of memory"); }
+static int too_much(struct err *e)
+{
+    return err_set(e, ERR_LIMIT, "a definition that takes too much memory");
+}
 
 /* ---- products ---- */
 
@@ -134,7 +137,7 @@ static int put_ranges(const struct writing *w, const struct oval_definition *d, 
             .range_count = count - from < RANGES_MAX ? count - from : RANGES_MAX,
         };
         if (arena_failed(d->arena))
-            return oom(e);
+            return too_much(e);
         if (w->sink->put(w->sink, &advisory, e) < 0)
             return -1;
     }
@@ -147,7 +150,7 @@ static int put(void *ctx, const struct oval_definition *d, struct err *e)
     const struct oval_row *rows = oval_spread(d, false, &n);
     struct affected_range *ranges = arena_array(d->arena, struct affected_range, n + 1);
     if (arena_failed(d->arena))
-        return oom(e);
+        return too_much(e);
     for (size_t i = 0; i < n; i++)
         count += range_of(&rows[i], updateinfo_severity(d->severity), &ranges[count]);
     str title = d->title, id = str_word(&title);

@@ -79,6 +79,8 @@ static const struct {
     { BODY(AND(OL("7") OR(AND(ARCH("aarch64") A("0:1-3")) AND(ARCH("x86_64") A("0:1-2"))))),
       SAID "oracle:7 a <1-2 x86_64 High; oracle:7 a <1-2 noarch High; oracle:7 a <1-2 i686 High; "
            "oracle:7 a <1-3 aarch64 High; oracle:7 a <1-3 noarch High" },
+    { BODY(AND(OL("8") OR(AND(ARCH("aarch64") OR(A("0:1-2") A("0:1-3"))) AND(ARCH("x86_64") A("0:1-2"))))),
+      SAID "oracle:8 a <1-2 High; oracle:8 a <1-3 aarch64 High; oracle:8 a <1-3 noarch High" },
     { BODY(AND(OL("8") AND(IS("Module virt:kvm is enabled") A("0:1-2")))),
       SAID "oracle:8 a <1-2 in virt:kvm High" },
     /* AND combines, OR lists; a row comes once */
