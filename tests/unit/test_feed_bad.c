@@ -45,6 +45,11 @@ static const struct source {
     { "ubuntu", "osv_zip", "Ubuntu/all.zip", false },
     { "ubuntu-tracker", "ubuntu_tracker", NULL, false },
     { "wolfi", "wolfi", "os/security.json", false },
+    { "azurelinux", "oval_azurelinux", "cbl-mariner-2.0-oval.xml", false },
+    { "oracle", "oval_oracle", "security/oval/com.oracle.elsa-all.xml.bz2", false },
+    { "photon", "photon", "photon_cve_metadata/cve_data_photon4.0.json", false },
+    { "photon", "oval_photon", "photon_oval_definitions/com.vmware.phsa-photon3.xml.gz", false },
+    { "suse", "oval_suse", "pub/projects/security/oval/suse.linux.enterprise.server.15.xml.gz", false },
 };
 
 /* ---- a parser, and what it says ---- */
