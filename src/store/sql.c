@@ -90,6 +90,9 @@ void sql_fields_take(struct sql_fields *f, const char *types, va_list *ap)
     }
 }
 
+/* Added to a length that fits into what is left of one byte. The first of four is below, for no text is so long. */
+#define SHORT 0x80u
+
 /* A number as short as sql_field_int() knows it: most are small, and there are four of them for each range. */
 static str shorten(const struct sql_fields *f, size_t i)
 {
@@ -106,7 +109,10 @@ void sql_record_put(struct buf *to, const char *letters, const struct sql_fields
 {
     for (; *letters; letters++) {
         str v = shorten(f, (size_t)(*letters - 'a'));
-        buf_add(to, &(uint32_t){ htonl((uint32_t)v.len) }, 4);
+        if (v.len < SHORT)
+            buf_char(to, (char)(SHORT | v.len));
+        else
+            buf_add(to, &(uint32_t){ htonl((uint32_t)v.len) }, 4);
         buf_str(to, v);
     }
 }
@@ -115,10 +121,11 @@ int sql_record_take(struct sql *s, str *rest, str *fields, unsigned count, struc
 {
     for (unsigned i = 0; i < count; i++) {
         uint32_t len = UINT32_MAX;
+        bool is_short = rest->len && (uint8_t)*rest->ptr >= SHORT;
         if (rest->len >= sizeof len)
             memcpy(&len, rest->ptr, sizeof len);
-        str more = str_skip(*rest, sizeof len);
-        len = ntohl(len);
+        str more = str_skip(*rest, is_short ? 1 : sizeof len);
+        len = is_short ? (uint8_t)*rest->ptr - SHORT : ntohl(len);
         if (len > more.len)
             return err_set(e, ERR_FORMAT, "%s: a record is cut off", s->where);
         fields[i] = str_head(more, len);

@@ -7,7 +7,7 @@
  *            no text encoding touches them; text are our own words and the key-values that other programs read.
  * Rows       Views live until the next row, the next use or the reset of that statement. Several statements may be in use, each once.
  * Records    What a report reads by the thousand is packed when it is loaded: a record is, for each field, its length (32 bits, network
- *            order) and its bytes, numbers as one, four or eight of them. The driver takes records apart: to its callers fields are columns.
+ *            order; those below 128 mostly one byte with the highest bit set) and its bytes, numbers as one, four or eight of them. The driver takes records apart: to its callers fields are columns.
  * Bulk       Rows that are put by the thousand: SQLite inserts them one by one, PostgreSQL gathers them for a COPY. What is wrong
  *            with one may show only in sql_bulk_end().
  * Lost       A connection that broke is made anew by the next transaction, or the next statement outside of one.
