@@ -410,11 +410,12 @@ static void put_row(struct buf *to, const struct sql_shape *shape, const struct 
     }
     if (!shape->record)
         return;
-    size_t len = 0;
-    for (const char *c = shape->record; *c; c++)
-        len += 4 + f->values[*c - 'a'].len;
-    put_u32(to, (uint32_t)len);
+    size_t before = to->len;
+    put_u32(to, 0); /* how long it is: */
     sql_record_put(to, shape->record, f);
+    uint32_t len = htonl((uint32_t)(to->len - before - 4));
+    if (!to->failed)
+        memcpy(to->ptr + before, &len, sizeof len);
 }
 
 static int driver_bulk(struct sql *s, enum bulk b, const char *types, va_list ap, struct err *e)
