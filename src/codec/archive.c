@@ -218,8 +218,9 @@ static int check_end(struct reader *r, struct err *e)
 
 static int set_name(struct reader *r, struct archive_entry *entry, struct err *e)
 {
-    const char *z = archive_entry_pathname(entry);
-    str name = str_from(z ? z : archive_entry_pathname_utf8(entry));
+    str name = str_from(archive_entry_pathname(entry));
+    if (!name.ptr) /* UTF-8 by its flag, and the locale cannot have it; worse names never come so far */
+        name = STR(ARCHIVE_NO_NAME);
     while (str_starts(name, STR("./")))
         name = str_skip(name, 2);
     r->name_len = 0;

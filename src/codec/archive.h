@@ -24,5 +24,9 @@ struct archive;
 struct archive *archive_new(struct stream *in, const struct archive_limits *limits, struct err *e);
 void archive_freep(struct archive **a); /* for CLEANUP(); NULL is fine */
 
+/* The name of a file of a zip that says that its name is UTF-8, when it is not ASCII: libarchive needs the data of a locale for those, and in
+ * the cage there is none. Names of tars, and of zips without that flag, come as they are. */
+#define ARCHIVE_NO_NAME "?"
+
 /* 1 a file: its name (as in the archive, without "./" before it) lives until the next step; 0 the archive is complete; -1. */
 int archive_next(struct archive *a, str *name, struct stream **file, struct err *e);

@@ -476,7 +476,7 @@ int osv_read_archive(struct stream *in, struct osv_reader *r, struct err *e)
     size_t count = 0;
     int got;
     while ((got = archive_next(a, &name, &file, e)) > 0) {
-        if (!str_ends(name, STR(".json")))
+        if (!str_ends(name, STR(".json")) && !str_eq(name, STR(ARCHIVE_NO_NAME)))
             continue;
         count++;
         if (read_file(file, r, e) < 0)

@@ -66,7 +66,7 @@ struct osv_reader {
     /* 0 or -1; also called for what is withdrawn */
     int (*record)(struct osv_reader *r, struct arena *a, const struct osv_record *record, struct err *e);
 };
-/* All files "*.json". One that is not a record is an error, and so is an archive without any. */
+/* All files "*.json", and those whose name cannot be read. One that is not a record is an error, and so is an archive without any. */
 int osv_read_archive(struct stream *in, struct osv_reader *r, struct err *e);
 
 /* ---- what feeds make of them ---- */

@@ -341,6 +341,17 @@ static void test_names(void **state)
     }
 }
 
+static void test_flagged_name(void **state)
+{
+    static const struct member list[] = { { "\xc3\xa9", "x", AE_IFREG, false },
+                                          { "b", "y", AE_IFREG, false } };
+    CLEANUP(buf_done) struct buf zip = make(&formats[0], list, COUNT(list)), got = { 0 };
+    struct err e = { 0 };
+    zip.ptr[7] |= 8; /* the name is UTF-8 (APPNOTE 4.4.4, bit 11) */
+    assert_int_equal(read_bytes(buf_view(&zip), NULL, WHOLE, &got, &e), 0);
+    assert_true(str_eq(buf_view(&got), STR("?=x\nb=y\n")));
+}
+
 static void test_empty(void **state)
 {
     for (size_t i = 0; i < COUNT(formats); i++) {
@@ -396,9 +407,9 @@ static void test_real(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_formats), cmocka_unit_test(test_cut),    cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_begun),   cmocka_unit_test(test_errors), cmocka_unit_test(test_names),
-        cmocka_unit_test(test_empty),   cmocka_unit_test(test_real),
+        cmocka_unit_test(test_formats), cmocka_unit_test(test_cut),          cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_begun),   cmocka_unit_test(test_errors),       cmocka_unit_test(test_names),
+        cmocka_unit_test(test_empty),   cmocka_unit_test(test_flagged_name), cmocka_unit_test(test_real),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
