@@ -17,7 +17,13 @@ static const struct option options[] = {
       "of vacuum: images without a name that nobody asked for in DAYS go [30]" },
     { "full", NULL, OPT_FLAG, offsetof(struct db_options, full), "of check: all postings, not only some" },
     { "force", NULL, OPT_FLAG, offsetof(struct db_options, force),
-      "of export and backup: FILE may be there already" },
+      "of export and backup: FILE may be there already; of import: a bundle may be older than what is here" },
+    { "feeds", NULL, OPT_FLAG, offsetof(struct db_options, feeds),
+      "of export: only what feeds say, as a bundle; so are the next two, and naming a SOURCE" },
+    { "since", "BUNDLE", OPT_TEXT, offsetof(struct db_options, since),
+      "of export: leave out sources that are as they were in that bundle" },
+    { "key", "FILE", OPT_TEXT, offsetof(struct db_options, key),
+      "PEM, Ed25519: of export the private key that signs, of import the public key that must have signed" },
     { 0 },
 };
 _Static_assert(sizeof(struct db_options) <= OPTIONS_SIZE_MAX, "options");
@@ -163,14 +169,18 @@ static const struct action *find_action(const char *name, struct err *e)
 
 static int run(const void *opts, char **args, int count, struct err *e)
 {
-    const struct db_options *o = opts;
+    struct db_options with = *(const struct db_options *)opts, *o = &with;
     char place[4096];
     int64_t ignored;
     const struct action *a = find_action(args[0], e);
     if (!a)
         return -1;
-    if (count != 1 + a->wants_file)
-        return err_set(e, ERR_USAGE, "db: usage: eclair db %s%s", a->name, a->wants_file ? " FILE" : "");
+    bool exports = a->run == db_export;
+    if (count < 1 + a->wants_file || (count > 1 + a->wants_file && !exports))
+        return err_set(e, ERR_USAGE, "db: usage: eclair db %s%s%s", a->name, a->wants_file ? " FILE" : "",
+                       exports ? " [SOURCE...]" : "");
+    o->sources = args + 2;
+    o->source_count = count > 2 ? count - 2 : 0;
     if (o->format && strcmp(o->format, "json") && strcmp(o->format, "table"))
         return err_set(e, ERR_USAGE, "--format: '%s' is none of table, json", o->format);
     if (unused_seconds(o, &ignored, e) < 0)
@@ -184,7 +194,7 @@ static int run(const void *opts, char **args, int count, struct err *e)
 
 const struct command command_db = {
     .name = "db",
-    .arguments = "ACTION [FILE]",
+    .arguments = "ACTION [FILE [SOURCE...]]",
     .summary = "Tells what the database holds, and keeps it well",
     .details =
         "ACTION is one of\n"
@@ -193,11 +203,14 @@ const struct command command_db = {
         "  check          holds it against itself while others use it: \"ok\", or a line for each fault "
         "and exit code 1\n"
         "  vacuum         deletes what nobody needs any more, and gives the space back\n"
-        "  export FILE    all of it, from either engine, into a new SQLite database\n"
+        "  export FILE    all of it, from either engine, into a new SQLite database; with --feeds, or "
+        "SOURCEs, a "
+        "bundle\n"
+        "                 of what these say, for machines without a network (docs/bundles.md)\n"
         "  import FILE    all that is in such a file, into either engine; feeds become what they are there\n"
         "  backup FILE    an exact copy of an SQLite database while others use it",
     .options = options,
     .args_min = 1,
-    .args_max = 2,
+    .args_max = 66,
     .run = run,
 };

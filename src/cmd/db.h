@@ -4,11 +4,18 @@
 #include "store/store.h"
 
 struct db_options {
-    const char *db, *format, *unused;
-    bool full, force;
+    const char *db, *format, *unused, *since, *key;
+    bool full, force, feeds;
+    char **sources; /* behind FILE */
+    int source_count;
 };
 
 int db_status(const struct db_options *o, const char *place, const char *file, struct err *e);
 int db_export(const struct db_options *o, const char *place, const char *file, struct err *e);
 int db_backup(const struct db_options *o, const char *place, const char *file, struct err *e);
 int db_import(const struct db_options *o, const char *place, const char *file, struct err *e);
+
+/* db_bundle.c */
+int bundle_is_file(const char *file, struct err *e); /* 1, 0, -1 */
+int bundle_export(const struct db_options *o, const char *place, const char *file, struct err *e);
+int bundle_import_file(const struct db_options *o, const char *place, const char *file, struct err *e);

@@ -5,39 +5,13 @@
 #include "base/secret.h"
 #include "codec/yaml.h"
 #include "config/distance.h"
-#include "config/duration.h"
+#include "config/internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
-#define PREFIX       "ECLAIR_"
-#define WARNINGS_MAX 100
-#define SOURCE       "<source>" /* in a key: any name */
-#define FEEDS_MAX    200
-
-enum type {
-    TEXT,
-    SECRET, /* text that nobody is shown */
-    WORD,   /* one of `words`, in any letter case */
-    BOOL,
-    PORT,
-    MILLISECONDS,
-    SECONDS,
-    BYTES,
-    LIST,    /* its count is the field behind it */
-    IGNORED, /* from here on there is no field */
-    WITHOUT_EFFECT,
-    REFUSED
-};
-
-struct key {
-    struct config_key about;
-    enum type type;
-    size_t field;      /* in struct config, or of a source's key in struct config_feed */
-    const char *words; /* of a WORD: "auto json text" */
-    bool of_source;
-};
+#define PREFIX "ECLAIR_"
 
 #define ROW(key, type, field, fallback, help)                                                                \
     {                                                                                                        \
@@ -54,8 +28,8 @@ struct key {
     }
 #define OF_SOURCE(key, type, field, help)                                                                    \
     {                                                                                                        \
-        { "feeds." SOURCE "." key, "", help, false, true }, type, offsetof(struct config_feed, field), NULL, \
-            true                                                                                             \
+        { "feeds." CONFIG_SOURCE "." key, "", help, false, true }, type,                                     \
+            offsetof(struct config_feed, field), NULL, true                                                  \
     }
 #define OLD(key)                                                                                             \
     {                                                                                                        \
@@ -153,242 +127,7 @@ static const struct key keys[] = {
 };
 #define KEYS (sizeof keys / sizeof *keys)
 
-struct loading {
-    const char *name; /* of the file; NULL: there is none */
-    struct arena *arena;
-    struct config *to;
-    struct config_value *values;
-    str *warnings;
-    struct config_feed *feeds;
-};
-
-/* A key and what it is to be. */
-struct setting {
-    const struct key *key;
-    const struct yaml *value;
-    enum config_origin origin;
-    const char *name;
-    str source; /* of a pattern: what stands for it */
-};
-
 static bool has_field(const struct key *k) { return k->type <= LIST && !k->of_source; }
-
-static bool is_word(str text, str word)
-{
-    return text.len == word.len && !strncasecmp(text.ptr, word.ptr, word.len);
-}
-
-static int oom(struct err *e) { return err_set(e, ERR_OOM, "configuration: out of memory"); }
-
-static void warning(struct loading *l, str text)
-{
-    CLEANUP(buf_done) struct buf shown = { 0 };
-    secret_mask(text, &shown);
-    if (l->to->warning_count < WARNINGS_MAX)
-        l->warnings[l->to->warning_count++] = arena_dup(l->arena, buf_view(&shown));
-}
-#define WARN(l, ...) warning(l, arena_printf((l)->arena, __VA_ARGS__))
-
-/* "config.yaml: line 7: clair.api.timeout", "ECLAIR_API_TIMEOUT", "--db". */
-static str place(const struct loading *l, const struct setting *s, unsigned line)
-{
-    const char *key = s->key->about.key;
-    if (s->origin != CONFIG_FILE)
-        return str_from(s->name);
-    if (!s->key->of_source)
-        return arena_printf(l->arena, "%s: line %u: clair.%s", s->name, line, key);
-    return arena_printf(l->arena, "%s: line %u: clair.feeds." STR_FMT "%s", s->name, line, STR_ARG(s->source),
-                        key + strlen("feeds." SOURCE));
-}
-
-static str shown(const struct loading *l, const struct setting *s, str text)
-{
-    CLEANUP(buf_done) struct buf out = { 0 };
-    if (s->key->type == SECRET)
-        return STR(SECRET_MASK);
-    secret_mask(text, &out);
-    return arena_dup(l->arena, buf_view(&out));
-}
-
-static int wrong(const struct loading *l, const struct setting *s, const struct yaml *v, const char *want,
-                 struct err *e)
-{
-    str where = place(l, s, v->line);
-    static const char *const kinds[] = {
-        [YAML_NULL] = "nothing", [YAML_SCALAR] = "", [YAML_LIST] = "a list", [YAML_MAP] = "a map"
-    };
-    if (v->type != YAML_SCALAR)
-        return err_set(e, ERR_FORMAT, STR_FMT ": %s is no %s", STR_ARG(where), kinds[v->type], want);
-    return err_set(e, ERR_FORMAT, STR_FMT ": '" STR_FMT "' is no %s", STR_ARG(where),
-                   STR_ARG(shown(l, s, v->text)), want);
-}
-
-static int set_port(struct loading *l, const struct setting *s, str *to, struct err *e)
-{
-    uint64_t port;
-    if (!str_to_u64(s->value->text, &port) || port > 65535)
-        return wrong(l, s, s->value, "port (1 to 65535)", e);
-    *to = arena_printf(l->arena, ":%u", (unsigned)port);
-    return 0;
-}
-
-static int set_duration(struct loading *l, const struct setting *s, int64_t unit_ns, int64_t *to,
-                        struct err *e)
-{
-    const struct yaml *v = s->value;
-    uint64_t number;
-    int64_t ns;
-    if (!v->quoted && str_to_u64(v->text, &number) && number) {
-        if (number > INT64_MAX)
-            return wrong(l, s, v, "duration (900s, 2h, 1h30m)", e);
-        bool seconds = number < 1000000;
-        ns = seconds ? (int64_t)number * 1000000000 : (int64_t)number;
-        WARN(l, STR_FMT ": a number without a unit is taken for %s: write a unit (900s, 2h)",
-             STR_ARG(place(l, s, v->line)), seconds ? "seconds" : "nanoseconds");
-    } else if (!duration_parse(v->text, &ns)) {
-        return wrong(l, s, v, "duration (900s, 2h, 1h30m)", e);
-    }
-    *to = ns / unit_ns + (ns % unit_ns > 0); /* less than one unit is not zero, which would mean "off" */
-    return 0;
-}
-
-/* "32GiB", or a number of bytes. */
-static int set_bytes(struct loading *l, const struct setting *s, uint64_t *to, struct err *e)
-{
-    const struct yaml *v = s->value;
-    static const char *const units[] = { "KiB", "MiB", "GiB", "TiB" };
-    str number = v->text;
-    unsigned shift = 0;
-    for (unsigned i = 0; i < sizeof units / sizeof *units && !shift; i++)
-        if (str_ends(v->text, str_from(units[i]))) {
-            shift = 10 * (i + 1);
-            number = str_trim(str_head(v->text, v->text.len - 3));
-        }
-    if (!str_to_u64(number, to) || *to > UINT64_MAX >> shift)
-        return wrong(l, s, v, "size (1048576, 500MiB, 32GiB)", e);
-    *to <<= shift;
-    return 0;
-}
-
-static int set_bool(struct loading *l, const struct setting *s, bool *to, struct err *e)
-{
-    static const char *const words[] = { "false", "true", "no", "yes", "off", "on" }; /* of YAML 1.1 */
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (is_word(s->value->text, str_from(words[i]))) {
-            *to = i % 2;
-            return 0;
-        }
-    return wrong(l, s, s->value, "true or false", e);
-}
-
-static int set_word(struct loading *l, const struct setting *s, str *to, struct err *e)
-{
-    char want[128];
-    for (str rest = str_from(s->key->words), word; (word = str_word(&rest)).len;)
-        if (is_word(s->value->text, word)) {
-            *to = word;
-            return 0;
-        }
-    snprintf(want, sizeof want, "word of: %s", s->key->words);
-    return wrong(l, s, s->value, want, e);
-}
-
-static int set_list(struct loading *l, const struct setting *s, const str **to, struct err *e)
-{
-    const struct yaml *v = s->value;
-    if (v->type != YAML_LIST)
-        return wrong(l, s, v, "list", e);
-    str *list = arena_array(l->arena, str, v->count + 1);
-    if (!list)
-        return oom(e);
-    for (size_t i = 0; i < v->count; i++) {
-        if (v->pairs[i].value->type != YAML_SCALAR)
-            return wrong(l, s, v->pairs[i].value, "text", e);
-        list[i] = v->pairs[i].value->text;
-    }
-    *to = list;
-    memcpy(to + 1, &v->count, sizeof v->count); /* COUNT_BEHIND */
-    return 0;
-}
-
-/* false, 0 and nothing are what it does anyway. */
-static int tell(struct loading *l, const struct setting *s, struct err *e)
-{
-    static const char *const nothing[] = { "", "0", "false", "no", "off" };
-    str where = place(l, s, s->value->line);
-    for (size_t i = 0; i < sizeof nothing / sizeof *nothing; i++)
-        if (s->value->type == YAML_SCALAR && is_word(s->value->text, str_from(nothing[i])))
-            return 0;
-    if (s->key->type == REFUSED)
-        return err_set(e, ERR_UNSUPPORTED, STR_FMT ": %s", STR_ARG(where), s->key->about.help);
-    WARN(l, STR_FMT " has no effect: %s", STR_ARG(where), s->key->about.help);
-    return 0;
-}
-
-static char as_variable(char c) { return c == '-' ? '_' : c; }
-
-bool config_is_source(str a, str b)
-{
-    size_t i = 0;
-    while (a.len == b.len && i < a.len && as_variable(a.ptr[i]) == as_variable(b.ptr[i]))
-        i++;
-    return a.len == b.len && i == a.len;
-}
-
-/* A new one if it was not spoken of before. NULL: there are too many. */
-static struct config_feed *feed_at(struct loading *l, const struct setting *s, struct err *e)
-{
-    size_t i = 0;
-    while (i < l->to->feed_count && !config_is_source(l->feeds[i].name, s->source))
-        i++;
-    if (i == FEEDS_MAX) {
-        err_set(e, ERR_LIMIT, STR_FMT ": more than %d sources", STR_ARG(place(l, s, s->value->line)),
-                FEEDS_MAX);
-        return NULL;
-    }
-    if (i == l->to->feed_count)
-        l->feeds[l->to->feed_count++] = (struct config_feed){ .name = s->source,
-                                                              .interval_s = CONFIG_UNSAID,
-                                                              .where = place(l, s, s->value->line) };
-    return &l->feeds[i];
-}
-
-static int set_field(struct loading *l, const struct setting *s, struct err *e)
-{
-    void *whole = s->key->of_source ? (void *)feed_at(l, s, e) : l->to;
-    if (!whole)
-        return -1;
-    void *field = (char *)whole + s->key->field;
-    const struct yaml *v = s->value;
-    if (s->key->type != LIST && v->type != YAML_SCALAR)
-        return err_set(e, ERR_FORMAT, STR_FMT ": a list or map where one value is wanted",
-                       STR_ARG(place(l, s, v->line)));
-    switch (s->key->type) {
-    case TEXT:
-    case SECRET:
-        *(str *)field = v->text;
-        return 0;
-    case WORD:
-        return set_word(l, s, field, e);
-    case BOOL:
-        return set_bool(l, s, field, e);
-    case PORT:
-        return set_port(l, s, field, e);
-    case MILLISECONDS:
-        return set_duration(l, s, 1000000, field, e);
-    case SECONDS:
-        return set_duration(l, s, 1000000000, field, e);
-    case BYTES:
-        return set_bytes(l, s, field, e);
-    case LIST:
-        return set_list(l, s, field, e);
-    case IGNORED:
-    case WITHOUT_EFFECT:
-    case REFUSED:
-        break;
-    }
-    return 0;
-}
 
 /* As a person would write it. */
 static str written(const struct loading *l, const struct yaml *v)
@@ -416,8 +155,8 @@ static int set(struct loading *l, const struct setting *s, struct err *e)
     if (s->value->type == YAML_NULL || s->key->type == IGNORED)
         return 0;
     if (s->key->type == WITHOUT_EFFECT || s->key->type == REFUSED)
-        return tell(l, s, e);
-    if (set_field(l, s, e) < 0)
+        return config_tell(l, s, e);
+    if (config_set_field(l, s, e) < 0)
         return -1;
     remember(l, s);
     return 0;
@@ -445,7 +184,7 @@ static int set_sources_from_file(struct loading *l, const struct yaml *clair, co
                                  struct err *e)
 {
     const struct yaml *feeds = yaml_get(clair, STR("feeds"));
-    str name = str_skip(str_from(k->about.key), STR("feeds." SOURCE ".").len);
+    str name = str_skip(str_from(k->about.key), STR("feeds." CONFIG_SOURCE ".").len);
     for (size_t i = 0; feeds && feeds->type == YAML_MAP && i < feeds->count; i++) {
         const struct yaml_pair *p = &feeds->pairs[i];
         const struct yaml *v = p->value->type == YAML_MAP ? yaml_get(p->value, name) : NULL;
@@ -488,7 +227,7 @@ enum known { UNKNOWN, SECTION, KEY };
 
 static bool of_source(const struct key *k, str path)
 {
-    str source = k->of_source ? source_in(path, k->about.key, STR(SOURCE)) : STR("");
+    str source = k->of_source ? source_in(path, k->about.key, STR(CONFIG_SOURCE)) : STR("");
     return source.len && str_find(source, '.') < 0;
 }
 
@@ -539,8 +278,8 @@ static str advice(const struct loading *l, str path)
 
 static void warn_unknown(struct loading *l, const struct yaml_pair *p, const char *prefix, str path)
 {
-    WARN(l, "%s: line %u: unknown key clair.%s%s" STR_FMT ": " STR_FMT, l->name, p->line, prefix,
-         *prefix ? "." : "", STR_ARG(str_head(p->key, 100)), STR_ARG(advice(l, path)));
+    CONFIG_WARN(l, "%s: line %u: unknown key clair.%s%s" STR_FMT ": " STR_FMT, l->name, p->line, prefix,
+                *prefix ? "." : "", STR_ARG(str_head(p->key, 100)), STR_ARG(advice(l, path)));
 }
 
 /* Every key of the file that is none of ours is told; a section must be one. */
@@ -574,11 +313,12 @@ static void warn_sections(struct loading *l, const struct yaml *root)
     for (size_t i = 0; i < root->count; i++) {
         const struct yaml_pair *p = &root->pairs[i];
         if (str_eq(p->key, STR("jwtproxy")))
-            WARN(l, "%s: line %u: section jwtproxy: the proxies are programs of their own, not started here",
-                 l->name, p->line);
+            CONFIG_WARN(
+                l, "%s: line %u: section jwtproxy: the proxies are programs of their own, not started here",
+                l->name, p->line);
         else if (!str_eq(p->key, STR("clair")))
-            WARN(l, "%s: line %u: unknown section " STR_FMT ": ignored", l->name, p->line,
-                 STR_ARG(str_head(p->key, 100)));
+            CONFIG_WARN(l, "%s: line %u: unknown section " STR_FMT ": ignored", l->name, p->line,
+                        STR_ARG(str_head(p->key, 100)));
     }
 }
 
@@ -627,9 +367,9 @@ static int set_from_file(struct loading *l, str bytes, struct err *e)
     }
     const struct yaml *nested = find(clair, "updater.notifier");
     if (nested)
-        WARN(l, "%s: line %u: clair.updater.notifier %s", l->name, nested->line,
-             yaml_get(clair, STR("notifier")) ? "is ignored: clair.notifier is there"
-                                              : "is taken for clair.notifier, where it belongs");
+        CONFIG_WARN(l, "%s: line %u: clair.updater.notifier %s", l->name, nested->line,
+                    yaml_get(clair, STR("notifier")) ? "is ignored: clair.notifier is there"
+                                                     : "is taken for clair.notifier, where it belongs");
     warn_sections(l, root);
     return check_keys(l, clair, "", e) < 0 ? -1 : set_updater_null(l, clair, e);
 }
@@ -663,7 +403,7 @@ static int set_text(struct loading *l, const struct key *k, str text, enum confi
                     const char *name, struct err *e)
 {
     const struct setting s = { k, as_yaml(l, k, text), origin, name, { 0 } };
-    return s.value ? set(l, &s, e) : oom(e);
+    return s.value ? set(l, &s, e) : config_oom(e);
 }
 
 /* ECLAIR_FEEDS_DEBIAN_URL. 1 it is one, 0, -1. */
@@ -681,7 +421,7 @@ static int set_source_from_variable(struct loading *l, const struct key *k, cons
         *at = (char)(*at >= 'A' && *at <= 'Z' ? *at - 'A' + 'a' : *at);
     const struct setting s = { k, as_yaml(l, k, str_from(value)), CONFIG_ENVIRONMENT, name, str_from(small) };
     if (!small || !s.value)
-        return oom(e);
+        return config_oom(e);
     return *value && set(l, &s, e) < 0 ? -1 : 1;
 }
 
@@ -691,7 +431,7 @@ static bool is_of_a_section(const char *variable)
     str rest = str_skip(str_from(variable), strlen(PREFIX)), section = str_cut(&rest, '_');
     for (size_t i = 0; i < KEYS && rest.len; i++) {
         str key = str_from(keys[i].about.key);
-        if (is_word(section, str_cut(&key, '.')))
+        if (config_is_word(section, str_cut(&key, '.')))
             return true;
     }
     return false;
@@ -708,7 +448,7 @@ static int set_from_variable(struct loading *l, const char *name, const char *va
             return r < 0 ? -1 : 0;
     }
     if (is_of_a_section(name))
-        WARN(l, "%s: no such key: ignored (eclair help config lists them)", name);
+        CONFIG_WARN(l, "%s: no such key: ignored (eclair help config lists them)", name);
     return 0;
 }
 
@@ -720,7 +460,7 @@ static int set_from_environment(struct loading *l, const char *const *environmen
             continue;
         const char *name = arena_cstr(l->arena, str_of(*environment, (size_t)(is - *environment)));
         if (!name)
-            return oom(e);
+            return config_oom(e);
         if (set_from_variable(l, name, is + 1, e) < 0)
             return -1;
     }
@@ -764,8 +504,8 @@ static int check(struct loading *l, struct err *e)
         return err_set(e, ERR_USAGE, "%s: clair.api.token and clair.api.tokenfile: one of them is enough",
                        name);
     if (c->notifier_endpoint.len)
-        WARN(l, "%s: clair.notifier.http.endpoint: notifications are not sent yet", name);
-    return arena_failed(l->arena) ? oom(e) : 0;
+        CONFIG_WARN(l, "%s: clair.notifier.http.endpoint: notifications are not sent yet", name);
+    return arena_failed(l->arena) ? config_oom(e) : 0;
 }
 
 static void set_defaults(struct loading *l)
@@ -797,10 +537,10 @@ static int load(const struct config_sources *from, const char *name, str bytes, 
                          .arena = arena,
                          .to = ret,
                          .values = arena_array(arena, struct config_value, KEYS),
-                         .warnings = arena_array(arena, str, WARNINGS_MAX),
-                         .feeds = arena_array(arena, struct config_feed, FEEDS_MAX) };
+                         .warnings = arena_array(arena, str, CONFIG_WARNINGS),
+                         .feeds = arena_array(arena, struct config_feed, CONFIG_FEEDS) };
     if (!l.values || !l.warnings || !l.feeds)
-        return oom(e);
+        return config_oom(e);
     set_defaults(&l);
     if ((name && set_from_file(&l, bytes, e) < 0) || set_from_environment(&l, from->environment, e) < 0 ||
         set_from_flags(&l, from, e) < 0)
@@ -841,7 +581,7 @@ static int read_file(const char *path, struct arena *arena, str *ret, struct err
     if (buf_read_file(&bytes, path, e) < 0)
         return -1;
     *ret = arena_dup(arena, buf_view(&bytes));
-    return arena_failed(arena) ? oom(e) : 0;
+    return arena_failed(arena) ? config_oom(e) : 0;
 }
 
 int config_load(const struct config_sources *from, struct arena *arena, struct config *ret, struct err *e)
@@ -852,7 +592,7 @@ int config_load(const struct config_sources *from, struct arena *arena, struct c
     expand(from->file, arena, &expanded);
     const char *name = arena_cstr(arena, expanded);
     if (!name)
-        return oom(e);
+        return config_oom(e);
     if (read_file(name, arena, &bytes, e) < 0)
         return -1;
     return load(from, name, bytes, arena, ret, e);

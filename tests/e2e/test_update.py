@@ -1,10 +1,14 @@
 """Feeds: only the difference is written, a failure changes nothing, and a kill at any moment leaves the old or the new state."""
+import http.server
+import json
 import os
 import random
 import re
 import signal
 import sqlite3
+import ssl
 import subprocess
+import threading
 import time
 
 import helpers
@@ -315,3 +319,43 @@ def test_shrunk(tmp_path):
     helpers.update(db, mirror, "debian")
     helpers.write_mirror(tmp_path / "m", debian=many(1))  # of fewer than a hundred nothing is said
     helpers.update(db, mirror, "debian")
+
+
+class Leaves(http.server.BaseHTTPRequestHandler):
+    """Over TLS: /to/URL leads there, all else is the tracker."""
+
+    def do_GET(self):
+        leads = self.path.startswith("/plain/")
+        body = b"" if leads else json.dumps(helpers.small_debian()).encode()
+        self.send_response(302 if leads else 200)
+        if leads:
+            self.send_header("Location", self.server.plain + self.path.removeprefix("/plain"))
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
+def test_https_stays_https(tmp_path):
+    """Whoever listens on the way must not hand out another document: a redirect to plain http is refused."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+                    "/CN=test", "-addext", "subjectAltName=DNS:localhost", "-keyout", tmp_path / "key", "-out", tmp_path / "cert"],
+                   check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert", tmp_path / "key")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Leaves) as secure, \
+            http.server.ThreadingHTTPServer(("127.0.0.1", 0), Leaves) as plain:
+        secure.plain = f"http://localhost:{plain.server_port}"
+        secure.socket = context.wrap_socket(secure.socket, server_side=True)
+        for server in (secure, plain):
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+        env, base = helpers.environment(SSL_CERT_FILE=str(tmp_path / "cert")), f"https://localhost:{secure.server_port}"
+        good = update(tmp_path / "a", base, "debian", env=env)
+        r = update(tmp_path / "b", base + "/plain", "debian", env=env, check=False)
+        also = update(tmp_path / "c", secure.plain, "debian", env=env)  # what somebody configured
+        for server in (secure, plain):
+            server.shutdown()
+    assert b"12 advisories new" in good.out and b"12 advisories new" in also.out
+    helpers.assert_refused(r, "debian: tracker/data/json: localhost:", "a redirect from https to something else is refused")

@@ -253,3 +253,18 @@ def test_check_and_backup_while_others_write(database, image, tmp_path):
         stop.set()
         writer.join()
     assert len(rounds) > 6 and [r for r in rounds if r.code] == []
+
+
+def test_bundle(full, image, mirror, tmp_path, postgres):
+    """From either engine into either: the same bytes, and the same reports."""
+    bundle, again = tmp_path / "bundle", tmp_path / "again"
+    good(db("export", full, bundle, "--feeds"))
+    report = helpers.scan(full, image).json()
+    for target in (tmp_path / "to.db", postgres.new_database()):
+        out = good(db("import", target, bundle))
+        assert out.startswith("alpine: 8 advisories new, 0 changed") and "debian: " in out
+        assert helpers.scan(target, image).json()["findings"] == report["findings"]
+        assert good(db("check", target, "--full")) == "ok\n"
+        assert helpers.update(target, mirror, "debian").out == b"debian: nothing new\n"
+        good(db("export", target, again, "--feeds", "--force"))
+        assert good(db("export", target, tmp_path / "none", "--since", bundle, "--force")) == "alpine: as before\ndebian: as before\n"
