@@ -22,11 +22,13 @@ static int64_t age(const struct status *s, const struct feed_status *f)
 
 static void put_feed(struct json_writer *w, const struct status *s, const struct feed_status *f)
 {
-    char when[CLOCK_TEXT];
+    char when[CLOCK_TEXT], tried[CLOCK_TEXT];
     clock_format(f->last_success, when);
+    clock_format(f->last_try, tried);
     json_w_object(w);
     json_w_text(w, "name", f->name);
     json_w_number(w, "entries", f->entries);
+    json_w_text_or_null(w, "last_try", f->last_try ? str_from(tried) : STR(""));
     json_w_text_or_null(w, "last_success", f->last_success ? str_from(when) : STR(""));
     json_w_key(w, "age_seconds");
     if (f->last_success)
@@ -103,15 +105,15 @@ static void write_table(const struct status *s, struct buf *out)
     if (!s->feed_count)
         buf_str(out, STR("no feed is loaded: eclair update loads them\n"));
     else
-        buf_printf(out, "%-12s %10s  %s\n", "FEED", "ENTRIES", "LAST SUCCESS");
+        buf_printf(out, "%-14s %10s  %s\n", "FEED", "ENTRIES", "LAST SUCCESS");
     for (size_t i = 0; i < s->feed_count; i++) {
         const struct feed_status *f = &s->feeds[i];
         char when[CLOCK_TEXT];
         clock_format(f->last_success, when);
-        buf_printf(out, "%-12.*s %10lld  %s\n", STR_ARG(f->name), (long long)f->entries,
+        buf_printf(out, "%-14.*s %10lld  %s\n", STR_ARG(f->name), (long long)f->entries,
                    f->last_success ? when : "never");
         if (f->error.len)
-            buf_printf(out, "             the last try failed: " STR_FMT "\n", STR_ARG(f->error));
+            buf_printf(out, "               the last try failed: " STR_FMT "\n", STR_ARG(f->error));
     }
 }
 

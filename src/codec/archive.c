@@ -24,7 +24,7 @@ struct source {
     bool keep_tail;
     uint64_t size, zeros; /* bytes so far; how many of them are zeros at the end */
     size_t tail_len;
-    char tail[TAIL_MAX]; /* the last bytes */
+    char tail[2 * TAIL_MAX]; /* the last bytes, TAIL_MAX at least if there were so many */
 };
 
 /* libarchive's own reader is called `struct archive`, too: the public one is only ever a pointer to this. */
@@ -46,14 +46,18 @@ static struct reader *reader_of(struct archive *a) { return (struct reader *)(vo
 
 /* ---- the bytes below ---- */
 
+/* What was kept is moved only when there is no room behind it: chunks may be small. */
 static void keep_tail(struct source *s, str chunk)
 {
     if (chunk.len > TAIL_MAX)
         chunk = str_skip(chunk, chunk.len - TAIL_MAX);
-    size_t old = s->tail_len < TAIL_MAX - chunk.len ? s->tail_len : TAIL_MAX - chunk.len;
-    memmove(s->tail, s->tail + s->tail_len - old, old);
-    memcpy(s->tail + old, chunk.ptr, chunk.len);
-    s->tail_len = old + chunk.len;
+    if (s->tail_len + chunk.len > sizeof s->tail) {
+        size_t old = s->tail_len < TAIL_MAX ? s->tail_len : TAIL_MAX;
+        memmove(s->tail, s->tail + s->tail_len - old, old);
+        s->tail_len = old;
+    }
+    memcpy(s->tail + s->tail_len, chunk.ptr, chunk.len);
+    s->tail_len += chunk.len;
 }
 
 static void count_zeros(struct source *s, str chunk)

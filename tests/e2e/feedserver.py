@@ -32,7 +32,6 @@ GET /control/answers gives how many had which status, "304 17".
 GET /control/connections gives how many connections had their first other request since then.
 """
 import argparse
-import contextlib
 import email.utils
 import hashlib
 import http.server
@@ -111,8 +110,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.plain(200, body)
 
     def send_response(self, code, message=None):
-        with self.lock if not self.path.startswith("/control/") else contextlib.nullcontext():
-            self.answers[code] = self.answers.get(code, 0) + 1
+        if not self.path.startswith("/control/"):
+            with self.lock:
+                self.answers[code] = self.answers.get(code, 0) + 1
         super().send_response(code, message)
 
     def plain(self, status, body=b"", **headers):
