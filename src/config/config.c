@@ -184,7 +184,7 @@ static int set_sources_from_file(struct loading *l, const struct yaml *clair, co
                                  struct err *e)
 {
     const struct yaml *feeds = yaml_get(clair, STR("feeds"));
-    str name = str_from(k->about.key + strlen("feeds." CONFIG_SOURCE "."));
+    str name = str_from(strrchr(k->about.key, '.') + 1);
     for (size_t i = 0; feeds && feeds->type == YAML_MAP && i < feeds->count; i++) {
         const struct yaml_pair *p = &feeds->pairs[i];
         const struct yaml *v = p->value->type == YAML_MAP ? yaml_get(p->value, name) : NULL;
