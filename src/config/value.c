@@ -34,7 +34,7 @@ str config_place(const struct loading *l, const struct setting *s, unsigned line
     if (!s->key->of_source)
         return arena_printf(l->arena, "%s: line %u: clair.%s", s->name, line, key);
     return arena_printf(l->arena, "%s: line %u: clair.feeds." STR_FMT "%s", s->name, line, STR_ARG(s->source),
-                        key + strlen("feeds." CONFIG_SOURCE));
+                        strrchr(key, '.'));
 }
 
 static str shown(const struct loading *l, const struct setting *s, str text)
