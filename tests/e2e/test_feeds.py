@@ -73,7 +73,7 @@ def test_nothing_is_transferred_twice(mirror, loaded):
     assert all(after[n]["last_success"] == "2026-01-02T04:00:00Z" and after[n]["entries"] == before[n]["entries"] for n in SOURCES)
 
 
-FAULTS = {"arch": ("500-1000", "/arch/", "answered 500"), "photon": ("hang", "/photon/", "1 s"), "epss": ("truncate-5000", "/epss/", "bytes")}
+FAULTS = {"arch": ("500-1000", "/arch/", "answered 500"), "photon": ("hang", "/photon/", "no byte for 1.0 s"), "epss": ("truncate-5000", "/epss/", "bytes")}
 
 
 def test_failures_stay_where_they_are(mirror, loaded):
