@@ -6,8 +6,8 @@
     one(almalinux) one(alpine) one(amazon) one(arch) one(azurelinux) one(chainguard) \
     one(crates) one(debian) one(epss) one(go) one(hex) one(kev) \
     one(maven) one(npm) one(nuget) one(nvd) one(oracle) one(packagist) \
-    one(photon) one(pub) one(pypi) one(redhat) one(rocky) one(rubygems) \
-    one(suse) one(ubuntu) one(ubuntu_tracker) one(wolfi)
+    one(photon) one(pub) one(pypi) one(redhat) one(redhat_osv) one(rocky) \
+    one(rubygems) one(suse) one(ubuntu) one(ubuntu_tracker) one(wolfi)
 /* clang-format on */
 
 #define DECLARE(name) extern const struct feed feed_##name;

@@ -89,3 +89,18 @@ struct advisory osv_advisory(struct arena *a, const struct osv_record *r, str ke
 /* Puts it, unless it has no ranges. */
 int osv_put(struct advisory_sink *sink, struct arena *a, struct advisory *advisory,
             const struct osv_ranges *ranges, const struct osv_list *aliases, struct err *e);
+
+/* Of records of rpm distributions, which say only in the summary of which module streams they are ("Moderate: mariadb:10.3 security update"). */
+#define OSV_STREAMS_MAX 8 /* "virt:rhel and virt-devel:rhel security update" has two */
+struct osv_streams {
+    str list[OSV_STREAMS_MAX];
+    size_t count;
+};
+void osv_find_streams(str summary, str id, struct osv_streams *ret); /* views into summary */
+bool osv_of_module(str version);                                     /* was it built in a module? */
+/* For each stream, if the fix was built in a module; else once. */
+void osv_add_streams(struct arena *a, struct osv_ranges *to, struct affected_range range,
+                     const struct osv_streams *streams);
+/* Those among aliases, upstream and related. */
+void osv_add_cves(struct arena *a, struct osv_list *to, const struct osv_record *record);
+size_t osv_name_length(str s); /* of the name of a module or release that it begins with */

@@ -140,3 +140,74 @@ int osv_put(struct advisory_sink *sink, struct arena *a, struct advisory *adviso
     advisory->meta.alias_count = aliases->count;
     return sink->put(sink, advisory, e);
 }
+
+/* ---- module streams ---- */
+
+static bool is_name_char(char c)
+{
+    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '-' || c == '_' ||
+           c == '.' || c == '+';
+}
+
+size_t osv_name_length(str s)
+{
+    size_t n = 0;
+    while (n < s.len && is_name_char(s.ptr[n]))
+        n++;
+    return n;
+}
+
+/* "httpd:2.4/mod_http2" is of httpd:2.4; empty: the word is no stream. */
+static str stream_of(str word)
+{
+    size_t name = osv_name_length(word);
+    if (!name || name == word.len || word.ptr[name] != ':')
+        return (str){ 0 };
+    size_t stream = osv_name_length(str_skip(word, name + 1));
+    return stream ? str_head(word, name + 1 + stream) : (str){ 0 };
+}
+
+/* One summary begins with the advisory's own name, which looks like a stream. */
+void osv_find_streams(str summary, str id, struct osv_streams *ret)
+{
+    ret->count = 0;
+    for (str word; (word = str_word(&summary)).len && ret->count < OSV_STREAMS_MAX;) {
+        str stream = stream_of(word);
+        if (stream.len && !str_eq(stream, id))
+            ret->list[ret->count++] = stream;
+    }
+}
+
+/* "kernel:4.18.0" looks like a stream, too: only what was built in a module has ".module_el8..." or ".module+el8..." in its release. */
+bool osv_of_module(str version) { return str_contains(version, STR(".module")); }
+
+void osv_add_streams(struct arena *a, struct osv_ranges *to, struct affected_range range,
+                     const struct osv_streams *streams)
+{
+    if (!streams->count || !osv_of_module(range.fixed_version)) {
+        osv_add_range(a, to, &range);
+        return;
+    }
+    for (size_t i = 0; i < streams->count; i++) { /* which of them a package is from is not told */
+        range.module = streams->list[i];
+        osv_add_range(a, to, &range);
+    }
+}
+
+/* ---- CVEs ---- */
+
+static bool is_cve(str id) { return str_starts(id, STR("CVE-")); }
+
+static void add_cves(struct arena *a, struct osv_list *to, const struct osv_list *from)
+{
+    for (size_t i = 0; i < from->count; i++)
+        if (is_cve(from->list[i]))
+            osv_add_id(a, to, from->list[i]);
+}
+
+void osv_add_cves(struct arena *a, struct osv_list *to, const struct osv_record *record)
+{
+    add_cves(a, to, &record->aliases);
+    add_cves(a, to, &record->upstream);
+    add_cves(a, to, &record->related);
+}

@@ -5,8 +5,6 @@
  */
 #include "feed/osv.h"
 
-#define STREAMS_MAX 8 /* "virt:rhel and virt-devel:rhel security update" has two */
-
 struct vendor {
     const char *ecosystem; /* what stands before ":9" */
     const char *namespace;
@@ -24,49 +22,6 @@ struct rpm_reader {
     struct advisory_sink *sink;
 };
 
-struct streams {
-    str list[STREAMS_MAX];
-    size_t count;
-};
-
-static bool is_name_char(char c)
-{
-    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '-' || c == '_' ||
-           c == '.' || c == '+';
-}
-
-static size_t name_length(str s)
-{
-    size_t n = 0;
-    while (n < s.len && is_name_char(s.ptr[n]))
-        n++;
-    return n;
-}
-
-/* "httpd:2.4/mod_http2" is of httpd:2.4; empty: the word is no stream. */
-static str stream_of(str word)
-{
-    size_t name = name_length(word);
-    if (!name || name == word.len || word.ptr[name] != ':')
-        return (str){ 0 };
-    size_t stream = name_length(str_skip(word, name + 1));
-    return stream ? str_head(word, name + 1 + stream) : (str){ 0 };
-}
-
-/* One summary begins with the advisory's own name, which looks like a stream. */
-static void find_streams(str summary, str id, struct streams *ret)
-{
-    ret->count = 0;
-    for (str word; (word = str_word(&summary)).len && ret->count < STREAMS_MAX;) {
-        str stream = stream_of(word);
-        if (stream.len && !str_eq(stream, id))
-            ret->list[ret->count++] = stream;
-    }
-}
-
-/* "kernel:4.18.0" looks like a stream, too: only what was built in a module has ".module_el8..." or ".module+el8..." in its release. */
-static bool of_module(str version) { return str_contains(version, STR(".module")); }
-
 static bool is_security(const struct vendor *v, str id)
 {
     for (size_t i = 0; i < 2 && v->ids[i]; i++)
@@ -80,26 +35,13 @@ static str release_of(const struct rpm_reader *r, str ecosystem)
 {
     str name = str_cut(&ecosystem, ':');
     bool known = str_eq(name, str_from(r->vendor->ecosystem)) && ecosystem.len &&
-                 name_length(ecosystem) == ecosystem.len &&
+                 osv_name_length(ecosystem) == ecosystem.len &&
                  (!r->release.len || str_eq(ecosystem, r->release));
     return known ? ecosystem : (str){ 0 };
 }
 
-static void add_streams(struct arena *a, struct osv_ranges *to, struct affected_range range,
-                        const struct streams *streams)
-{
-    if (!streams->count || !of_module(range.fixed_version)) {
-        osv_add_range(a, to, &range);
-        return;
-    }
-    for (size_t i = 0; i < streams->count; i++) { /* which of them a package is from is not told */
-        range.module = streams->list[i];
-        osv_add_range(a, to, &range);
-    }
-}
-
 static void add_affected(const struct rpm_reader *r, struct arena *a, const struct osv_affected *one,
-                         const struct affected_range *base, const struct streams *streams,
+                         const struct affected_range *base, const struct osv_streams *streams,
                          struct osv_ranges *to)
 {
     for (size_t i = 0; i < one->range_count; i++) {
@@ -110,17 +52,8 @@ static void add_affected(const struct rpm_reader *r, struct arena *a, const stru
         made.introduced = range->introduced;
         made.fixed_version = range->fixed;
         made.state = range->fixed.len ? FIX_FIXED : FIX_AFFECTED;
-        add_streams(a, to, made, streams);
+        osv_add_streams(a, to, made, streams);
     }
-}
-
-static bool is_cve(str id) { return str_starts(id, STR("CVE-")); }
-
-static void add_cves(struct arena *a, struct osv_list *to, const struct osv_list *from)
-{
-    for (size_t i = 0; i < from->count; i++)
-        if (is_cve(from->list[i]))
-            osv_add_id(a, to, from->list[i]);
 }
 
 /* What a record says of one release. */
@@ -133,18 +66,16 @@ static int put_release(struct rpm_reader *r, struct arena *a, const struct osv_r
         .scheme = STR("rpm"),
         .severity = osv_word(str_cut(&severity, ':')),
     };
-    struct streams streams;
+    struct osv_streams streams;
     struct osv_ranges ranges = { 0 };
     struct osv_list cves = { 0 };
-    find_streams(record->summary, record->id, &streams);
+    osv_find_streams(record->summary, record->id, &streams);
     for (size_t i = 0; i < record->affected_count; i++) {
         const struct osv_affected *one = &record->affected[i];
         if (one->name.len && str_eq(release_of(r, one->ecosystem), release))
             add_affected(r, a, one, &base, &streams, &ranges);
     }
-    add_cves(a, &cves, &record->aliases);
-    add_cves(a, &cves, &record->upstream);
-    add_cves(a, &cves, &record->related);
+    osv_add_cves(a, &cves, record);
     str key = arena_printf(a, STR_FMT "/" STR_FMT, STR_ARG(record->id), STR_ARG(release));
     struct advisory advisory = osv_advisory(a, record, key, record->id);
     return osv_put(r->sink, a, &advisory, &ranges, &cves, e);

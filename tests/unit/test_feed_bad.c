@@ -40,6 +40,7 @@ static const struct source {
     { "pub", "osv_zip", NULL, false },
     { "pypi", "osv_zip", NULL, false },
     { "redhat", "redhat_vex", "data/csaf/v2/vex/2024/cve-2024-1.json", false },
+    { "redhat-osv", "osv_zip", NULL, false },
     { "rocky", "osv_zip", NULL, false },
     { "rubygems", "osv_zip", NULL, false },
     { "ubuntu", "osv_zip", "Ubuntu/all.zip", false },
