@@ -82,7 +82,7 @@ static str cve_in(str s)
 static int read_reference(struct reading *r, struct err *e)
 {
     str source = xml_attribute(r->x, "source"), cve = cve_in(xml_attribute(r->x, "ref_id"));
-    if (str_eq(source, str_from(r->reader->link)) && !r->d.link.len)
+    if (r->reader->link && str_eq(source, str_from(r->reader->link)) && !r->d.link.len)
         r->d.link = keep(r, str_head(xml_attribute(r->x, "ref_url"), METADATA_TEXT));
     if (str_eq(source, STR("CVE")) && cve.len && add_cve(r, cve, e) < 0)
         return -1;

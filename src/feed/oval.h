@@ -42,7 +42,7 @@ struct oval_definition {
 
 struct oval_reader {
     bool by_comment;
-    const char *link; /* source="..." of the reference that is the link */
+    const char *link; /* source="..." of the reference that is the link; NULL: it has none */
     /* The namespace of a product ("Oracle Linux 8"); empty: another's, whose rows are left out. Called once for each; NULL: products do not
      * matter. */
     str (*namespace)(struct arena *a, str product);

@@ -101,7 +101,7 @@ static int place_of(struct oval_refs *r, struct oval_ids *ids, str id, void **ro
                     uint32_t *ret, struct err *e)
 {
     uint64_t number;
-    if (id_of(r, id, &number, e) < 0 || (ids->count * 2 >= ids->cap && grow_ids(r, ids, e) < 0) ||
+    if (id_of(r, id, &number, e) < 0 || (ids->count * 4 >= ids->cap * 3 && grow_ids(r, ids, e) < 0) ||
         grow_rows(r, rows, ids->count, cap, size, e) < 0)
         return -1;
     struct oval_slot *slot = slot_of(ids, number);

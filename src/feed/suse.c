@@ -192,9 +192,7 @@ static int suse_parse(const struct feed_input *in, struct advisory_sink *sink, s
     }
     if (!w.name.len)
         return err_set(e, ERR_FORMAT, "no document of SUSE");
-    const struct oval_reader reader = {
-        .link = "SUSE CVE", .namespace = namespace_of, .put = put, .ctx = &w
-    };
+    const struct oval_reader reader = { .namespace = namespace_of, .put = put, .ctx = &w };
     return oval_read(in->bytes, &reader, e);
 }
 

@@ -278,6 +278,29 @@ static void test_suse_many(void **state)
     buf_done(&lines.out);
 }
 
+/* What has to be held until the tests come is too much. */
+static void test_held(void **state)
+{
+    CLEANUP(buf_done) struct buf b = { 0 };
+    char text[2001];
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    buf_printf(&b, "<oval_definitions><definitions>");
+    for (int i = 1; i <= 34000; i++)
+        buf_printf(&b,
+                   "<definition "
+                   "id='o:def:%d'><metadata><title>CVE-1-%d</title><description>%s</description></metadata></"
+                   "definition>",
+                   i, i, text);
+    struct lines lines = { .sink = { .put = put_advisory } };
+    struct err e = { 0 };
+    CLEANUP(stream_freep) struct stream *in = stream_from_mem(buf_view(&b), &e);
+    const struct feed_input input = { .document = STR(SLES15), .bytes = in };
+    assert_int_equal(feed_by_name(STR("suse"))->parse(&input, &lines.sink, &e), -1);
+    assert_int_equal(e.kind, ERR_LIMIT);
+    assert_true(str_ends(str_from(e.text), STR(": definitions that take more than 67108864 bytes")));
+}
+
 #define AZURE(patchable, test)                                                                               \
     "<oval_definitions><definitions><definition id='oval:s:def:7'><metadata><title>CVE-2023-1 affecting "    \
     "a</title>"                                                                                              \
@@ -356,10 +379,10 @@ static void test_photon(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_oracle),    cmocka_unit_test(test_two_of_one_id),
-        cmocka_unit_test(test_limits),    cmocka_unit_test(test_suse),
-        cmocka_unit_test(test_suse_many), cmocka_unit_test(test_azurelinux),
-        cmocka_unit_test(test_photon),
+        cmocka_unit_test(test_oracle),     cmocka_unit_test(test_two_of_one_id),
+        cmocka_unit_test(test_limits),     cmocka_unit_test(test_suse),
+        cmocka_unit_test(test_suse_many),  cmocka_unit_test(test_held),
+        cmocka_unit_test(test_azurelinux), cmocka_unit_test(test_photon),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
