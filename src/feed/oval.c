@@ -415,7 +415,7 @@ static void spread_arches(struct spread *s, const struct oval_row *row)
         if (!s->of_system)
             continue;
         spread_row(s, row, STR("noarch"));
-        if (str_eq(arch, STR("x86_64")))
+        if (str_eq(arch, STR("x86_64")) || str_eq(arch, STR("i386")))
             spread_row(s, row, STR("i686"));
     }
 }

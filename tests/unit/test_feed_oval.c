@@ -222,6 +222,9 @@ static const struct {
            "Medium") },
     { CVE(OR(AND(SLE("Server 15 SP1") T(3)) AND(SLE("Server 15 SP1-LTSS") T(1)) AND(SLE("Server 15") T(3)))),
       SUSE("sles:15 a not Medium; sles:15.1 a <1-2 Medium") },
+    { CVE(OR(AND(SLE("Module for Web and Scripting 12") T(3)) AND(SLE("Server 12 SP5") T(1)))),
+      SUSE("sles:12 a not Medium; sles:12.1 a not Medium; sles:12.2 a not Medium; sles:12.3 a not Medium; "
+           "sles:12.4 a not Medium; sles:12.5 a <1-2 Medium") },
     /* what does not lead anywhere */
     { CVE(AND(SLE("Server 15") T(8))), "CVE-2023-1: it refers to a test that is not there" },
     { CVE(AND(SLE("Server 15") T(6))), "CVE-2023-1: it refers to an object that is not there" },
