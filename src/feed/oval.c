@@ -291,10 +291,11 @@ static int read_part(struct reading *r, enum part part, struct err *e)
     if (r->reader->by_comment)
         return xml_skip(r->x, e);
     struct oval_refs *refs = &r->criteria.refs;
-    return part == PART_TESTS     ? oval_refs_tests(refs, r->x, e)
-           : part == PART_OBJECTS ? oval_refs_objects(refs, r->x, e)
-           : part == PART_STATES  ? oval_refs_states(refs, r->x, e)
-                                  : xml_skip(r->x, e);
+    return part == PART_TESTS       ? oval_refs_tests(refs, r->x, e)
+           : part == PART_OBJECTS   ? oval_refs_objects(refs, r->x, e)
+           : part == PART_STATES    ? oval_refs_states(refs, r->x, e)
+           : part == PART_VARIABLES ? oval_refs_variables(refs, r->x, e)
+                                    : xml_skip(r->x, e);
 }
 
 static int read_file(struct reading *r, struct err *e)

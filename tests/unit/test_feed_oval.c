@@ -182,8 +182,14 @@ static void test_limits(void **state)
     "<rpminfo_test id='oval:s:tst:6'><object object_ref='oval:s:obj:3'/></rpminfo_test>"                     \
     "<rpminfo_test id='oval:s:tst:7'><object object_ref='oval:s:obj:2'/><state state_ref='oval:s:ste:7'/>"   \
     "</rpminfo_test>"                                                                                        \
-    "<rpminfo_test id='oval:s:tst:9'/></tests><objects><rpminfo_object id='oval:s:obj:1'><name>a</name>"     \
-    "</rpminfo_object><rpminfo_object id='oval:s:obj:2'><name>b</name></rpminfo_object></objects><states>"   \
+    "<rpminfo_test id='oval:s:tst:9'/><rpminfo_test id='oval:s:tst:10'><object "                             \
+    "object_ref='oval:s:obj:4'/><state state_ref='oval:s:ste:5'/></rpminfo_test><rpminfo_test "              \
+    "id='oval:s:tst:11'><object object_ref='oval:s:obj:5'/></rpminfo_test></tests><objects><rpminfo_object " \
+    "id='oval:s:obj:1'><name>a</name>"                                                                       \
+    "</rpminfo_object><rpminfo_object id='oval:s:obj:2'><name>b</name></rpminfo_object><rpminfo_object "     \
+    "id='oval:s:obj:4'><name var_ref='oval:s:var:1' var_check='at least "                                    \
+    "one'/></rpminfo_object><rpminfo_object id='oval:s:obj:5'><name "                                        \
+    "var_ref='oval:s:var:2'/></rpminfo_object></objects><states>"                                            \
     "<rpminfo_state id='oval:s:ste:1'><arch operation='pattern match'>(aarch64|x86_64)</arch>"               \
     "<evr operation='less than'>0:1-2</evr></rpminfo_state>"                                                 \
     "<rpminfo_state id='oval:s:ste:2'><evr operation='greater than'>0:0-0</evr></rpminfo_state>"             \
@@ -192,7 +198,9 @@ static void test_limits(void **state)
     "than'>1:1-1</evr></rpminfo_state>"                                                                      \
     "<rpminfo_state id='oval:s:ste:5'><arch operation='pattern match'>(aarch64|x86_64)</arch><evr "          \
     "operation='less than'>1:1-2</evr></rpminfo_state>"                                                      \
-    "<rpminfo_state id='oval:s:ste:8'><evr>0:9</evr></rpminfo_state></states></oval_definitions>"
+    "<rpminfo_state id='oval:s:ste:8'><evr>0:9</evr></rpminfo_state></states><variables><constant_variable " \
+    "id='oval:s:var:1'><value>y</value><value>z</value></constant_variable><constant_variable "              \
+    "id='oval:s:var:3'/></variables></oval_definitions>"
 #define CVE(criteria)                                                                                        \
     "<oval_definitions><definitions><definition id='oval:s:def: 20231'><metadata><title> CVE-2023-1</title>" \
     "<advisory><severity>Moderate</severity></advisory></metadata>" criteria "</definition>" REFS
@@ -225,10 +233,12 @@ static const struct {
     { CVE(OR(AND(SLE("Module for Web and Scripting 12") T(3)) AND(SLE("Server 12 SP5") T(1)))),
       SUSE("sles:12 a not Medium; sles:12.1 a not Medium; sles:12.2 a not Medium; sles:12.3 a not Medium; "
            "sles:12.4 a not Medium; sles:12.5 a <1-2 Medium") },
+    { CVE(AND(SLE("Server 15") T(10))), SUSE("sles:15 y <1:1-2 Medium; sles:15 z <1:1-2 Medium") },
     /* what does not lead anywhere */
     { CVE(AND(SLE("Server 15") T(8))), "CVE-2023-1: it refers to a test that is not there" },
     { CVE(AND(SLE("Server 15") T(6))), "CVE-2023-1: it refers to an object that is not there" },
     { CVE(AND(SLE("Server 15") T(7))), "CVE-2023-1: it refers to a state that is not there" },
+    { CVE(AND(SLE("Server 15") T(11))), "CVE-2023-1: it refers to a variable that is not there" },
     { CVE(AND(SLE("Server 15") T(9))), "" },
     { CVE(AND(SLE("Desktop 15") T(8))), "" },
     { CVE(AND("<criterion test_ref='x:y' comment='c'/>")), "CVE-2023-1: 'x:y' is no OVAL id" },
