@@ -82,7 +82,7 @@ static str cve_in(str s)
 static int read_reference(struct reading *r, struct err *e)
 {
     str source = xml_attribute(r->x, "source"), cve = cve_in(xml_attribute(r->x, "ref_id"));
-    if (str_eq(source, str_from(r->reader->link)) && !r->d.link.len)
+    if (r->reader->link && str_eq(source, str_from(r->reader->link)) && !r->d.link.len)
         r->d.link = keep(r, str_head(xml_attribute(r->x, "ref_url"), METADATA_TEXT));
     if (str_eq(source, STR("CVE")) && cve.len && add_cve(r, cve, e) < 0)
         return -1;
@@ -291,10 +291,11 @@ static int read_part(struct reading *r, enum part part, struct err *e)
     if (r->reader->by_comment)
         return xml_skip(r->x, e);
     struct oval_refs *refs = &r->criteria.refs;
-    return part == PART_TESTS     ? oval_refs_tests(refs, r->x, e)
-           : part == PART_OBJECTS ? oval_refs_objects(refs, r->x, e)
-           : part == PART_STATES  ? oval_refs_states(refs, r->x, e)
-                                  : xml_skip(r->x, e);
+    return part == PART_TESTS       ? oval_refs_tests(refs, r->x, e)
+           : part == PART_OBJECTS   ? oval_refs_objects(refs, r->x, e)
+           : part == PART_STATES    ? oval_refs_states(refs, r->x, e)
+           : part == PART_VARIABLES ? oval_refs_variables(refs, r->x, e)
+                                    : xml_skip(r->x, e);
 }
 
 static int read_file(struct reading *r, struct err *e)
@@ -415,7 +416,7 @@ static void spread_arches(struct spread *s, const struct oval_row *row)
         if (!s->of_system)
             continue;
         spread_row(s, row, STR("noarch"));
-        if (str_eq(arch, STR("x86_64")))
+        if (str_eq(arch, STR("x86_64")) || str_eq(arch, STR("i386")))
             spread_row(s, row, STR("i686"));
     }
 }

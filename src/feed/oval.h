@@ -9,7 +9,8 @@
  *            enabled".
  * Limits     64 MiB for what is held, 32 MiB for one definition, criteria 32 deep, 65,536 combinations of one definition, 1,024 CVEs, 2 KiB of
  *            a description that is held (64 KiB otherwise).
- * Errors     ERR_FORMAT with line and byte, the definition's title in front; a test, object or state that is referred to and not there.
+ * Errors     ERR_FORMAT with line and byte, the definition's title in front; a test, object, state or variable that is referred to
+ *            and not there.
  * Source     OVAL 5.11; spec/feeds.md 5, 9, 11; spec/updaters-legacy.md 5 (how criteria combine).
  */
 #pragma once
@@ -42,7 +43,7 @@ struct oval_definition {
 
 struct oval_reader {
     bool by_comment;
-    const char *link; /* source="..." of the reference that is the link */
+    const char *link; /* source="..." of the reference that is the link; NULL: it has none */
     /* The namespace of a product ("Oracle Linux 8"); empty: another's, whose rows are left out. Called once for each; NULL: products do not
      * matter. */
     str (*namespace)(struct arena *a, str product);

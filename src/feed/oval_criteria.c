@@ -294,17 +294,44 @@ static str word_at(const struct oval_criteria *c, uint32_t place)
     return place ? c->words.list[place - 1].text : (str){ 0 };
 }
 
-static int row_of(const struct oval_criteria *c, const struct way *w, uint32_t package, struct oval_row *ret,
-                  struct err *e)
+struct row_list {
+    struct oval_row *rows;
+    size_t count, cap;
+};
+
+static int add_row(struct oval_criteria *c, struct row_list *to, const struct oval_row *row, struct err *e)
 {
-    if (c->reader->by_comment)
-        *ret = c->packages[package];
-    else if (oval_refs_row(&c->refs, package, ret, e) < 0)
+    if (!row->package.len)
+        return 0;
+    to->rows = arena_grow(c->arena, to->rows, to->count, &to->cap, sizeof *to->rows);
+    if (!to->rows)
+        return too_much(e);
+    to->rows[to->count++] = *row;
+    return 0;
+}
+
+/* What one package of a way says: a test may speak of several names. */
+static int add_rows(struct oval_criteria *c, struct row_list *to, const struct way *w, uint32_t package,
+                    struct err *e)
+{
+    struct oval_row row;
+    const str *names = NULL;
+    size_t count = 1;
+    if (c->reader->by_comment) {
+        row = c->packages[package];
+        names = &c->packages[package].package;
+    } else if (oval_refs_row(&c->refs, package, &row, &names, &count, e) < 0) {
         return -1;
-    ret->namespace = w->product ? c->words.list[w->product - 1].namespace : (str){ 0 };
-    ret->module = word_at(c, w->module);
+    }
+    row.namespace = w->product ? c->words.list[w->product - 1].namespace : (str){ 0 };
+    row.module = word_at(c, w->module);
     if (w->arch)
-        ret->arch = word_at(c, w->arch);
+        row.arch = word_at(c, w->arch);
+    for (size_t i = 0; i < count; i++) {
+        row.package = names[i];
+        if (add_row(c, to, &row, e) < 0)
+            return -1;
+    }
     return 0;
 }
 
@@ -312,22 +339,18 @@ int oval_criteria_rows(struct oval_criteria *c, const struct oval_row **ret, siz
 {
     struct combining g = { .c = c };
     struct ways ways = { 0 };
-    struct oval_row *rows = NULL;
-    size_t n = 0, cap = 0, kept = 0;
+    struct row_list list = { 0 };
+    size_t kept = 0;
     if (group(&g, true, &ways, e) < 0)
         return -1;
     for (size_t i = 0; i < ways.count; i++)
-        for (size_t k = 0; k < ways.list[i].package_count; k++) {
-            rows = arena_grow(c->arena, rows, n, &cap, sizeof *rows);
-            if (!rows)
-                return too_much(e);
-            if (row_of(c, &ways.list[i], ways.list[i].packages[k], &rows[n], e) < 0)
+        for (size_t k = 0; k < ways.list[i].package_count; k++)
+            if (add_rows(c, &list, &ways.list[i], ways.list[i].packages[k], e) < 0)
                 return -1;
-            n += rows[n].package.len > 0;
-        }
-    if (n)
-        qsort(rows, n, sizeof *rows, by_row);
-    for (size_t i = 0; i < n; i++)
+    struct oval_row *rows = list.rows;
+    if (list.count)
+        qsort(rows, list.count, sizeof *rows, by_row);
+    for (size_t i = 0; i < list.count; i++)
         if (!kept || by_row(&rows[kept - 1], &rows[i]))
             rows[kept++] = rows[i];
     *ret = rows;

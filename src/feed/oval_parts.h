@@ -22,6 +22,13 @@ struct oval_test {
 
 struct oval_object {
     str name;
+    uint32_t variable; /* place + 1 of one that holds its names; 0: none */
+    bool known;
+};
+
+struct oval_variable {
+    str *values;
+    size_t count, cap;
     bool known;
 };
 
@@ -45,22 +52,25 @@ struct oval_refs {
     size_t taken; /* bytes of the tables below; with the arena OVAL_HELD_MAX at most */
     str spaces[256];
     size_t space_count;
-    struct oval_ids test_ids, object_ids, state_ids;
+    struct oval_ids test_ids, object_ids, state_ids, variable_ids;
     struct oval_test *tests;
     struct oval_object *objects;
     struct oval_state *states;
-    size_t test_cap, object_cap, state_cap; /* their counts are those of the ids */
+    struct oval_variable *variables;
+    size_t test_cap, object_cap, state_cap, variable_cap; /* their counts are those of the ids */
 };
 
 void oval_refs_done(struct oval_refs *r);
 /* The place of a test that a definition refers to. */
 int oval_refs_test(struct oval_refs *r, str id, uint32_t *ret, struct err *e);
-/* Inside <tests>, <objects>, <states>: reads those that are referred to. */
+/* Inside <tests>, <objects>, <states>, <variables>: reads those that are referred to. */
 int oval_refs_tests(struct oval_refs *r, struct xml *x, struct err *e);
 int oval_refs_objects(struct oval_refs *r, struct xml *x, struct err *e);
 int oval_refs_states(struct oval_refs *r, struct xml *x, struct err *e);
-/* What a test says of a package; ERR_FORMAT: it, its object or its state is not there. */
-int oval_refs_row(const struct oval_refs *r, uint32_t test, struct oval_row *ret, struct err *e);
+int oval_refs_variables(struct oval_refs *r, struct xml *x, struct err *e);
+/* What a test says, and of which packages; ERR_FORMAT: it, its object, state or variable is not there. */
+int oval_refs_row(const struct oval_refs *r, uint32_t test, struct oval_row *ret, const str **names,
+                  size_t *name_count, struct err *e);
 
 /* ---- criteria ---- */
 

@@ -21,6 +21,8 @@ void oval_refs_done(struct oval_refs *r)
     free(r->tests);
     free(r->objects);
     free(r->states);
+    free(r->variable_ids.slots);
+    free(r->variables);
 }
 
 /* ---- ids ---- */
@@ -101,7 +103,7 @@ static int place_of(struct oval_refs *r, struct oval_ids *ids, str id, void **ro
                     uint32_t *ret, struct err *e)
 {
     uint64_t number;
-    if (id_of(r, id, &number, e) < 0 || (ids->count * 2 >= ids->cap && grow_ids(r, ids, e) < 0) ||
+    if (id_of(r, id, &number, e) < 0 || (ids->count * 4 >= ids->cap * 3 && grow_ids(r, ids, e) < 0) ||
         grow_rows(r, rows, ids->count, cap, size, e) < 0)
         return -1;
     struct oval_slot *slot = slot_of(ids, number);
@@ -178,12 +180,25 @@ static int keep(struct oval_refs *r, struct xml *x, str *to, struct err *e)
     return arena_failed(r->arena) ? too_much(e) : 0;
 }
 
+static int read_name(struct oval_refs *r, struct xml *x, struct oval_object *o, struct err *e)
+{
+    str variable = xml_attribute(x, "var_ref");
+    uint32_t place;
+    if (!variable.len)
+        return keep(r, x, &o->name, e);
+    if (place_of(r, &r->variable_ids, variable, (void **)&r->variables, &r->variable_cap,
+                 sizeof *r->variables, &place, e) < 0)
+        return -1;
+    o->variable = place + 1;
+    return xml_skip(x, e);
+}
+
 static int read_object(struct oval_refs *r, struct xml *x, struct oval_object *o, struct err *e)
 {
     str name;
     int found;
     while ((found = xml_child(x, &name, e)) > 0)
-        if ((str_eq(name, STR("name")) ? keep(r, x, &o->name, e) : xml_skip(x, e)) < 0)
+        if ((str_eq(name, STR("name")) ? read_name(r, x, o, e) : xml_skip(x, e)) < 0)
             return -1;
     o->known = true;
     return found;
@@ -244,18 +259,57 @@ int oval_refs_states(struct oval_refs *r, struct xml *x, struct err *e)
     return found;
 }
 
-int oval_refs_row(const struct oval_refs *r, uint32_t test, struct oval_row *ret, struct err *e)
+static int read_variable(struct oval_refs *r, struct xml *x, struct oval_variable *v, struct err *e)
+{
+    str name;
+    int found;
+    while ((found = xml_child(x, &name, e)) > 0) {
+        if (!str_eq(name, STR("value"))) {
+            if (xml_skip(x, e) < 0)
+                return -1;
+            continue;
+        }
+        v->values = arena_grow(r->arena, v->values, v->count, &v->cap, sizeof *v->values);
+        if (!v->values)
+            return too_much(e);
+        if (keep(r, x, &v->values[v->count++], e) < 0)
+            return -1;
+    }
+    v->known = true;
+    return found;
+}
+
+int oval_refs_variables(struct oval_refs *r, struct xml *x, struct err *e)
+{
+    str name;
+    int found;
+    uint32_t place;
+    while ((found = xml_child(x, &name, e)) > 0) {
+        if (find(r, &r->variable_ids, xml_attribute(x, "id"), &place, e) < 0 ||
+            (place == ABSENT ? xml_skip(x, e) : read_variable(r, x, &r->variables[place], e)) < 0)
+            return -1;
+    }
+    return found;
+}
+
+int oval_refs_row(const struct oval_refs *r, uint32_t test, struct oval_row *ret, const str **names,
+                  size_t *name_count, struct err *e)
 {
     const struct oval_test *t = &r->tests[test];
     const struct oval_object *object = t->object ? &r->objects[t->object - 1] : NULL;
     const struct oval_state *state = t->state ? &r->states[t->state - 1] : NULL;
-    const char *missing = !t->known                  ? "a test"
-                          : object && !object->known ? "an object"
-                          : state && !state->known   ? "a state"
-                                                     : NULL;
+    const struct oval_variable *variable =
+        object && object->variable ? &r->variables[object->variable - 1] : NULL;
+    const char *missing = !t->known                      ? "a test"
+                          : object && !object->known     ? "an object"
+                          : state && !state->known       ? "a state"
+                          : variable && !variable->known ? "a variable"
+                                                         : NULL;
     if (missing)
         return err_set(e, ERR_FORMAT, "it refers to %s that is not there", missing);
-    *ret = (struct oval_row){ .package = object ? object->name : (str){ 0 } };
+    *names = variable ? variable->values : object ? &object->name : NULL;
+    *name_count = variable ? variable->count : object != NULL;
+    *ret = (struct oval_row){ 0 };
     if (state) {
         ret->evr = state->evr;
         ret->arch = state->arch;

@@ -8,6 +8,8 @@
 #include "feed/oval.h"
 #include "feed/updateinfo.h"
 
+#include <stdlib.h>
+
 #define FOLDER     "pub/projects/security/oval/"
 #define RANGES_MAX 4096u /* of one advisory, which has to fit into a frame */
 
@@ -22,11 +24,18 @@ static int too_much(struct err *e)
 static const char *const others[] = { "Desktop", "Storage",   "Point of Sale",
                                       "Micro",   "OpenStack", "Thin Client" };
 
+/* The modules of 12 are those of all its service packs. */
+#define EVERY_12 "sles:12.*"
+static const char *const packs_of_12[] = { "sles:12",   "sles:12.1", "sles:12.2",
+                                           "sles:12.3", "sles:12.4", "sles:12.5" };
+#define PACKS_OF_12 (sizeof packs_of_12 / sizeof *packs_of_12)
+
 /* "SUSE Linux Enterprise Server 15 SP5-LTSS", "SUSE Linux Enterprise Module for Basesystem 15 SP5", "... Server 16.0": the last number with what
  * follows it. */
 static str enterprise(struct arena *a, str rest)
 {
     str major = { 0 }, pack = { 0 }, word;
+    bool module = str_starts(rest, STR("Module for "));
     while ((word = str_word(&rest)).len) {
         str tail = word, number = str_cut(&tail, '-');
         uint64_t value;
@@ -40,6 +49,8 @@ static str enterprise(struct arena *a, str rest)
     }
     if (!major.len)
         return (str){ 0 };
+    if (module && str_eq(major, STR("12")) && !pack.len)
+        return STR(EVERY_12);
     return arena_printf(a, "sles:" STR_FMT "%s" STR_FMT, STR_ARG(major), pack.len ? "." : "", STR_ARG(pack));
 }
 
@@ -99,6 +110,30 @@ static bool range_of(const struct oval_row *row, enum severity severity, struct 
     return row->namespace.len && (negative || open || fixed);
 }
 
+static int by_package(const void *pa, const void *pb)
+{
+    const struct affected_range *a = pa, *b = pb;
+    int r = str_cmp(a->namespace, b->namespace);
+    r = r ? r : str_cmp(a->package, b->package);
+    r = r ? r : (int)a->negative - (int)b->negative;
+    r = r ? r : str_cmp(a->fixed_version, b->fixed_version);
+    return r ? r : str_cmp(a->arch, b->arch);
+}
+
+/* Puts one for each service pack where it is meant for all; there is room. */
+static size_t add_range(struct affected_range *to, size_t count, const struct affected_range *range)
+{
+    if (!str_eq(range->namespace, STR(EVERY_12))) {
+        to[count] = *range;
+        return count + 1;
+    }
+    for (size_t i = 0; i < PACKS_OF_12; i++) {
+        to[count + i] = *range;
+        to[count + i].namespace = str_from(packs_of_12[i]);
+    }
+    return count + PACKS_OF_12;
+}
+
 /* Of one product "not affected" and of another of the same namespace affected: affected. Rows of a package stand together. */
 static size_t drop_contradicted(struct affected_range *ranges, size_t count)
 {
@@ -110,7 +145,7 @@ static size_t drop_contradicted(struct affected_range *ranges, size_t count)
              end++)
             affected |= !ranges[end].negative;
         for (size_t k = i; k < end; k++)
-            if (!affected || !ranges[k].negative)
+            if ((!affected || !ranges[k].negative) && (!kept || by_package(&ranges[kept - 1], &ranges[k])))
                 ranges[kept++] = ranges[k];
     }
     return kept;
@@ -148,11 +183,19 @@ static int put(void *ctx, const struct oval_definition *d, struct err *e)
 {
     size_t n, count = 0;
     const struct oval_row *rows = oval_spread(d, false, &n);
-    struct affected_range *ranges = arena_array(d->arena, struct affected_range, n + 1);
+    size_t every = 0;
+    for (size_t i = 0; i < n; i++)
+        every += str_eq(rows[i].namespace, STR(EVERY_12));
+    struct affected_range *ranges =
+        arena_array(d->arena, struct affected_range, n + every * (PACKS_OF_12 - 1) + 1);
     if (arena_failed(d->arena))
         return too_much(e);
-    for (size_t i = 0; i < n; i++)
-        count += range_of(&rows[i], updateinfo_severity(d->severity), &ranges[count]);
+    for (size_t i = 0; i < n; i++) {
+        struct affected_range range;
+        if (range_of(&rows[i], updateinfo_severity(d->severity), &range))
+            count = add_range(ranges, count, &range);
+    }
+    qsort(ranges, count, sizeof *ranges, by_package);
     str title = d->title, id = str_word(&title);
     if (!str_starts(id, STR("CVE-")))
         return 0;
@@ -192,9 +235,7 @@ static int suse_parse(const struct feed_input *in, struct advisory_sink *sink, s
     }
     if (!w.name.len)
         return err_set(e, ERR_FORMAT, "no document of SUSE");
-    const struct oval_reader reader = {
-        .link = "SUSE CVE", .namespace = namespace_of, .put = put, .ctx = &w
-    };
+    const struct oval_reader reader = { .namespace = namespace_of, .put = put, .ctx = &w };
     return oval_read(in->bytes, &reader, e);
 }
 

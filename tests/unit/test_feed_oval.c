@@ -182,8 +182,14 @@ static void test_limits(void **state)
     "<rpminfo_test id='oval:s:tst:6'><object object_ref='oval:s:obj:3'/></rpminfo_test>"                     \
     "<rpminfo_test id='oval:s:tst:7'><object object_ref='oval:s:obj:2'/><state state_ref='oval:s:ste:7'/>"   \
     "</rpminfo_test>"                                                                                        \
-    "<rpminfo_test id='oval:s:tst:9'/></tests><objects><rpminfo_object id='oval:s:obj:1'><name>a</name>"     \
-    "</rpminfo_object><rpminfo_object id='oval:s:obj:2'><name>b</name></rpminfo_object></objects><states>"   \
+    "<rpminfo_test id='oval:s:tst:9'/><rpminfo_test id='oval:s:tst:10'><object "                             \
+    "object_ref='oval:s:obj:4'/><state state_ref='oval:s:ste:5'/></rpminfo_test><rpminfo_test "              \
+    "id='oval:s:tst:11'><object object_ref='oval:s:obj:5'/></rpminfo_test></tests><objects><rpminfo_object " \
+    "id='oval:s:obj:1'><name>a</name>"                                                                       \
+    "</rpminfo_object><rpminfo_object id='oval:s:obj:2'><name>b</name></rpminfo_object><rpminfo_object "     \
+    "id='oval:s:obj:4'><name var_ref='oval:s:var:1' var_check='at least "                                    \
+    "one'/></rpminfo_object><rpminfo_object id='oval:s:obj:5'><name "                                        \
+    "var_ref='oval:s:var:2'/></rpminfo_object></objects><states>"                                            \
     "<rpminfo_state id='oval:s:ste:1'><arch operation='pattern match'>(aarch64|x86_64)</arch>"               \
     "<evr operation='less than'>0:1-2</evr></rpminfo_state>"                                                 \
     "<rpminfo_state id='oval:s:ste:2'><evr operation='greater than'>0:0-0</evr></rpminfo_state>"             \
@@ -192,7 +198,9 @@ static void test_limits(void **state)
     "than'>1:1-1</evr></rpminfo_state>"                                                                      \
     "<rpminfo_state id='oval:s:ste:5'><arch operation='pattern match'>(aarch64|x86_64)</arch><evr "          \
     "operation='less than'>1:1-2</evr></rpminfo_state>"                                                      \
-    "<rpminfo_state id='oval:s:ste:8'><evr>0:9</evr></rpminfo_state></states></oval_definitions>"
+    "<rpminfo_state id='oval:s:ste:8'><evr>0:9</evr></rpminfo_state></states><variables><constant_variable " \
+    "id='oval:s:var:1'><value>y</value><value>z</value></constant_variable><constant_variable "              \
+    "id='oval:s:var:3'/></variables></oval_definitions>"
 #define CVE(criteria)                                                                                        \
     "<oval_definitions><definitions><definition id='oval:s:def: 20231'><metadata><title> CVE-2023-1</title>" \
     "<advisory><severity>Moderate</severity></advisory></metadata>" criteria "</definition>" REFS
@@ -222,10 +230,15 @@ static const struct {
            "Medium") },
     { CVE(OR(AND(SLE("Server 15 SP1") T(3)) AND(SLE("Server 15 SP1-LTSS") T(1)) AND(SLE("Server 15") T(3)))),
       SUSE("sles:15 a not Medium; sles:15.1 a <1-2 Medium") },
+    { CVE(OR(AND(SLE("Module for Web and Scripting 12") T(3)) AND(SLE("Server 12 SP5") T(1)))),
+      SUSE("sles:12 a not Medium; sles:12.1 a not Medium; sles:12.2 a not Medium; sles:12.3 a not Medium; "
+           "sles:12.4 a not Medium; sles:12.5 a <1-2 Medium") },
+    { CVE(AND(SLE("Server 15") T(10))), SUSE("sles:15 y <1:1-2 Medium; sles:15 z <1:1-2 Medium") },
     /* what does not lead anywhere */
     { CVE(AND(SLE("Server 15") T(8))), "CVE-2023-1: it refers to a test that is not there" },
     { CVE(AND(SLE("Server 15") T(6))), "CVE-2023-1: it refers to an object that is not there" },
     { CVE(AND(SLE("Server 15") T(7))), "CVE-2023-1: it refers to a state that is not there" },
+    { CVE(AND(SLE("Server 15") T(11))), "CVE-2023-1: it refers to a variable that is not there" },
     { CVE(AND(SLE("Server 15") T(9))), "" },
     { CVE(AND(SLE("Desktop 15") T(8))), "" },
     { CVE(AND("<criterion test_ref='x:y' comment='c'/>")), "CVE-2023-1: 'x:y' is no OVAL id" },
@@ -276,6 +289,29 @@ static void test_suse_many(void **state)
     assert_int_equal(advisories, 2);
     assert_true(str_contains(buf_view(&lines.out), STR("\nopensuse.leap.15.6/1/1 CVE-1-1 ")));
     buf_done(&lines.out);
+}
+
+/* What has to be held until the tests come is too much. */
+static void test_held(void **state)
+{
+    CLEANUP(buf_done) struct buf b = { 0 };
+    char text[2001];
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    buf_printf(&b, "<oval_definitions><definitions>");
+    for (int i = 1; i <= 34000; i++)
+        buf_printf(&b,
+                   "<definition "
+                   "id='o:def:%d'><metadata><title>CVE-1-%d</title><description>%s</description></metadata></"
+                   "definition>",
+                   i, i, text);
+    struct lines lines = { .sink = { .put = put_advisory } };
+    struct err e = { 0 };
+    CLEANUP(stream_freep) struct stream *in = stream_from_mem(buf_view(&b), &e);
+    const struct feed_input input = { .document = STR(SLES15), .bytes = in };
+    assert_int_equal(feed_by_name(STR("suse"))->parse(&input, &lines.sink, &e), -1);
+    assert_int_equal(e.kind, ERR_LIMIT);
+    assert_true(str_ends(str_from(e.text), STR(": definitions that take more than 67108864 bytes")));
 }
 
 #define AZURE(patchable, test)                                                                               \
@@ -356,10 +392,10 @@ static void test_photon(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_oracle),    cmocka_unit_test(test_two_of_one_id),
-        cmocka_unit_test(test_limits),    cmocka_unit_test(test_suse),
-        cmocka_unit_test(test_suse_many), cmocka_unit_test(test_azurelinux),
-        cmocka_unit_test(test_photon),
+        cmocka_unit_test(test_oracle),     cmocka_unit_test(test_two_of_one_id),
+        cmocka_unit_test(test_limits),     cmocka_unit_test(test_suse),
+        cmocka_unit_test(test_suse_many),  cmocka_unit_test(test_held),
+        cmocka_unit_test(test_azurelinux), cmocka_unit_test(test_photon),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

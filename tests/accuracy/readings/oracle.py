@@ -47,6 +47,6 @@ def read(feeds):
             everywhere[namespace, name, module] |= some
         for (namespace, name, module, evr), some in arches.items():
             shown = {""} if len(some) > 1 and some == everywhere[namespace, name, module] else some
-            for arch in [more for a in sorted(shown) for more in ([a, "noarch"] if a else [a]) + (["i686"] if a == "x86_64" else [])]:
+            for arch in [more for a in sorted(shown) for more in ([a, "noarch"] if a else [a]) + (["i686"] if a in ("x86_64", "i386") else [])]:
                 yield (texts["title"].partition(":")[0], namespace, name, "binary", evr, False, arch, module, "",
                        SEVERITY.get(texts["severity"], "Unknown"), "fixed")
