@@ -204,7 +204,7 @@ static void test_cut(void **state)
         CLEANUP(buf_done) struct buf archive = make(&formats[i], few, COUNT(few));
         CLEANUP(buf_done) struct buf want = wanted(few, COUNT(few), WHOLE, i < ZIPS);
         size_t whole = archive.len - (strcmp(formats[i].name, "tar") == 0 ? 512 : 0);
-        for (size_t n = 0; n < whole; n++)
+        for (size_t n = 0; n < whole; n += 1 + n % 3)
             for (enum how how = WHOLE; how <= NOTHING; how++) {
                 CLEANUP(buf_done) struct buf got = { 0 };
                 struct err e = { 0 };
