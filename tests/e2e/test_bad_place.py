@@ -216,7 +216,10 @@ def test_full_disk(db, tmp_path, small_image):
     for name in ("report", "report2"):
         report = helpers.Result(0, (tmp_path / name).read_bytes(), b"", 0).json()
         assert helpers.ids(report) == helpers.SMALL_DEBIAN_IDS
-    assert_refused(result("code3", "out3", "err3"), "/mnt/report")
+    last = result("code3", "out3", "err3")
+    # whether what was read could be stored, or it is told that it could not, is a matter of pages
+    last.err = b"".join(line for line in last.err.splitlines(True) if not line.startswith(b"eclair: warning:"))
+    assert_refused(last, "/mnt/report")
     left = {n for n in (tmp_path / "left").read_text().split() if not n.startswith("eclair.db")}
     assert left == {"fill"}
 
