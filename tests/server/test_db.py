@@ -119,7 +119,7 @@ IMAGES = ["alpine-3.10-vuln-image-310.docker.tar.gz", "debian-bookworm-12.0-pinn
 def test_reports_survive(database, postgres, tmp_path):
     """All real images and feeds: every report is what it was, from what was copied and not from a new look at the image."""
     feeds, images = helpers.ROOT / "examples/feeds", [helpers.need_data("images") / name for name in IMAGES]
-    helpers.update(database, feeds)
+    helpers.update(database, feeds, "alpine", "debian")
     reports = [helpers.scan(database, image).out for image in images]
     assert sum(len(r) > 1000 for r in reports) == len(images)
     had = counts(database)
@@ -128,7 +128,7 @@ def test_reports_survive(database, postgres, tmp_path):
         for image, report in zip(images, reports):
             assert helpers.scan(copy, image).out == report, (copy, image.name)
         assert counts(copy) == had
-        assert b"alpine: nothing new\ndebian: nothing new\n" in helpers.update(copy, feeds).out  # the validators came along
+        assert b"alpine: nothing new\ndebian: nothing new\n" in helpers.update(copy, feeds, "alpine", "debian").out  # the validators came along
 
 
 def test_history_is_no_part_of_a_copy(full, mirror, tmp_path):
@@ -138,7 +138,7 @@ def test_history_is_no_part_of_a_copy(full, mirror, tmp_path):
     changed = helpers.write_mirror(tmp_path / "mirror", {"openssl": {"CVE-1": helpers.entry("open")}}, {
         "v3.20/main": helpers.secdb("v3.20", "main", {"musl": {"9-r0": ["CVE-2"]}}),
         "v3.19/main": helpers.secdb("v3.19", "main", {"musl": {"9-r0": ["CVE-2"]}})})
-    helpers.update(other, changed)
+    helpers.update(other, changed, "alpine", "debian")
     good(db("import", other, file))
     assert good(db("check", other, "--full")) == "ok\n"
     had, got = status(full), status(other)

@@ -272,10 +272,10 @@ def test_one_server_updates(serve, database, mirror):
 
 def test_enabled_updaters(serve, database, mirror):
     """Clair's names; one that is not there is a warning."""
-    server = serve(more=f"  feeds:\n    mirror: {mirror}\n  updater:\n    interval: 1h\n    enabledupdaters: [rhel, alpine]\n")
+    server = serve(more=f"  feeds:\n    mirror: {mirror}\n  updater:\n    interval: 1h\n    enabledupdaters: [rhell, alpine]\n")
     eventually(lambda: "update finished" in server.events())
     assert entries(database, "alpine") and not entries(database, "debian")
-    assert [v["updater name"] for v in server.lines() if v["Level"] == "warning" and "updater name" in v] == ["rhel"]
+    assert [v["updater name"] for v in server.lines() if v["Level"] == "warning" and "updater name" in v] == ["rhell"]
 
 
 def test_source_that_fails(serve, database, mirror):
