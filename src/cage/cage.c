@@ -156,7 +156,8 @@ static int start(struct run *r, str params, struct err *e)
     if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0 || pipe2(status, O_CLOEXEC) < 0) {
         err_errno(e, "cage: pipe");
     } else {
-        fcntl(in[1], F_SETPIPE_SZ, PIPE_SIZE); /* a smaller one only costs time */
+        fcntl(in[1], F_SETPIPE_SZ, PIPE_SIZE);  /* a smaller one only costs time */
+        fcntl(out[1], F_SETPIPE_SZ, PIPE_SIZE); /* while the parent writes what came before */
         fcntl(in[1], F_SETFL, O_NONBLOCK);
         fcntl(out[0], F_SETFL, O_NONBLOCK);
         result = send_start(r, params, (int[3]){ in[0], out[1], status[1] }, e);
