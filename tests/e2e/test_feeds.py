@@ -71,6 +71,8 @@ def test_nothing_is_transferred_twice(mirror, loaded):
     later = helpers.environment(ECLAIR_NOW="2026-01-02T04:00:00Z")
     r = update(loaded, mirror.url, env=later, timeout=TIMEOUT, **PROGRAM)
     assert set(mirror.answers()) <= {304, 404}, mirror.answers()  # 404: what the mirror does not have
+    asked = mirror.control("log")
+    assert "m/repodata/repomd.xml" in asked and "updateinfo" not in asked  # its checksum says that it is the same
     lines = dict(line.split(": ", 1) for line in r.out.decode().splitlines())
     assert all("nothing new" in lines[n] for n in SOURCES), lines
     after = feeds(loaded)
