@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "net/http.h"
 
 #include <ctype.h>
@@ -13,6 +14,7 @@
 #define CHUNK      (256u << 10)
 #define TRIES      4u
 #define WAIT_MAX_S 30u
+#define RATE_MIN   1024       /* bytes a second, over idle_ms */
 #define PROGRESS   (1u << 20) /* bytes that earn a broken transfer a fresh set of tries */
 
 const struct fetch_policy fetch_defaults = { { 500, 1000, 2000 }, 10000, 60000, UINT64_C(4) << 30 };
@@ -47,6 +49,8 @@ struct fetch {
     uint64_t skip;         /* bytes of this answer that were handed out before */
     uint64_t mark;         /* `given` when the tries were last counted from none */
     unsigned tries;        /* that failed */
+    int64_t waited_ms;     /* since the rate was last looked at */
+    uint64_t window_bytes; /* that came since then */
 };
 
 /* ---- bases ---- */
@@ -418,12 +422,30 @@ static int check_total(const struct fetch *f, struct err *e)
                    (long long)f->total);
 }
 
+/* A server that gives a byte now and then would hold up all other sources. What counts is the time that was waited for it. */
+static int check_rate(struct fetch *f, int64_t began, size_t got, struct err *e)
+{
+    f->waited_ms += clock_ms() - began;
+    f->window_bytes += got;
+    if (f->waited_ms < f->policy->idle_ms)
+        return 0;
+    bool slow = f->window_bytes * 1000 < RATE_MIN * (uint64_t)f->waited_ms;
+    f->waited_ms = 0;
+    f->window_bytes = 0;
+    char place[HTTP_PLACE];
+    http_place(f->url, place);
+    return slow ? err_set(e, ERR_NETWORK, "%s: less than %d bytes a second", place, RATE_MIN) : 0;
+}
+
 static int read_url(struct fetch *f, str *ret, struct err *e)
 {
     struct err last = { 0 };
     for (;;) {
         str got;
+        int64_t began = clock_ms();
         int r = http_read(f->http, &got, &last);
+        if (r > 0 && check_rate(f, began, got.len, &last) < 0)
+            r = -1;
         if (r < 0 && recover(f, &last) < 0) {
             *e = last;
             return -1;

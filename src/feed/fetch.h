@@ -13,7 +13,7 @@
  *            string, stored with the document. With the one of the last load the answer can be FETCH_UNCHANGED, and nothing is
  *            transferred.
  * Errors     ERR_NETWORK (after 4 tries with growing pauses, each within connect 10 s and 60 s without a
- *            byte; a new set of tries for each MiB that came), ERR_IO, ERR_UNSUPPORTED (bad base), ERR_LIMIT.
+ *            byte, or with less than 1 KiB a second; a new set of tries for each MiB that came), ERR_IO, ERR_UNSUPPORTED (bad base), ERR_LIMIT.
  *            408, 429 and 5xx are tried again, after Retry-After if that is at most 30 s. A broken transfer
  *            is resumed with Range and If-Range; when the content changed meanwhile: ERR_NETWORK.
  * Limits     4 GiB a document; 20 redirects; http and https only, redirects included, and what begins with https stays with it.

@@ -15,6 +15,7 @@ GET /fault/MODE/PATH does the same with one fault; what happens "once" happens a
     changed-in-between  once ended half way; then the content and its validators are others
     changed-no-range    the same, and Range is ignored
     wrong-range         once ended half way; then a part that begins elsewhere
+    dribble             a byte every 20 ms
     stall-N             once silent after N bytes, with the connection open
     hang                never answers
     503-K[-S]           (or another status) the first K requests fail, with Retry-After: S
@@ -160,8 +161,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         c = Content(file)
         if mode.startswith("changed") and count:
             c.change()
-        if mode.startswith("truncate-"):
-            c.etag, c.modified = '"truncated"', None  # of another file than the one that came whole
+        if mode.startswith("truncate-") or mode == "dribble":
+            c.etag, c.modified = '"another"', None  # file than the one that came whole
         if mode == "no-validator":
             c.etag = c.modified = None
         if mode == "weak":
@@ -210,6 +211,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def body(self, mode, body, count):
         cut = self.cut(mode, len(body), count)
+        if mode == "dribble":
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            for i in range(len(body)):
+                self.wfile.write(body[i:i + 1])
+                time.sleep(0.02)
+            return
         if mode.startswith("chunked"):
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()

@@ -79,11 +79,11 @@ def test_nothing_is_transferred_twice(mirror, loaded):
     assert all(after[n]["last_success"] == "2026-01-02T04:00:00Z" and after[n]["entries"] == before[n]["entries"] for n in SOURCES)
 
 
-FAULTS = {"arch": ("500-1000", "/arch/", "answered 500"), "photon": ("hang", "/photon/", "no byte for 1.0 s"), "epss": ("truncate-5000", "/epss/", "bytes")}
+FAULTS = {"arch": ("500-1000", "/arch/", "answered 500"), "photon": ("hang", "/photon/", "no byte for 1.0 s"), "epss": ("truncate-5000", "/epss/", "bytes"), "kev": ("dribble", "/cisa/", "less than 1024 bytes a second")}
 
 
 def test_failures_stay_where_they_are(mirror, loaded):
-    """One source answers 500, one hangs, one breaks off: all others are fresh, and the status says so."""
+    """One source answers 500, one hangs, one breaks off, one gives a byte now and then: all others are fresh, and the status says so."""
     before = feeds(loaded)
     try:
         for mode, prefix, _ in FAULTS.values():
