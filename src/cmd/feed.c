@@ -42,7 +42,7 @@ static void list_json(struct buf *out)
         for (str rest = str_from(f->covers), word; (word = str_word(&rest)).len;)
             json_w_str(&w, word);
         json_w_array_end(&w);
-        json_w_text(&w, "url", str_from(f->place.url));
+        json_w_text_or_null(&w, "url", f->place.url ? str_from(f->place.url) : (str){ 0 });
         json_w_text(&w, "folder", str_from(f->place.folder));
         json_w_number(&w, "megabytes", f->megabytes);
         json_w_key(&w, "documents");
@@ -56,6 +56,9 @@ static void list_json(struct buf *out)
     buf_char(out, '\n');
 }
 
+/* For people. */
+static const char *place_of(const struct feed *f) { return f->place.url ? f->place.url : "a mirror"; }
+
 static const char *covers(const struct feed *f) { return *f->covers ? f->covers : "all: severities"; }
 
 static void list_table(struct buf *out)
@@ -63,7 +66,7 @@ static void list_table(struct buf *out)
     int name = 6, about = 4, place = 4;
     for (size_t i = 0; feeds[i]; i++) {
         int n = (int)strlen(feeds[i]->name), a = (int)strlen(feeds[i]->about),
-            p = (int)strlen(feeds[i]->place.url);
+            p = (int)strlen(place_of(feeds[i]));
         name = n > name ? n : name;
         about = a > about ? a : about;
         place = p > place ? p : place;
@@ -72,7 +75,7 @@ static void list_table(struct buf *out)
                "COVERS");
     for (size_t i = 0; feeds[i]; i++)
         buf_printf(out, "%-*s  %5u MB  %-*s  %-*s  %s\n", name, feeds[i]->name, feeds[i]->megabytes, about,
-                   feeds[i]->about, place, feeds[i]->place.url, covers(feeds[i]));
+                   feeds[i]->about, place, place_of(feeds[i]), covers(feeds[i]));
 }
 
 static int list(const struct feed_options *o, struct err *e)

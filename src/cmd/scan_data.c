@@ -92,7 +92,7 @@ static int find_wanted(const struct scan_data *d, struct store *store, const str
         return -1;
     for (size_t i = 0; feeds[i]; i++) {
         const struct feed_status *s = status_of(feeds[i], list, count);
-        if (!covers(feeds[i], of))
+        if (!covers(feeds[i], of) || !(feeds[i]->place.url || d->mirror))
             continue;
         ret->covered |= was_loaded(s);
         ret->tried |= is_recent(s);

@@ -180,8 +180,8 @@ static int amazon_parse(const struct feed_input *in, struct advisory_sink *sink,
     return err_set(e, ERR_FORMAT, "no document of Amazon Linux");
 }
 
-/* The bucket of Amazon Linux 1. */
-static const struct feed_place first = { "amazon", "https://repo.us-west-2.amazonaws.com" };
+/* Amazon Linux 1 is served by plain HTTP alone, which is no place for what nobody has signed. */
+static const struct feed_place first = { "amazon", NULL };
 
 static const struct feed_document documents[] = {
     { "2018.03/updates/x86_64" MIRRORS, DOCUMENT_MAY_LACK, &first },

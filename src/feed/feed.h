@@ -51,7 +51,7 @@ struct feed_input {
 
 struct feed_place {
     const char *folder; /* the first folder in a mirror: "osv" */
-    const char *url;    /* its own, without trailing "/" */
+    const char *url;    /* its own, without trailing "/"; NULL: only mirrors have it */
 };
 
 enum feed_document_flags {

@@ -450,7 +450,7 @@ static int finish(struct job *j, struct update_result *ret, struct err *e)
         ret->outcome = UPDATE_NOT_MIRRORED;
         if (!j->lacking)
             j->lacking = j->wants.first;
-        return j->options->mirror ? 0 : not_found(j, e);
+        return j->options->mirror || !j->lacking ? 0 : not_found(j, e);
     }
     if (j->lacking)
         return not_found(j, e);

@@ -44,10 +44,20 @@ static str without_slash(str s)
     return s;
 }
 
+/* The place that stands for the feed's own stands for all that a mirror has in the same folder. */
+static bool is_replaced(const struct wants *w, const struct feed_place *place)
+{
+    return w->url && !strcmp(place->folder, w->feed->place.folder);
+}
+
+static bool is_there(const struct wants *w, const struct feed_place *place)
+{
+    return place->url || w->mirror || is_replaced(w, place);
+}
+
 static struct want_place *place_of(struct wants *w, const struct feed_place *place, struct err *e)
 {
-    bool own = place == &w->feed->place;
-    if (own && w->url)
+    if (is_replaced(w, place))
         return place_at(w, without_slash(str_from(w->url)), true, place->folder, e);
     if (!w->mirror)
         return place_at(w, str_from(place->url), false, NULL, e);
@@ -124,6 +134,8 @@ int wants_begin(struct wants *w, const struct feed *feed, const char *mirror, co
     if (!w->arena)
         return oom(w, e);
     for (const struct feed_document *d = feed->documents; d->path; d++) {
+        if (!is_there(w, d->place ? d->place : &feed->place))
+            continue;
         int last = d->first_year ? year_of(now) : 0;
         for (int year = (int)d->first_year; year <= last; year++) {
             group += !(d->flags & DOCUMENT_ELSE);

@@ -42,7 +42,7 @@ struct wants {
 
 #define WANTS_MAX 262144u /* documents of one update: what a list of changes may name at most */
 
-/* All of the feed's table, for the year of `now`. 0 or -1. */
+/* All of the feed's table that has a place, for the year of `now`. 0 or -1. */
 int wants_begin(struct wants *w, const struct feed *feed, const char *mirror, const char *url, int64_t now,
                 struct err *e);
 /* Behind all others. `from` is where the document that leads there was found. */

@@ -4,7 +4,7 @@ import hashlib
 import json
 import sqlite3
 
-from helpers import update
+from helpers import eclair, update
 
 GROUP = {"name": "AVG-1", "packages": ["demo"], "status": "Fixed", "severity": "High", "type": "x", "affected": "1-1", "fixed": "1-2",
          "ticket": None, "issues": ["CVE-2099-1"], "advisories": []}
@@ -81,3 +81,11 @@ def test_what_is_led_to_is_missing(tmp_path):
     r = update(db, mirror, "amazon", check=False)
     assert r.code == 1 and r.err == f"eclair: amazon: 2/x86_64/repomd.xml: not found at {mirror}/amazon\n".encode()
     assert ids(db) == ["ALAS2-2099-1"]
+
+
+def test_what_only_mirrors_have(tmp_path):
+    """A source without a place of its own asks nobody: that is no failure of an update."""
+    db = tmp_path / "db"
+    r = eclair("update", "ubuntu-tracker", "--db", db)
+    assert (r.code, r.out, r.err) == (0, b"ubuntu-tracker: not mirrored\n", b"")
+    assert documents(db) == {}

@@ -28,7 +28,9 @@ def test_list():
     assert [f["name"] for f in as_json] == [row.split()[0] for row in rows[1:]]
     by_name = {f["name"]: f for f in as_json}
     assert by_name["debian"]["covers"] == ["debian"] and by_name["debian"]["documents"] == ["tracker/data/json"]
-    assert all(f["url"].startswith("https://") and f["megabytes"] > 0 for f in as_json)
+    only_mirrors = [f for f in as_json if f["url"] is None]
+    assert [f["name"] for f in only_mirrors] == ["ubuntu-tracker"]
+    assert all(f in only_mirrors or f["url"].startswith("https://") for f in as_json) and all(f["megabytes"] > 0 for f in as_json)
 
 
 def test_small_debian(tmp_path):
