@@ -521,6 +521,7 @@ int feed_update(struct store *s, struct cage *c, const struct feed *f, const str
     int recorded = store_feed_tried(s, j.name, clock_now(), str_from(text), &unrecorded);
     if (r < 0 || recorded < 0) {
         *e = r < 0 ? why : unrecorded;
+        ret->shrunk = done.shrunk;
         return err_wrap(e, "%s", f->name);
     }
     *ret = done;

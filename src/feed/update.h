@@ -20,7 +20,8 @@ struct update_result {
     struct update_counts counts;
     unsigned documents; /* that were read anew */
     uint64_t skipped;   /* affected ranges left out for over-long names or versions */
-    bool shrunk;        /* it has less than half of what it had, and was taken all the same */
+    bool
+        shrunk; /* it has less than half of what it had, and was taken all the same; after an error: and was refused for that */
 };
 
 struct update_progress { /* of one document */

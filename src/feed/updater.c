@@ -114,7 +114,9 @@ static void update_one(struct updater *u, size_t i)
     }
     if (atomic_load(&u->stop))
         return;
-    u->sources[i].again = now() + backoff(interval_of(u, feeds[i]), ++u->sources[i].failures);
+    /* a source that shrank is to say so again in three cycles, not in three minutes */
+    u->sources[i].again =
+        result.shrunk ? 0 : now() + backoff(interval_of(u, feeds[i]), ++u->sources[i].failures);
     tell(u, &(struct updater_event){ .kind = UPDATER_FAILED, .source = feeds[i]->name, .err = &e });
 }
 

@@ -345,6 +345,7 @@ static void test_shrunk(void **state)
     assert_int_equal(update(&s, "debian", &r, &e, LOADED "abandon\nrefusals 1\ntried " SMALL "\n"), -1);
     assert_int_equal(e.kind, ERR_FORMAT);
     assert_string_equal(e.text, "debian: " SMALL);
+    assert_true(r.shrunk); /* so it is not tried again at once */
     assert_string_equal(s.validator, "");
     assert_int_equal(update(&s, "debian", &r, &e, LOADED "abandon\nrefusals 2\ntried " SMALL "\n"), -1);
     s.shrinks = NULL;
