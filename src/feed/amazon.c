@@ -6,12 +6,12 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "feed/feed.h"
+#include "feed/lines.h"
 #include "feed/updateinfo.h"
 
 #define REPOMD     "/repomd.xml"
 #define UPDATEINFO "/updateinfo.xml"
 #define MIRRORS    "/mirror.list"
-#define LIST_MAX   65536
 
 static const struct repository {
     const char *list, *name, *arch, *namespace,
@@ -48,27 +48,17 @@ static int oom(struct err *e) { return err_set(e, ERR_OOM, "amazon: out of memor
 
 /* ---- mirror.list ---- */
 
-static int read_all(struct stream *in, struct buf *to, struct err *e)
-{
-    str chunk;
-    int r;
-    while ((r = stream_next(in, &chunk, e)) > 0) {
-        if (to->len + chunk.len > LIST_MAX)
-            return err_set(e, ERR_LIMIT, "a list of more than %d bytes", LIST_MAX);
-        buf_str(to, chunk);
-    }
-    return to->failed ? oom(e) : r;
-}
-
 /* The first line, with "$basearch" filled in. */
 static int lead_to_repository(const struct feed_input *in, const struct repository *repo,
                               struct advisory_sink *sink, struct err *e)
 {
-    CLEANUP(buf_done) struct buf list = { 0 }, path = { 0 }, name = { 0 };
-    if (read_all(in->bytes, &list, e) < 0)
+    CLEANUP(buf_done) struct buf path = { 0 }, name = { 0 };
+    CLEANUP(lines_done) struct lines lines = { .in = in->bytes };
+    str line, variable = STR("$basearch");
+    int r = lines_next(&lines, &line, e);
+    if (r < 0)
         return -1;
-    str rest = buf_view(&list), variable = STR("$basearch");
-    str line = str_trim(str_cut(&rest, '\n'));
+    line = r ? str_trim(line) : (str){ 0 };
     if (!line.len)
         return err_set(e, ERR_FORMAT, "line 1: no mirror");
     while (line.len) {
@@ -150,7 +140,7 @@ static int put(void *ctx, const struct updateinfo *u, struct err *e)
             .kind = AFFECTS_BINARY,
             .fixed_version = u->packages[i].evr,
             .arch = u->packages[i].arch,
-            .severity = updateinfo_severity(u->severity),
+            .severity = severity_of_word(u->severity),
             .state = FIX_FIXED,
         };
     str number = str_head(u->id, FEED_TEXT_MAX), cut = str_from(repo->cut);

@@ -5,7 +5,6 @@
 #include "base/cleanup.h"
 #include "feed/feed.h"
 #include "feed/oval.h"
-#include "feed/updateinfo.h"
 
 static const struct release {
     const char *document, *name, *namespace;
@@ -44,7 +43,7 @@ static int put(void *ctx, const struct oval_definition *d, struct err *e)
             .package = row->package,
             .kind = AFFECTS_SOURCE,
             .fixed_version = fixed ? oval_evr(row->evr) : (str){ 0 },
-            .severity = updateinfo_severity(d->severity),
+            .severity = severity_of_word(d->severity),
             .state = fixed ? FIX_FIXED : FIX_AFFECTED,
         };
     }

@@ -176,21 +176,6 @@ static int read_threat_products(struct csaf_reader *r, void *into, struct err *e
     return csaf_products(r, &((struct threat *)into)->products, e);
 }
 
-static enum severity severity_of(str impact)
-{
-    static const struct {
-        const char *name;
-        enum severity severity;
-    } impacts[] = { { "Critical", SEVERITY_CRITICAL },
-                    { "Important", SEVERITY_HIGH },
-                    { "Moderate", SEVERITY_MEDIUM },
-                    { "Low", SEVERITY_LOW } };
-    for (size_t i = 0; i < sizeof impacts / sizeof *impacts; i++)
-        if (str_eq(impact, str_from(impacts[i].name)))
-            return impacts[i].severity;
-    return SEVERITY_UNKNOWN;
-}
-
 static int read_threat(struct csaf_reader *r, void *into, struct err *e)
 {
     static const struct csaf_member members[] = { { "category", read_threat_category },
@@ -201,7 +186,7 @@ static int read_threat(struct csaf_reader *r, void *into, struct err *e)
     struct threat t = { 0 };
     if (csaf_members(r, members, &t, e) < 0)
         return -1;
-    enum severity severity = severity_of(t.details);
+    enum severity severity = severity_of_word(t.details);
     if (!str_eq(t.category, STR("impact")) || severity == SEVERITY_UNKNOWN)
         return 0;
     struct csaf_threat *n = arena_alloc(r->arena, 1, sizeof *n);

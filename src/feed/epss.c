@@ -48,7 +48,7 @@ static int read_row(struct table *t, str line, struct err *e)
     struct metadata meta = { .has_epss = true };
     if (!t->lines.ended) /* what is left of a number is one, too */
         return bad(t, "cut off", line, e);
-    if (!str_starts(id, STR("CVE-")))
+    if (!id_is_cve(id))
         return bad(t, "a CVE wanted", id, e);
     if (!decimal_parse(score, DIGITS, EPSS_ONE, &meta.epss))
         return bad(t, "a score from 0 to 1 wanted", score, e);

@@ -5,7 +5,6 @@
 #include "base/cleanup.h"
 #include "feed/feed.h"
 #include "feed/oval.h"
-#include "feed/updateinfo.h"
 
 static int too_much(struct err *e)
 {
@@ -53,7 +52,7 @@ static struct affected_range *ranges_of(const struct oval_definition *d, size_t 
                 .fixed_version = oval_evr(rows[i].evr),
                 .arch = rows[i].arch,
                 .module = rows[i].module,
-                .severity = updateinfo_severity(d->severity),
+                .severity = severity_of_word(d->severity),
                 .state = FIX_FIXED,
             };
     return ranges;

@@ -82,7 +82,6 @@ void osv_add_id(struct arena *a, struct osv_list *to, str id); /* once */
 /* By a score of CVSS 3, else by the rating in words, else by a score of another version: ratings are made from CVSS 4 where there is one, and
  * where there are both, most programs show that of 3. Unknown without any. */
 enum severity osv_severity(const struct osv_record *r, const struct osv_affected *one);
-enum severity osv_word(str word); /* "Moderate", "HIGH", "untriaged": any letter case; Unknown for others */
 
 /* An advisory with what all have alike: title, description (1,000 bytes), link, scores. */
 struct advisory osv_advisory(struct arena *a, const struct osv_record *r, str key, str id);

@@ -30,28 +30,6 @@ void osv_add_id(struct arena *a, struct osv_list *to, str id)
 
 /* ---- severity ---- */
 
-static const struct {
-    const char *word;
-    enum severity severity;
-} words[] = {
-    { "negligible", SEVERITY_NEGLIGIBLE },
-    { "none", SEVERITY_NEGLIGIBLE },
-    { "low", SEVERITY_LOW },
-    { "moderate", SEVERITY_MEDIUM },
-    { "medium", SEVERITY_MEDIUM },
-    { "important", SEVERITY_HIGH },
-    { "high", SEVERITY_HIGH },
-    { "critical", SEVERITY_CRITICAL },
-};
-
-enum severity osv_word(str word)
-{
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (word.len == strlen(words[i].word) && strncasecmp(word.ptr, words[i].word, word.len) == 0)
-            return words[i].severity;
-    return SEVERITY_UNKNOWN;
-}
-
 static bool score_of(const struct osv_severity *s, struct cvss_score *ret)
 {
     str version = cvss_vector_version(s->score);
@@ -89,7 +67,7 @@ enum severity osv_severity(const struct osv_record *r, const struct osv_affected
     struct cvss_score score;
     if (best_score(s, true, &score))
         return cvss_severity(score.version, score.base);
-    enum severity rating = osv_word(r->rating);
+    enum severity rating = severity_of_word(r->rating);
     if (rating == SEVERITY_UNKNOWN && best_score(s, false, &score))
         return cvss_severity(score.version, score.base);
     return rating;
@@ -196,12 +174,10 @@ void osv_add_streams(struct arena *a, struct osv_ranges *to, struct affected_ran
 
 /* ---- CVEs ---- */
 
-static bool is_cve(str id) { return str_starts(id, STR("CVE-")); }
-
 static void add_cves(struct arena *a, struct osv_list *to, const struct osv_list *from)
 {
     for (size_t i = 0; i < from->count; i++)
-        if (is_cve(from->list[i]))
+        if (id_is_cve(from->list[i]))
             osv_add_id(a, to, from->list[i]);
 }
 

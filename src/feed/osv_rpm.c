@@ -64,7 +64,7 @@ static int put_release(struct rpm_reader *r, struct arena *a, const struct osv_r
     struct affected_range base = {
         .namespace = arena_printf(a, "%s:" STR_FMT, r->vendor->namespace, STR_ARG(release)),
         .scheme = STR("rpm"),
-        .severity = osv_word(str_cut(&severity, ':')),
+        .severity = severity_of_word(str_cut(&severity, ':')),
     };
     struct osv_streams streams;
     struct osv_ranges ranges = { 0 };

@@ -7,7 +7,6 @@
 #include "codec/json.h"
 #include "feed/feed.h"
 #include "feed/oval.h"
-#include "feed/updateinfo.h"
 
 #include <stdlib.h>
 
@@ -85,7 +84,7 @@ static int read_row(struct json *j, struct rows *rows, struct row *row, struct e
 
 static int add_row(struct rows *rows, const struct row *row, struct err *e)
 {
-    bool wanted = str_starts(row->cve, STR("CVE-")) && row->package.len;
+    bool wanted = id_is_cve(row->cve) && row->package.len;
     if (wanted)
         rows->list = arena_grow(rows->arena, rows->list, rows->count, &rows->cap, sizeof *rows->list);
     if (arena_failed(rows->arena))
@@ -231,7 +230,7 @@ static int put(void *ctx, const struct oval_definition *d, struct err *e)
             .fixed_version = fixed,
             .arch = row->arch,
             .module = row->module,
-            .severity = updateinfo_severity(d->severity),
+            .severity = severity_of_word(d->severity),
             .state = FIX_FIXED,
         };
     }

@@ -83,8 +83,6 @@ static int add_fix(struct secdb *d, str id, str version, enum rank rank, struct 
     return 0;
 }
 
-static bool is_cve(str id) { return str_starts(id, STR("CVE-")); }
-
 /* "CVE-2017-2616 XSA-1" is one problem with two names: the other databases know it by the first. */
 static bool has_cve(str text)
 {
@@ -92,7 +90,7 @@ static bool has_cve(str text)
     str word;
     do
         word = str_word(&text);
-    while (word.len && !is_cve(id_of(word, buffer)));
+    while (word.len && !id_is_cve(id_of(word, buffer)));
     return word.len > 0;
 }
 
@@ -103,7 +101,7 @@ static int add_ids(struct secdb *d, str text, str version, enum rank rank, struc
     for (str word; (word = str_word(&text)).len;) {
         char buffer[FEED_TEXT_MAX];
         str id = id_of(word, buffer);
-        if (id.len && (is_cve(id) || !cves) && add_fix(d, id, version, rank, e) < 0)
+        if (id.len && (id_is_cve(id) || !cves) && add_fix(d, id, version, rank, e) < 0)
             return -1;
     }
     return 0;

@@ -6,7 +6,6 @@
 #include "base/cleanup.h"
 #include "feed/feed.h"
 #include "feed/oval.h"
-#include "feed/updateinfo.h"
 
 #include <stdlib.h>
 
@@ -192,12 +191,12 @@ static int put(void *ctx, const struct oval_definition *d, struct err *e)
         return too_much(e);
     for (size_t i = 0; i < n; i++) {
         struct affected_range range;
-        if (range_of(&rows[i], updateinfo_severity(d->severity), &range))
+        if (range_of(&rows[i], severity_of_word(d->severity), &range))
             count = add_range(ranges, count, &range);
     }
     qsort(ranges, count, sizeof *ranges, by_package);
     str title = d->title, id = str_word(&title);
-    if (!str_starts(id, STR("CVE-")))
+    if (!id_is_cve(id))
         return 0;
     return put_ranges(ctx, d, id, ranges, drop_contradicted(ranges, count), e);
 }

@@ -66,10 +66,10 @@ static enum severity priority_of(const struct osv_record *record, const struct o
 {
     const struct osv_severities *s = one->severities.count ? &one->severities : &record->severities;
     if (one->priority.len)
-        return osv_word(one->priority);
+        return severity_of_word(one->priority);
     for (size_t i = 0; i < s->count; i++)
         if (str_eq(s->list[i].type, STR("Ubuntu")))
-            return osv_word(s->list[i].score);
+            return severity_of_word(s->list[i].score);
     return SEVERITY_UNKNOWN;
 }
 
@@ -107,12 +107,10 @@ static void add_affected(struct arena *a, const struct osv_record *record, const
     }
 }
 
-static bool is_cve(str id) { return str_starts(id, STR("CVE-")); }
-
 static bool has_cve(const struct osv_list *l)
 {
     for (size_t i = 0; i < l->count; i++)
-        if (is_cve(l->list[i]))
+        if (id_is_cve(l->list[i]))
             return true;
     return false;
 }
@@ -128,7 +126,7 @@ static str id_of(const struct osv_record *r)
 {
     if (!str_starts(r->id, STR("UBUNTU-")))
         return r->id;
-    if (r->upstream.count && is_cve(r->upstream.list[0]))
+    if (r->upstream.count && id_is_cve(r->upstream.list[0]))
         return r->upstream.list[0];
     return str_skip(r->id, STR("UBUNTU-").len);
 }
@@ -155,8 +153,9 @@ static int read_record(struct osv_reader *reader, struct arena *a, const struct 
         add_affected(a, record, &record->affected[i], &ranges);
     struct advisory advisory = osv_advisory(a, record, record->id, id);
     set_severity(&advisory.meta, &ranges);
-    advisory.link = is_cve(id) ? arena_printf(a, "https://ubuntu.com/security/" STR_FMT, STR_ARG(id))
-                               : arena_printf(a, "https://ubuntu.com/security/notices/" STR_FMT, STR_ARG(id));
+    advisory.link = id_is_cve(id)
+                        ? arena_printf(a, "https://ubuntu.com/security/" STR_FMT, STR_ARG(id))
+                        : arena_printf(a, "https://ubuntu.com/security/notices/" STR_FMT, STR_ARG(id));
     return osv_put(r->sink, a, &advisory, &ranges, &none, e);
 }
 

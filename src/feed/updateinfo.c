@@ -37,8 +37,6 @@ static int content(struct reading *r, str *to, struct err *e)
 
 /* ---- references ---- */
 
-static bool is_cve(str s) { return str_starts(s, STR("CVE-")); }
-
 static int add_cve(struct reading *r, str id, struct err *e)
 {
     for (size_t i = 0; i < r->update.cve_count; i++)
@@ -59,7 +57,7 @@ static int read_references(struct reading *r, struct err *e)
     int found;
     while ((found = xml_child(r->x, &name, e)) > 0) {
         str id = xml_attribute(r->x, "id");
-        if (str_eq(xml_attribute(r->x, "type"), STR("cve")) && is_cve(id) && add_cve(r, id, e) < 0)
+        if (str_eq(xml_attribute(r->x, "type"), STR("cve")) && id_is_cve(id) && add_cve(r, id, e) < 0)
             return -1;
         if (xml_skip(r->x, e) < 0)
             return -1;
@@ -205,31 +203,6 @@ int updateinfo_read(struct stream *in, updateinfo_each *each, void *ctx, struct 
         if ((str_eq(name, STR("update")) ? read_update(&r, each, ctx, e) : xml_skip(x, e)) < 0)
             return -1;
     return found < 0 ? -1 : xml_finish(x, e);
-}
-
-static bool same_word(str a, str lower)
-{
-    if (a.len != lower.len)
-        return false;
-    for (size_t i = 0; i < a.len; i++)
-        if ((a.ptr[i] | 0x20) != lower.ptr[i])
-            return false;
-    return true;
-}
-
-enum severity updateinfo_severity(str word)
-{
-    static const struct {
-        const char *word;
-        enum severity severity;
-    } words[] = {
-        { "low", SEVERITY_LOW },        { "medium", SEVERITY_MEDIUM }, { "moderate", SEVERITY_MEDIUM },
-        { "important", SEVERITY_HIGH }, { "high", SEVERITY_HIGH },     { "critical", SEVERITY_CRITICAL },
-    };
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (same_word(word, str_from(words[i].word)))
-            return words[i].severity;
-    return SEVERITY_UNKNOWN;
 }
 
 /* ---- repomd.xml ---- */

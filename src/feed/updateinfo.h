@@ -27,5 +27,3 @@ int updateinfo_read(struct stream *in, updateinfo_each *each, void *ctx, struct 
 
 /* Of repomd.xml: where its updateinfo lies, below the repository, and its checksum. 1, 0 it has none, -1. */
 int repomd_read(struct stream *in, struct arena *arena, str *ret_href, str *ret_checksum, struct err *e);
-/* "low", "moderate" or "medium", "important" or "high", "critical" */
-enum severity updateinfo_severity(str word);

@@ -41,6 +41,9 @@ struct affected_range {
     enum fix_state state;
 };
 
+/* Is it the name of a flaw, as all databases have it? */
+static inline bool id_is_cve(str id) { return str_starts(id, STR("CVE-")); }
+
 struct advisory {
     str key; /* unique in its feed, stable over time: "v3.20/main/openssl/CVE-2024-1" */
     /* What its source calls it: "CVE-2024-1"; a vendor's name of a fix ("RHSA-2024:1", "ELSA-2024-1", "GHSA-...") has the flaws it

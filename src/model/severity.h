@@ -14,3 +14,5 @@ enum severity {
 };
 const char *severity_name(enum severity s);        /* "Unknown", ... */
 bool severity_parse(str name, enum severity *ret); /* any letter case */
+/* What vendors call it ("Moderate", "important", "none"), in any letter case; Unknown for all other words (spec/feeds.md 3, 5, 9, 10). */
+enum severity severity_of_word(str word);

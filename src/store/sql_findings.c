@@ -46,8 +46,6 @@ static struct texts *texts_of(const struct matching *m, int64_t advisory)
     return at ? &m->texts[at - m->ids] : NULL;
 }
 
-static bool is_flaw(str id) { return str_starts(id, STR("CVE-")); }
-
 static str moved(str field, const char *from, const char *to)
 {
     return str_of(to + (field.ptr - from), field.len);
@@ -61,7 +59,7 @@ static int take_flaws(struct matching *m, str metadata, struct texts *ret, struc
     if (!metadata_unpack(metadata, &room, &meta))
         return err_set(e, ERR_FORMAT, "%s: damaged metadata of " STR_FMT, m->s->where, STR_ARG(ret->key));
     for (size_t i = 0; i < meta.alias_count; i++)
-        if (is_flaw(meta.aliases[i]))
+        if (id_is_cve(meta.aliases[i]))
             meta.aliases[ret->flaw_count++] = meta.aliases[i];
     ret->flaws = arena_array(m->arena, str, ret->flaw_count + 1);
     for (size_t i = 0; ret->flaws && i < ret->flaw_count; i++)
@@ -85,8 +83,8 @@ static int take_texts(struct matching *m, struct sql_stmt *st, struct texts *ret
         .description = moved(last, first.ptr, copy.ptr),
     };
     str metadata = sql_str(st, 7);
-    return m->names == MATCH_BY_FLAW && metadata.len && !is_flaw(ret->id) ? take_flaws(m, metadata, ret, e)
-                                                                          : 0;
+    return m->names == MATCH_BY_FLAW && metadata.len && !id_is_cve(ret->id) ? take_flaws(m, metadata, ret, e)
+                                                                            : 0;
 }
 
 static int read_some_texts(struct matching *m, const int64_t *runs, size_t count, size_t *next, struct err *e)
