@@ -329,3 +329,18 @@ void archive_freep(struct archive **a)
     free(r);
     *a = NULL;
 }
+
+int archive_each(struct stream *in, archive_file *each, void *ctx, size_t *ret_count, struct err *e)
+{
+    CLEANUP(archive_freep) struct archive *a = archive_new(in, NULL, e);
+    str name;
+    struct stream *file;
+    int got = a ? 0 : -1, r;
+    *ret_count = 0;
+    while (a && (got = archive_next(a, &name, &file, e)) > 0) {
+        if ((r = each(ctx, name, file, e)) < 0)
+            return err_wrap(e, STR_FMT, STR_ARG(str_head(name, SHOWN)));
+        *ret_count += (size_t)r;
+    }
+    return got;
+}

@@ -30,3 +30,8 @@ void archive_freep(struct archive **a); /* for CLEANUP(); NULL is fine */
 
 /* 1 a file: its name (as in the archive, without "./" before it) lives until the next step; 0 the archive is complete; -1. */
 int archive_next(struct archive *a, str *name, struct stream **file, struct err *e);
+
+/* 1 it was read, 0 it is none of those that are wanted, -1. */
+typedef int archive_file(void *ctx, str name, struct stream *file, struct err *e);
+/* All files of an archive; *ret_count: how many were read. An error of one begins with its name. */
+int archive_each(struct stream *in, archive_file *each, void *ctx, size_t *ret_count, struct err *e);

@@ -3,8 +3,6 @@
 #include "base/cleanup.h"
 #include "codec/archive.h"
 
-#define SHOWN 100 /* bytes of a name in an error: the reason must fit too */
-
 static int too_much(struct err *e)
 {
     return err_set(e, ERR_LIMIT, "a record with more than %zu bytes", OSV_RECORD_MAX);
@@ -452,8 +450,11 @@ int osv_read_record(struct json *j, struct arena *a, struct osv_record *ret, str
     return ret->id.len ? 0 : err_set(e, ERR_FORMAT, "a record without id");
 }
 
-static int read_file(struct stream *file, struct osv_reader *r, struct err *e)
+static int read_file(void *reader, str name, struct stream *file, struct err *e)
 {
+    struct osv_reader *r = reader;
+    if (!str_ends(name, STR(".json")) && !str_eq(name, STR(ARCHIVE_NO_NAME)))
+        return 0;
     CLEANUP(json_freep) struct json *json = json_new(file, NULL, e);
     if (!json)
         return -1;
@@ -463,26 +464,13 @@ static int read_file(struct stream *file, struct osv_reader *r, struct err *e)
     struct osv_record record;
     if (osv_read_record(json, arena, &record, e) < 0 || json_finish(json, e) < 0)
         return -1;
-    return r->record(r, arena, &record, e);
+    return r->record(r, arena, &record, e) < 0 ? -1 : 1;
 }
 
 int osv_read_archive(struct stream *in, struct osv_reader *r, struct err *e)
 {
-    CLEANUP(archive_freep) struct archive *a = archive_new(in, NULL, e);
-    if (!a)
+    size_t count;
+    if (archive_each(in, read_file, r, &count, e) < 0)
         return -1;
-    str name;
-    struct stream *file;
-    size_t count = 0;
-    int got;
-    while ((got = archive_next(a, &name, &file, e)) > 0) {
-        if (!str_ends(name, STR(".json")) && !str_eq(name, STR(ARCHIVE_NO_NAME)))
-            continue;
-        count++;
-        if (read_file(file, r, e) < 0)
-            return err_wrap(e, STR_FMT, STR_ARG(str_head(name, SHOWN)));
-    }
-    if (got == 0 && !count)
-        return err_set(e, ERR_FORMAT, "no record: an empty archive is a broken one");
-    return got;
+    return count ? 0 : err_set(e, ERR_FORMAT, "no record: an empty archive is a broken one");
 }

@@ -25,35 +25,33 @@ static str document_of(str name)
     return str_skip(name, (size_t)(year + 1));
 }
 
-static int read_part(str folder, str name, struct stream *file, struct advisory_sink *sink, struct err *e)
+struct archive_reading {
+    str folder; /* of the archive */
+    struct advisory_sink *sink;
+};
+
+static int read_part(void *ctx, str name, struct stream *file, struct err *e)
 {
+    const struct archive_reading *r = ctx;
     char document[2 * PACKAGE_TEXT_MAX];
     str part = document_of(name);
     if (!str_ends(part, STR(".json")))
         return 0;
-    if (folder.len + part.len > PACKAGE_TEXT_MAX)
+    if (r->folder.len + part.len > PACKAGE_TEXT_MAX)
         return err_set(e, ERR_FORMAT, "too long a name");
-    int n = snprintf(document, sizeof document, STR_FMT STR_FMT, STR_ARG(folder), STR_ARG(part));
-    return sink->document(sink, str_of(document, (size_t)n), e) < 0 ? -1 : csaf_read(file, sink, e);
+    int n = snprintf(document, sizeof document, STR_FMT STR_FMT, STR_ARG(r->folder), STR_ARG(part));
+    if (r->sink->document(r->sink, str_of(document, (size_t)n), e) < 0 || csaf_read(file, r->sink, e) < 0)
+        return -1;
+    return 1;
 }
 
 static int read_archive(const struct feed_input *in, struct advisory_sink *sink, struct err *e)
 {
-    CLEANUP(archive_freep) struct archive *archive = archive_new(in->bytes, NULL, e);
-    if (!archive)
+    struct archive_reading r = { str_head(in->document, (size_t)(str_rfind(in->document, '/') + 1)), sink };
+    size_t count;
+    if (archive_each(in->bytes, read_part, &r, &count, e) < 0)
         return -1;
-    str name, folder = str_head(in->document, (size_t)(str_rfind(in->document, '/') + 1));
-    struct stream *file;
-    int r;
-    size_t count = 0;
-    while ((r = archive_next(archive, &name, &file, e)) > 0) {
-        char shown[SHOWN + 1];
-        snprintf(shown, sizeof shown, STR_FMT, STR_ARG(str_head(name, SHOWN)));
-        if (read_part(folder, name, file, sink, e) < 0)
-            return err_wrap(e, "%s", shown);
-        count++;
-    }
-    return r < 0 || count ? r : err_set(e, ERR_FORMAT, "an archive without documents");
+    return count ? 0 : err_set(e, ERR_FORMAT, "an archive without documents");
 }
 
 /* ---- repositories ---- */

@@ -17,7 +17,6 @@
 #define FILE_MAX        ((size_t)4 << 20)
 #define ARENA_MAX       ((size_t)64 << 20)
 #define DESCRIPTION_MAX 1000
-#define SHOWN           100 /* bytes of a name in an error: the reason must fit too */
 
 struct statement {
     str version; /* of the release: "16.04" */
@@ -270,52 +269,44 @@ static int read_issue(str name, str text, struct advisory_sink *sink, struct err
     return r;
 }
 
-static int read_file(struct stream *file, str name, struct buf *text, struct advisory_sink *sink,
-                     struct err *e)
-{
-    str chunk;
-    int r;
-    buf_clear(text);
-    while ((r = stream_next(file, &chunk, e)) > 0)
-        buf_str(text, chunk);
-    if (r < 0)
-        return -1;
-    if (text->failed)
-        return err_set(e, ERR_LIMIT, "more than %zu bytes", FILE_MAX);
-    return read_issue(name, buf_view(text), sink, e);
-}
-
 /* ".../active/CVE-2018-1" and ".../retired/CVE-2018-1"; empty: it is another file */
 static str issue_of(str path)
 {
     ptrdiff_t slash = str_rfind(path, '/');
     str folder = str_head(path, slash < 0 ? 0 : (size_t)slash), name = str_skip(path, (size_t)(slash + 1));
-    bool wanted = str_starts(name, STR("CVE-")) &&
-                  (str_ends(folder, STR("active")) || str_ends(folder, STR("retired")));
+    bool wanted = id_is_cve(name) && (str_ends(folder, STR("active")) || str_ends(folder, STR("retired")));
     return wanted ? name : (str){ 0 };
+}
+
+struct reading {
+    struct advisory_sink *sink;
+    struct buf text;
+};
+
+static int read_file(void *ctx, str path, struct stream *file, struct err *e)
+{
+    struct reading *reading = ctx;
+    str chunk, name = issue_of(path);
+    int r = 0;
+    if (!name.len)
+        return 0;
+    buf_clear(&reading->text);
+    while ((r = stream_next(file, &chunk, e)) > 0)
+        buf_str(&reading->text, chunk);
+    if (r < 0)
+        return -1;
+    if (reading->text.failed)
+        return err_set(e, ERR_LIMIT, "more than %zu bytes", FILE_MAX);
+    return read_issue(name, buf_view(&reading->text), reading->sink, e) < 0 ? -1 : 1;
 }
 
 static int tracker_parse(const struct feed_input *in, struct advisory_sink *sink, struct err *e)
 {
-    CLEANUP(archive_freep) struct archive *a = archive_new(in->bytes, NULL, e);
-    if (!a)
-        return -1;
-    CLEANUP(buf_done) struct buf text = { .max = FILE_MAX };
-    str path;
-    struct stream *file;
+    struct reading reading = { sink, { .max = FILE_MAX } };
     size_t count = 0;
-    int r;
-    while ((r = archive_next(a, &path, &file, e)) > 0) {
-        str name = issue_of(path);
-        if (!name.len)
-            continue;
-        count++;
-        if (read_file(file, name, &text, sink, e) < 0)
-            return err_wrap(e, STR_FMT, STR_ARG(str_head(name, SHOWN)));
-    }
-    if (r == 0 && !count)
-        return err_set(e, ERR_FORMAT, "no issue: an empty tracker is a broken one");
-    return r;
+    int r = archive_each(in->bytes, read_file, &reading, &count, e);
+    buf_done(&reading.text);
+    return r == 0 && !count ? err_set(e, ERR_FORMAT, "no issue: an empty tracker is a broken one") : r;
 }
 
 static const struct feed_document documents[] = { { "ubuntu-cve-tracker-2020-06.tar", DOCUMENT_MAY_LACK },

@@ -10,7 +10,6 @@
 #include "feed/osv.h"
 #include "model/distribution.h"
 
-#define SHOWN        100 /* bytes of a name in an error: the reason must fit too */
 #define SENTENCE_MAX 256
 
 static const struct {
@@ -176,8 +175,7 @@ static void judge(struct vex *v, const struct statement *st)
 {
     struct affected_range range = { .scheme = STR("dpkg"), .kind = AFFECTS_SOURCE };
     str version;
-    if (!state_of(st, &range.state) || !str_starts(st->id, STR("CVE-")) ||
-        (v->id.len && !str_eq(v->id, st->id)))
+    if (!state_of(st, &range.state) || !id_is_cve(st->id) || (v->id.len && !str_eq(v->id, st->id)))
         return;
     v->id = st->id;
     for (size_t i = 0; i < st->sources.count; i++)
@@ -237,8 +235,10 @@ static int put(struct vex *v, struct advisory_sink *sink, struct err *e)
     return osv_put(sink, v->arena, &a, &v->ranges, &none, e);
 }
 
-static int read_file(struct stream *file, struct advisory_sink *sink, struct err *e)
+static int read_file(void *sink, str name, struct stream *file, struct err *e)
 {
+    if (!str_contains(name, STR("cve/")) || !str_ends(name, STR(".json")))
+        return 0;
     CLEANUP(json_freep) struct json *json = json_new(file, NULL, e);
     if (!json)
         return -1;
@@ -246,24 +246,13 @@ static int read_file(struct stream *file, struct advisory_sink *sink, struct err
     if (!arena)
         return err_set(e, ERR_OOM, "vex: out of memory");
     struct vex v = { .json = json, .arena = arena };
-    return read_document(&v, e) < 0 ? -1 : put(&v, sink, e);
+    return read_document(&v, e) < 0 || put(&v, sink, e) < 0 ? -1 : 1;
 }
 
 int ubuntu_vex_parse(struct stream *in, struct advisory_sink *sink, struct err *e)
 {
-    CLEANUP(archive_freep) struct archive *a = archive_new(in, NULL, e);
-    if (!a)
+    size_t count;
+    if (archive_each(in, read_file, sink, &count, e) < 0)
         return -1;
-    str name;
-    struct stream *file;
-    size_t count = 0;
-    int r;
-    while ((r = archive_next(a, &name, &file, e)) > 0) {
-        if (!str_contains(name, STR("cve/")) || !str_ends(name, STR(".json")))
-            continue;
-        count++;
-        if (read_file(file, sink, e) < 0)
-            return err_wrap(e, STR_FMT, STR_ARG(str_head(name, SHOWN)));
-    }
-    return r == 0 && !count ? err_set(e, ERR_FORMAT, "no document: an empty archive is a broken one") : r;
+    return count ? 0 : err_set(e, ERR_FORMAT, "no document: an empty archive is a broken one");
 }
