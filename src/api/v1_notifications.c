@@ -16,7 +16,7 @@ struct side {
     bool known; /* `vulnerability` is there */
     struct v1_vulnerability vulnerability;
     int64_t next; /* the number of a layer; ENDED */
-    struct introducing_layer *layers;
+    struct affected_name *layers;
     size_t layer_count;
 };
 

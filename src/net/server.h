@@ -28,6 +28,7 @@ enum service {
     SERVE_NOW,  /* on the loop: must not block, nor compute for long */
     SERVE_READ, /* short work: look-ups */
     SERVE_LONG, /* work of seconds to minutes */
+    SERVE_STREAM, /* HTTP/2 only, of gRPC: message() gets each message as it comes, on the loop; the body is not kept */
 };
 
 struct request {
@@ -41,13 +42,19 @@ struct request {
     bool loopback; /* the peer is this machine */
     struct arena *arena;
     const void *route; /* what route() wants to remember; NULL before */
-    str id;            /* what route() wants it to be called in logs; empty before */
-    int64_t began_ns;  /* CLOCK_MONOTONIC */
+    size_t body_max;   /* what route() wants kept of the body; before: that of the options */
+    int64_t
+        timeout_ms; /* what route() wants: its client gives up then, counted from the head; 0: only that of the options holds */
+    str id;           /* what route() wants it to be called in logs; empty before */
+    int64_t began_ns; /* CLOCK_MONOTONIC */
 };
 /* The value of the first header of that name (any letter case); empty, and its ptr NULL, when it is not there. */
 str request_header(const struct request *r, const char *name);
 
-#define RESPONSE_HEADERS 16
+enum stream_event { STREAM_MESSAGE, STREAM_ENDED, STREAM_TICK };
+
+#define RESPONSE_HEADERS  16
+#define RESPONSE_TRAILERS 3
 struct response {
     unsigned status; /* 0: 500 */
     struct {
@@ -55,11 +62,18 @@ struct response {
         str value;
     } headers[RESPONSE_HEADERS];
     size_t header_count;
+    struct {
+        const char *name;
+        str value;
+    } trailers
+        [RESPONSE_TRAILERS]; /* behind the body. HTTP/1.1: it is chunked then, however small, and "Trailer" announces them */
+    size_t trailer_count;
     struct buf body;
     bool gzip; /* compress it, and say so */
 };
 /* Both views must live as long as the request: constants, or in its arena. More than RESPONSE_HEADERS are dropped. */
 void response_header(struct response *r, const char *name, str value);
+void response_trailer(struct response *r, const char *name, str value); /* the same */
 
 enum server_notice {
     NOTICE_REFUSED,  /* a handshake failed; of no interest but to who looks for the reason */
@@ -102,6 +116,10 @@ struct server_handler {
     /* Once for each request that was routed: what its client was told (also 503 of a timeout or a full queue; 0: it was gone,
      * or the server closed, before it was told anything). May be NULL. Any thread. */
     void (*answered)(void *ctx, const struct request *r, unsigned status, int64_t elapsed_ns);
+    /* Of SERVE_STREAM: `message` (unframed, inflated) has come, or its client sends no more (STREAM_ENDED), or a second has passed (STREAM_TICK),
+     * both with an empty one; what goes to its client at once is appended to `out`, framed. False: the stream ends, with what handle()
+     * then says in ret (grpc_end()). NULL: there are none. It must neither block nor compute for long. */
+    bool (*message)(void *ctx, struct request *r, enum stream_event event, str message, struct buf *out);
 };
 
 struct server;

@@ -410,7 +410,7 @@ struct candidate_layer {
 };
 
 struct introducing {
-    struct introducing_layer *list;
+    struct affected_name *list;
     size_t count, limit;
 };
 
@@ -436,7 +436,7 @@ static int judge_layer(struct reverse *v, struct affected_space *n, const struct
     int found = st ? sql_row(v->s, st, e) : -1;
     if (found > 0)
         page->list[page->count++] =
-            (struct introducing_layer){ .id = c->named, .name = arena_dup(v->arena, sql_str(st, 0)) };
+            (struct affected_name){ .id = c->named, .name = arena_dup(v->arena, sql_str(st, 0)) };
     return found < 0 ? -1 : arena_failed(v->arena) ? sql_oom(v->s, e) : 0;
 }
 
@@ -481,7 +481,7 @@ static int introducing_in(struct reverse *v, struct affected_space *n, int64_t f
     CLEANUP(freep) int64_t *sets = NULL;
     size_t set_count = 0;
     int64_t end;
-    page->list = arena_array(v->arena, struct introducing_layer, page->limit + 1);
+    page->list = arena_array(v->arena, struct affected_name, page->limit + 1);
     if (!page->list)
         return sql_oom(v->s, e);
     if (sql_sets_with(v->s, n->packages, n->count, 0, SIZE_MAX / 64, &sets, &set_count, &end, e) < 0)
@@ -490,12 +490,12 @@ static int introducing_in(struct reverse *v, struct affected_space *n, int64_t f
 }
 
 /* Two pages into one: each is whole up to its last layer, or has all. True: something is left. */
-static bool merge(struct introducing *into, const struct introducing *more, struct introducing_layer *room)
+static bool merge(struct introducing *into, const struct introducing *more, struct affected_name *room)
 {
     size_t a = 0, b = 0, n = 0;
     while (n < into->limit && (a < into->count || b < more->count)) {
-        const struct introducing_layer *x = a < into->count ? &into->list[a] : NULL;
-        const struct introducing_layer *y = b < more->count ? &more->list[b] : NULL;
+        const struct affected_name *x = a < into->count ? &into->list[a] : NULL;
+        const struct affected_name *y = b < more->count ? &more->list[b] : NULL;
         bool first = x && (!y || x->id <= y->id);
         room[n++] = first ? *x : *y;
         b += y && (!first || x->id == y->id); /* a layer with views of both */
@@ -508,7 +508,7 @@ static bool merge(struct introducing *into, const struct introducing *more, stru
 }
 
 int store_introducing(struct store *store, int64_t advisory, str namespace, int64_t from, size_t limit,
-                      struct arena *arena, struct introducing_layer **ret, size_t *ret_count, struct err *e)
+                      struct arena *arena, struct affected_name **ret, size_t *ret_count, struct err *e)
 {
     struct reverse v = { .s = (struct sql *)store, .arena = arena, .only = namespace };
     struct introducing page = { .limit = limit };
@@ -523,7 +523,7 @@ int store_introducing(struct store *store, int64_t advisory, str namespace, int6
         return v.spaces && !limit;
     for (struct affected_space *n = v.spaces; n; n = n->next) {
         struct introducing one = { .limit = limit };
-        struct introducing_layer *room = arena_array(arena, struct introducing_layer, limit + 1);
+        struct affected_name *room = arena_array(arena, struct affected_name, limit + 1);
         int r = room ? introducing_in(&v, n, from, &one, e) : sql_oom(v.s, e);
         if (r < 0)
             return -1;

@@ -95,6 +95,33 @@ struct named_link {
 int store_named_chain(struct store *s, str name, struct arena *arena, struct named_link **ret,
                       size_t *ret_count, struct err *e);
 
+/* ---- ancestries: images of API v3, each a name for a row of layers (spec/api-v3.md 4) ---- */
+
+/* What a client calls a layer need not be its digest: the content that was stored for that hash. 1, 0 unknown, -1. */
+int store_hash_find(struct store *s, str hash, unsigned indexer, struct arena *arena, str *ret_digest,
+                    struct err *e);
+/* The layer `digest` must be stored (else ERR_NOT_FOUND). The first one of a hash and indexer stays. */
+int store_hash_put(struct store *s, str hash, str digest, unsigned indexer, struct err *e);
+
+struct ancestry {
+    int64_t
+        id; /* given by store_ancestry_find() and its like: grows with age; one that is replaced gets a new one; never that of another */
+    str name;
+    const str *hashes; /* of its layers, as the client called them, bottom first; the same may come twice */
+    size_t hash_count;
+    int64_t
+        image; /* for store_image_get(): what they have together, layer by layer as in `hashes`; 0: there are no layers */
+    unsigned indexer; /* that read them */
+};
+/* 1 and *ret, 0 unknown, -1. */
+int store_ancestry_find(struct store *s, str name, struct arena *arena, struct ancestry *ret, struct err *e);
+/* In one transaction, in place of the one of that name, if there is one. ERR_NOT_FOUND: its image is not stored. Of two at once with one name the
+ * later one stays. */
+int store_ancestry_put(struct store *s, const struct ancestry *a, struct err *e);
+/* By number, from the one after `after` on. */
+int store_ancestries_after(struct store *s, int64_t after, size_t limit, struct arena *arena,
+                           struct ancestry **ret, size_t *ret_count, struct err *e);
+
 /* ---- matching: one statement, by key range ---- */
 
 struct match_feed { /* a feed that speaks about the image's namespace */
@@ -155,8 +182,8 @@ struct affected_cursor { /* zeroes: from the beginning. It stays good while imag
 int store_affected(struct store *s, int64_t advisory, struct affected_cursor *cursor, size_t limit,
                    struct arena *arena, struct affected_image **ret, size_t *ret_count, struct err *e);
 
-struct introducing_layer {
-    int64_t id; /* of the named layer: it grows with age */
+struct affected_name { /* a named layer, or an ancestry */
+    int64_t id;        /* grows with age */
     str name;
 };
 /* Of REST v1's layers those that themselves added, in an image of `namespace` or of the one that it serves, a package that the advisory affects there; not those that stand on them. By number,
@@ -164,7 +191,11 @@ struct introducing_layer {
  * advisory. The order is that of age, as REST v1 promises it; a page costs a look at all that is hit. Memory: 8 bytes for each package set that
  * is hit. */
 int store_introducing(struct store *s, int64_t advisory, str namespace, int64_t from, size_t limit,
-                      struct arena *arena, struct introducing_layer **ret, size_t *ret_count, struct err *e);
+                      struct arena *arena, struct affected_name **ret, size_t *ret_count, struct err *e);
+/* The same of ancestries: all that have such a package, whatever layer brought it. */
+int store_affected_ancestries(struct store *s, int64_t advisory, str namespace, int64_t from, size_t limit,
+                              struct arena *arena, struct affected_name **ret, size_t *ret_count,
+                              struct err *e);
 
 /* ---- feeds ---- */
 
@@ -342,6 +373,8 @@ int store_notification_sent(struct store *s, str name, str owner, int64_t again_
 int store_notification_failed(struct store *s, str name, str owner, int64_t due_s, str error, struct err *e);
 /* The client has read it: it is never taken again, and can be read for an hour. 1, 0 unknown or deleted before, -1. */
 int store_notification_delete(struct store *s, str name, struct err *e);
+/* It is due now, whatever came of earlier attempts, also when it was told. 1, 0 unknown or deleted, or being told at this moment, -1. */
+int store_notification_retry(struct store *s, str name, struct err *e);
 /* Deleted ones, too: 1, 0 unknown, -1. */
 int store_notification_find(struct store *s, str name, struct arena *arena, struct notification *ret,
                             struct err *e);

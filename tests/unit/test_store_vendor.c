@@ -375,7 +375,7 @@ static void test_backward_layers(void **state)
         str text = STR("");
         from = 0;
         for (int more = 1; more;) {
-            struct introducing_layer *list;
+            struct affected_name *list;
             size_t count;
             more =
                 store_introducing(p->store, id, STR("rhel:9"), from, limit, p->arena, &list, &count, &p->e);
