@@ -13,7 +13,7 @@
 #define V1_ENGINE   3    /* the worker version of all Clair 2.0 and 2.1: IndexedByVersion */
 
 struct standing; /* what /readyz and /v1/status say (status.c) */
-struct posts;    /* of layers (v1_post.c) */
+struct posts;    /* of layers (posts.h) */
 
 struct api {
     struct api_options options; /* of the start: what never changes is read here */
