@@ -81,7 +81,12 @@ int v1_page_write(const struct call *c, const char *key, const char *text, struc
 struct rules *rules_hold(struct api *a); /* never NULL */
 void rules_drop(struct api *a, struct rules *r);
 const struct api_options *rules_options(const struct rules *r);
-/* May it change something? If not, the answer is there. */
+/* Of a request that changes something. */
+enum rule { RULE_ALLOWED, RULE_READONLY, RULE_TOKEN };
+#define RULE_READONLY_TEXT "this server is read-only"
+#define RULE_TOKEN_TEXT    "a token is needed to change anything"
+enum rule rules_judge(const struct call *c);
+/* May it go on, reading or changing, over REST v1? If not, the answer is there. */
 bool rules_allow(struct call *c);
 
 /* ---- handlers of REST v1 ---- */
@@ -122,8 +127,27 @@ void request_id(struct request *r);             /* sets r->id, or leaves it empt
 bool request_id_given(const struct request *r); /* by its client, who then finds it in the answer */
 #define LOG_REQUEST(r) LOG_TEXT("request id", (r)->id)
 
+/* ---- REST of API v3 (v3_gateway.c) ---- */
+
+bool v3_rest_is(const struct request *r); /* by its path */
+enum service v3_rest_find(struct request *r);
+void v3_rest_handle(struct call *c);
+void v3_rest_late(const struct request *r, struct response *ret);
+const char *v3_rest_metric(const struct request *r); /* NULL: no method */
+
+/* ---- gRPC of API v3 (v3_grpc.c) ---- */
+
+bool v3_grpc_is(const struct request *r);
+enum service v3_grpc_find(struct api *a, struct request *r);
+void v3_grpc_handle(struct call *c);
+bool v3_grpc_message(struct api *a, struct request *r, enum stream_event event, str message, struct buf *out);
+void v3_grpc_late(struct api *a, const struct request *r, struct response *ret);
+void v3_grpc_answered(struct api *a, const struct request *r, unsigned status);
+
 /* ---- the table of routes (routes.c) ---- */
 
+enum face { FACE_V1, FACE_REST, FACE_GRPC }; /* REST v1 and what has no version; v3 over REST; over gRPC */
+enum face routes_face(const struct request *r);
 enum service routes_find(void *api, struct request *r);
 const char *
 routes_metric(const struct request *r); /* its name in metrics; NULL: no route, or none that is counted */

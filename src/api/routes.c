@@ -89,9 +89,11 @@ static const struct route *find(str method, str path, bool *other_method)
 
 const char *routes_metric(const struct request *r)
 {
-    const struct route *route = r->route;
+    const struct route *route = routes_face(r) == FACE_V1 ? r->route : NULL;
     return route ? route->metric : NULL;
 }
+
+enum face routes_face(const struct request *r) { return v3_rest_is(r) ? FACE_REST : FACE_V1; }
 
 /* The version test looks at the first three characters (spec/api-v1.md 1). */
 static bool is_v1(str path) { return str_starts(path, STR("/v1")); }
@@ -100,9 +102,11 @@ enum service routes_find(void *api, struct request *r)
 {
     bool other;
     (void)api;
+    request_id(r);
+    if (routes_face(r) == FACE_REST)
+        return v3_rest_find(r);
     const struct route *found = find(r->method, r->path, &other);
     r->route = found;
-    request_id(r);
     return found ? found->service : SERVE_NOW;
 }
 
@@ -179,7 +183,10 @@ void routes_handle(void *api, struct request *r, struct response *ret)
 {
     struct rules *rules = rules_hold(api);
     struct call c = { .api = api, .options = rules_options(rules), .request = r, .response = ret };
-    handle(&c);
+    if (routes_face(r) == FACE_REST)
+        v3_rest_handle(&c);
+    else
+        handle(&c);
     if (request_id_given(r))
         response_header(ret, "X-Request-Id", r->id);
     rules_drop(api, rules);

@@ -63,18 +63,22 @@ static bool shows_token(const struct request *r, str token)
     return bearer && secret_equal(str_trim(rest), token);
 }
 
-bool rules_allow(struct call *c)
+enum rule rules_judge(const struct call *c)
 {
     const struct api_options *o = c->options;
-    if (reads_only(c->request))
-        return true;
-    if (o->readonly) {
-        v1_error(c, 403, STR("this server is read-only"));
-        return false;
+    if (o->readonly)
+        return RULE_READONLY;
+    return !o->token.len || shows_token(c->request, o->token) ? RULE_ALLOWED : RULE_TOKEN;
+}
+
+bool rules_allow(struct call *c)
+{
+    enum rule rule = reads_only(c->request) ? RULE_ALLOWED : rules_judge(c);
+    if (rule == RULE_READONLY)
+        v1_error(c, 403, STR(RULE_READONLY_TEXT));
+    if (rule == RULE_TOKEN) {
+        v1_error(c, 401, STR(RULE_TOKEN_TEXT));
+        response_header(c->response, "WWW-Authenticate", STR("Bearer"));
     }
-    if (!o->token.len || shows_token(c->request, o->token))
-        return true;
-    v1_error(c, 401, STR("a token is needed to change anything"));
-    response_header(c->response, "WWW-Authenticate", STR("Bearer"));
-    return false;
+    return rule == RULE_ALLOWED;
 }
