@@ -2,6 +2,8 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "health.pb-c.h"
+#include "reflection.pb-c.h"
 
 /* ---- the methods ---- */
 
@@ -48,6 +50,28 @@ const struct v3_rpc v3_rpcs[] = {
       .method = "DELETE",
       .path = "/notifications/{}",
       .field = "name" },
+    { .service = "grpc.health.v1.Health",
+      .name = "Check",
+      .request = &grpc__health__v1__health_check_request__descriptor,
+      .call = v3_health_check,
+      .kind = SERVE_READ },
+    { .service = "grpc.health.v1.Health",
+      .name = "Watch",
+      .request = &grpc__health__v1__health_check_request__descriptor,
+      .stream = v3_health_watch,
+      .kind = SERVE_STREAM },
+    { .service = "grpc.reflection.v1.ServerReflection",
+      .name = "ServerReflectionInfo",
+      .request = &grpc__reflection__v1__server_reflection_request__descriptor,
+      .stream = v3_reflect,
+      .kind = SERVE_STREAM,
+      .streams_in = true },
+    { .service = "grpc.reflection.v1alpha.ServerReflection",
+      .name = "ServerReflectionInfo",
+      .request = &grpc__reflection__v1__server_reflection_request__descriptor,
+      .stream = v3_reflect,
+      .kind = SERVE_STREAM,
+      .streams_in = true },
     { 0 },
 };
 

@@ -6,7 +6,7 @@
 #define NAMESPACE COREOS__CLAIR__DETECTOR__DTYPE__DETECTOR_D_TYPE_NAMESPACE
 #define DETECTOR(name, version, type)                                                                        \
     {                                                                                                        \
-        PROTOBUF_C_MESSAGE_INIT(&coreos__clair__detector__descriptor), (char *)name, (char *)version, type                   \
+        PROTOBUF_C_MESSAGE_INIT(&coreos__clair__detector__descriptor), (char *)name, (char *)version, type   \
     }
 static const Coreos__Clair__Detector detectors[] = {
     DETECTOR("apk", "1.0", FEATURE),

@@ -18,3 +18,14 @@ int store_affected_ancestries(struct store *s, int64_t advisory, str namespace, 
 {
     return store_introducing(s, advisory, namespace, from, limit, arena, ret, ret_count, e);
 }
+
+bool grpc_is(const struct request *r) { return false; }
+const char *grpc_code_name(enum grpc_code code) { return "OK"; }
+int grpc_message(const struct request *r, str *ret, enum grpc_code *ret_code, const char **ret_why)
+{
+    return -1;
+}
+bool grpc_frame(const struct request *r, str message, struct buf *out) { return false; }
+void grpc_answer(const struct request *r, struct response *ret, str message) {}
+void grpc_fail(const struct request *r, struct response *ret, enum grpc_code code, str why) {}
+void grpc_end(const struct request *r, struct response *ret, enum grpc_code code, str why) {}
