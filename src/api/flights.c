@@ -30,26 +30,28 @@ void flights_freep(struct flights **f)
     *f = NULL;
 }
 
-static struct flight *by_name(struct flights *all, str name)
+static struct flight *same_as(struct flights *all, const struct flight *mine)
 {
     struct flight *f = all->first;
-    while (f && (f->ended || !str_eq(f->name, name)))
+    while (f && (f->ended || f->kind != mine->kind || !str_eq(f->name, mine->name)))
         f = f->next;
     return f;
 }
+
+static bool is_counted(const struct flight *f) { return f->kind != FLIGHT_HASH; }
 
 static void join(struct flights *all, struct flight *other, const struct flight *mine, unsigned *ret_status,
                  struct buf *answer)
 {
     other->waiting++;
-    all->waiting++;
+    all->waiting += is_counted(mine);
     while (!other->ended)
         pthread_cond_wait(&all->wake, &all->lock);
     if (other->status && str_eq(other->body, mine->body) && other->here == mine->here) {
         *ret_status = other->status;
         buf_str(answer, other->answer);
     }
-    all->waiting--;
+    all->waiting -= is_counted(mine);
     if (!--other->waiting)
         pthread_cond_broadcast(&all->wake);
 }
@@ -59,11 +61,11 @@ enum boarding flight_begin(struct flights *all, struct flight *mine, unsigned *r
     enum boarding result = FLIGHT_MINE;
     *ret_status = 0;
     pthread_mutex_lock(&all->lock);
-    struct flight *other = by_name(all, mine->name);
+    struct flight *other = same_as(all, mine);
     if (!other) {
         mine->next = all->first;
         all->first = mine;
-    } else if (all->waiting >= FLIGHTS_JOIN_MAX) {
+    } else if (is_counted(mine) && all->waiting >= FLIGHTS_JOIN_MAX) {
         result = FLIGHT_FULL;
     } else {
         join(all, other, mine, ret_status, answer);

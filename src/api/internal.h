@@ -13,7 +13,7 @@
 #define V1_ENGINE   3    /* the worker version of all Clair 2.0 and 2.1: IndexedByVersion */
 
 struct standing; /* what /readyz and /v1/status say (status.c) */
-struct posts;    /* of layers (v1_post.c) */
+struct posts;    /* of layers (posts.h) */
 
 struct api {
     struct api_options options; /* of the start: what never changes is read here */
@@ -39,6 +39,7 @@ struct call {
     struct request *request;
     str parameters[ROUTE_PARAMETERS]; /* of the path, decoded */
     struct response *response;
+    const char *face; /* of API v3: the form of its answers, as api.reports knows them: "grpc", "json" */
 };
 
 /* ---- answers of REST v1 (v1_answer.c) ---- */

@@ -40,11 +40,11 @@ bool source_is_here(const struct request *r)
 }
 
 /* Whoever may read what this server can read: without a list of folders only those who are on this machine anyway. */
-static bool is_allowed(const struct api_options *o, const struct request *r, int fd)
+static bool is_allowed(const struct api_options *o, bool here, int fd)
 {
     char path[PATH_MAX];
     if (!o->localpaths)
-        return source_is_here(r);
+        return here;
     if (!real_path(fd, path))
         return false;
     for (size_t i = 0; i < o->localpath_count; i++)
@@ -53,19 +53,19 @@ static bool is_allowed(const struct api_options *o, const struct request *r, int
     return false;
 }
 
-static int open_file(const struct api_options *o, const struct request *r, str path, struct source *ret,
-                     struct err *e)
+static int open_file(const struct api_options *o, bool here, str path, struct arena *arena,
+                     struct source *ret, struct err *e)
 {
     struct stat st;
     char self[40];
-    const char *name = arena_cstr(r->arena, path);
+    const char *name = arena_cstr(arena, path);
     CLEANUP(close_fdp) int place = -1;
     errno = ENOENT;
     if (name && strlen(name) == path.len) /* opening some devices does something: look first */
         place = open(name, O_PATH | O_CLOEXEC);
     if (place < 0 || fstat(place, &st) < 0)
         return err_set(e, ERR_NOT_FOUND, "%s: %s", name ? name : "", strerror(errno));
-    if (!is_allowed(o, r, place))
+    if (!is_allowed(o, here, place))
         return err_set(e, ERR_NOT_FOUND, "%s: not below a folder of api.localpaths", name);
     if (S_ISDIR(st.st_mode))
         return err_set(e, ERR_FORMAT, "%s: a folder", name);
@@ -107,12 +107,12 @@ static bool is_ours(str name)
 }
 
 /* "Name: value"; NULL on error. */
-static const char *const *header_lines(const struct v1_layer *l, struct arena *arena, struct err *e)
+static const char *const *header_lines(const struct source_place *p, struct arena *arena, struct err *e)
 {
-    const char **lines = arena_array(arena, const char *, l->header_count + 1);
+    const char **lines = arena_array(arena, const char *, p->header_count + 1);
     size_t n = 0;
-    for (size_t i = 0; lines && i < l->header_count; i++) {
-        const struct v1_header *h = &l->headers[i];
+    for (size_t i = 0; lines && i < p->header_count; i++) {
+        const struct v1_header *h = &p->headers[i];
         if (!is_header(h)) {
             err_set(e, ERR_NOT_FOUND, "Headers: '" STR_FMT "' is no header", STR_ARG(h->key));
             return NULL;
@@ -129,7 +129,7 @@ static const char *const *header_lines(const struct v1_layer *l, struct arena *a
     return lines;
 }
 
-static int open_url(const struct api_options *o, const struct request *r, const struct v1_layer *l,
+static int open_url(const struct api_options *o, const struct source_place *p, struct arena *arena,
                     struct source *ret, struct err *e)
 {
     static const struct places anywhere; /* but for link-local addresses */
@@ -142,8 +142,8 @@ static int open_url(const struct api_options *o, const struct request *r, const 
                                                         .max_redirects = 10 },
                                               .size_max = f->size_max,
                                               .timeout_ms = f->timeout_ms };
-    const char *url = arena_cstr(r->arena, l->path);
-    const char *const *headers = header_lines(l, r->arena, e);
+    const char *url = arena_cstr(arena, p->path);
+    const char *const *headers = header_lines(p, arena, e);
     if (!url || !headers)
         return url ? -1 : err_set(e, ERR_OOM, "url");
     ret->download = download_open(url, headers, &options, e);
@@ -156,12 +156,12 @@ static int open_url(const struct api_options *o, const struct request *r, const 
     return 0;
 }
 
-int source_open(const struct api_options *o, const struct request *r, const struct v1_layer *l,
+int source_open(const struct api_options *o, const struct source_place *p, bool here, struct arena *arena,
                 struct source *ret, struct err *e)
 {
     *ret = (struct source){ .fd = -1 };
-    bool url = str_starts(l->path, STR("http://")) || str_starts(l->path, STR("https://"));
-    return url ? open_url(o, r, l, ret, e) : open_file(o, r, l->path, ret, e);
+    bool url = str_starts(p->path, STR("http://")) || str_starts(p->path, STR("https://"));
+    return url ? open_url(o, p, arena, ret, e) : open_file(o, here, p->path, arena, ret, e);
 }
 
 void source_done(struct source *s)

@@ -16,6 +16,12 @@
 
 struct api_options;
 
+struct source_place {
+    str path; /* a URL, or of a file */
+    const struct v1_header *headers;
+    size_t header_count;
+};
+
 struct source {
     struct cage_input input;
     int fd;
@@ -24,7 +30,7 @@ struct source {
 
 /* Does the request come from this machine, and for nobody else? */
 bool source_is_here(const struct request *r);
-/* *ret must not move until source_done(). */
-int source_open(const struct api_options *o, const struct request *r, const struct v1_layer *l,
+/* `here`: of the request, for which files may be read. `arena` is the calling thread's. *ret must not move until source_done(). */
+int source_open(const struct api_options *o, const struct source_place *p, bool here, struct arena *arena,
                 struct source *ret, struct err *e);
 void source_done(struct source *s);

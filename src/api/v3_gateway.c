@@ -90,7 +90,12 @@ static void answer(struct call *c, const struct v3_reply *reply)
         fail(c, reply);
         return;
     }
-    v3_json_write(reply->message, &c->response->body);
+    if (reply->packed.ptr) {
+        buf_str(&c->response->body, reply->packed);
+    } else {
+        v3_json_write(reply->message, &c->response->body);
+        v3_keep(c, reply, buf_view(&c->response->body));
+    }
     c->response->status = 200;
     c->response->gzip = gzip_wanted(c->request);
     response_header(c->response, "Content-Type", STR("application/json"));
@@ -167,6 +172,7 @@ void v3_rest_handle(struct call *c)
         no_method(c, other);
         return;
     }
+    c->face = "json";
     v3_memory_init(&memory, c->request->arena, V3_MEMORY_MAX);
     const ProtobufCMessage *m = read_request(c, rpc, raw, &memory, &e);
     if (!m) {

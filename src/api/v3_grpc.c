@@ -124,9 +124,14 @@ static bool read_request(struct call *c, const struct v3_rpc *rpc, ProtobufCMess
 
 static void answer(struct call *c, const struct v3_rpc *rpc, struct v3_reply *reply)
 {
-    str bytes = reply->code == GRPC_OK ? v3_pack(reply->message, c->request->arena) : STR("");
-    if (!bytes.ptr)
-        v3_fail(reply, GRPC_RESOURCE_EXHAUSTED, STR("out of memory"));
+    str bytes = reply->packed;
+    if (reply->code == GRPC_OK && !bytes.ptr) {
+        bytes = v3_pack(reply->message, c->request->arena);
+        if (bytes.ptr)
+            v3_keep(c, reply, bytes);
+        else
+            v3_fail(reply, GRPC_RESOURCE_EXHAUSTED, STR("out of memory"));
+    }
     if (reply->code != GRPC_OK) {
         grpc_fail(c->request, c->response, reply->code, reply->why);
         return;
@@ -139,6 +144,7 @@ static void handle_unary(struct call *c, struct grpc_call *g)
 {
     struct v3_reply reply = { 0 };
     ProtobufCMessage *request;
+    c->face = "grpc";
     if (read_request(c, g->rpc, &request, &reply))
         v3_call(c, g->rpc, request, &reply);
     answer(c, g->rpc, &reply);

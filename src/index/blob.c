@@ -4,6 +4,16 @@
 #include "codec/sha256.h"
 #include "index/layer.h"
 
+#include <strings.h>
+
+bool blob_format_find(str name, enum blob_format *ret)
+{
+    bool docker = name.len == 6 && !strncasecmp(name.ptr, "docker", 6),
+         aci = name.len == 3 && !strncasecmp(name.ptr, "aci", 3);
+    *ret = aci ? BLOB_ACI : BLOB_DOCKER;
+    return docker || aci;
+}
+
 static int on_frame(void *ctx, unsigned type, str body, struct err *e)
 {
     return layer_builder_frame(ctx, type, body, e);

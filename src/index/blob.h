@@ -13,6 +13,7 @@
 #include "model/layer.h"
 
 enum blob_format { BLOB_DOCKER, BLOB_ACI };
+bool blob_format_find(str name, enum blob_format *ret); /* "docker", "aci", in any letter case */
 
 int index_blob(struct cage *c, const struct cage_input *in, enum blob_format format, str want,
                struct arena *arena, struct layer_index **ret, struct err *e);

@@ -14,8 +14,9 @@ struct finding_meta {
 };
 
 struct finding {
-    uint32_t package; /* index into image_index.packages */
-    str id;           /* "CVE-2024-1" */
+    uint32_t package;        /* index into image_index.packages */
+    enum affected_kind kind; /* whose version it is about: its source's, or its own */
+    str id;                  /* "CVE-2024-1" */
     str advisory; /* whose id it is not: "RHSA-2024:1" (store.h, MATCH_BY_FLAW); empty: `id` is the advisory's */
     str fixed_version; /* empty when there is none */
     enum fix_state state;

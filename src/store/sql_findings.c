@@ -195,6 +195,7 @@ static struct finding finding_of(const struct matching *m, const struct candidat
     const struct texts *t = c->first->texts;
     return (struct finding){
         .package = c->hit->position,
+        .kind = (enum affected_kind)c->hit->kind,
         .id = c->id,
         .advisory = c->id.ptr == c->texts->id.ptr ? STR("") : c->texts->id,
         .fixed_version = c->hit->fixed,

@@ -260,6 +260,14 @@ int store_layer_find(struct store *store, str digest, unsigned indexer, struct a
     return 1;
 }
 
+int store_layer_known(struct store *store, str digest, unsigned indexer, struct err *e)
+{
+    struct sql *s = (struct sql *)store;
+    int64_t ignored;
+    CLEANUP(sql_endp) struct sql *t = sql_begin(s, false, e);
+    return t ? layer_id(s, digest, indexer, &ignored, e) : -1;
+}
+
 /* ---- images ---- */
 
 int sql_namespace_seen(struct sql *s, str namespace, struct err *e)

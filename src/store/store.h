@@ -45,6 +45,7 @@ void store_view_end(struct store *s);
 /* 1 and *ret (in arena), 0 unknown, -1. The packages of an entry come sorted by package_cmp(), each once. */
 int store_layer_find(struct store *s, str digest, unsigned indexer, struct arena *arena,
                      struct layer_index **ret, struct err *e);
+int store_layer_known(struct store *s, str digest, unsigned indexer, struct err *e); /* 1, 0, -1 */
 int store_layer_put(struct store *s, const struct layer_index *layer, unsigned indexer,
                     struct err *e); /* idempotent, one transaction; a known layer may gain its diff id */
 
