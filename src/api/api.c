@@ -46,34 +46,64 @@ void api_freep(struct api **a)
 }
 
 /* The body of golden-v1/65: without a newline, and no "Server". */
-static void timed_out(void *ctx, const struct request *r, struct response *ret)
+static void late_v1(struct response *ret)
 {
-    const struct api *a = ctx;
-    (void)r;
-    metrics_add(a->options.metrics, METRIC_LATE, 1, STR(""), STR(""));
     ret->status = 503;
     response_header(ret, "Content-Type", STR("text/plain; charset=utf-8"));
     buf_str(&ret->body, STR("{\"Error\":{\"Message\":\"Clair failed to respond within the configured timeout "
                             "window.\",\"Type\":\"Timeout\"}}"));
 }
 
+static void timed_out(void *ctx, const struct request *r, struct response *ret)
+{
+    struct api *a = ctx;
+    metrics_add(a->options.metrics, METRIC_LATE, 1, STR(""), STR(""));
+    switch (routes_face(r)) {
+    case FACE_GRPC:
+        v3_grpc_late(a, r, ret);
+        return;
+    case FACE_REST:
+        v3_rest_late(r, ret);
+        return;
+    case FACE_V1:
+        late_v1(ret);
+        return;
+    }
+}
+
+static void observe(struct api *a, const struct request *r, unsigned status, str text, double ms)
+{
+    enum face face = routes_face(r);
+    const char *route = face == FACE_REST ? v3_rest_metric(r) : routes_metric(r);
+    if (route)
+        metrics_observe(a->options.metrics, face == FACE_REST ? METRIC_V3_DURATION : METRIC_API_DURATION, ms,
+                        text, str_from(route));
+    if (face == FACE_GRPC)
+        v3_grpc_answered(a, r, status);
+}
+
 static void answered(void *ctx, const struct request *r, unsigned status, int64_t elapsed_ns)
 {
     struct api *a = ctx;
     char text[16];
-    const char *route = routes_metric(r);
     snprintf(text, sizeof text, "%u", status);
-    if (route)
-        metrics_observe(a->options.metrics, METRIC_API_DURATION, (double)elapsed_ns / 1e6, str_from(text),
-                        str_from(route));
+    observe(a, r, status, str_from(text), (double)elapsed_ns / 1e6);
     log_info("Handled HTTP request", LOG_NUM("elapsed time", elapsed_ns), LOG_TEXT("method", r->method),
              LOG_TEXT("remote addr", str_from(r->peer)), LOG_REQUEST(r), LOG_TEXT("request uri", r->target),
              LOG_TEXT("status", str_from(text)));
 }
 
+static bool message(void *ctx, struct request *r, enum stream_event event, str text, struct buf *out)
+{
+    return v3_grpc_message(ctx, r, event, text, out);
+}
+
 struct server_handler api_handler(struct api *a)
 {
-    return (struct server_handler){
-        .ctx = a, .route = routes_find, .handle = routes_handle, .timed_out = timed_out, .answered = answered
-    };
+    return (struct server_handler){ .ctx = a,
+                                    .route = routes_find,
+                                    .handle = routes_handle,
+                                    .timed_out = timed_out,
+                                    .answered = answered,
+                                    .message = message };
 }

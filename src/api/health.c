@@ -34,11 +34,16 @@ static void ask(struct api *a)
     atomic_store(&a->health_until_ms, clock_ms() + FRESH_MS);
 }
 
-static void health(struct api *a, struct response *ret)
+bool health_good(struct api *a)
 {
     if (!is_fresh(a))
         ask(a);
-    ret->status = atomic_load(&a->healthy) ? 200 : 500;
+    return atomic_load(&a->healthy);
+}
+
+static void health(struct api *a, struct response *ret)
+{
+    ret->status = health_good(a) ? 200 : 500;
     response_header(ret, "Content-Type", STR("text/plain; charset=utf-8"));
     response_header(ret, "Server", STR("clair"));
 }

@@ -116,6 +116,9 @@ void metrics_answer(struct api *a, const struct request *r, struct response *ret
 
 /* Asks the database, once a second at most, and sets the gauges of what it says. One that says nothing for a second is down. */
 void standing_look(struct api *a);
+/* Does the database answer? What is known: 1, 0, -1 nothing yet. It waits for nothing, but has it asked when that is long ago. */
+int standing_glance(struct api *a);
+bool health_good(struct api *a); /* what GET /health says: asks, once a second at most (health.c) */
 struct standing *standing_new(struct api *a, struct err *e);
 void standing_freep(struct standing **s); /* before the stores of the api */
 struct posts *posts_new(void);

@@ -5,6 +5,11 @@
 
 enum metric {
     METRIC_API_DURATION, /* route, code */
+    METRIC_V3_DURATION,  /* route, code */
+    METRIC_GRPC_STARTED, /* grpc_method, grpc_service, grpc_type */
+    METRIC_GRPC_HANDLED, /* the same, before them grpc_code */
+    METRIC_GRPC_RECEIVED,
+    METRIC_GRPC_SENT,
     METRIC_UPDATER_ERRORS,
     METRIC_UPDATER_DURATION,
     METRIC_UPDATER_NOTES,

@@ -101,10 +101,10 @@ static bool is_v1(str path) { return str_starts(path, STR("/v1")); }
 enum service routes_find(void *api, struct request *r)
 {
     bool other;
-    (void)api;
+    enum face face = routes_face(r);
     request_id(r);
-    if (routes_face(r) == FACE_REST)
-        return v3_rest_find(r);
+    if (face != FACE_V1)
+        return face == FACE_GRPC ? v3_grpc_find(api, r) : v3_rest_find(r);
     const struct route *found = find(r->method, r->path, &other);
     r->route = found;
     return found ? found->service : SERVE_NOW;
@@ -183,10 +183,17 @@ void routes_handle(void *api, struct request *r, struct response *ret)
 {
     struct rules *rules = rules_hold(api);
     struct call c = { .api = api, .options = rules_options(rules), .request = r, .response = ret };
-    if (routes_face(r) == FACE_REST)
+    switch (routes_face(r)) {
+    case FACE_GRPC:
+        v3_grpc_handle(&c);
+        break;
+    case FACE_REST:
         v3_rest_handle(&c);
-    else
+        break;
+    case FACE_V1:
         handle(&c);
+        break;
+    }
     if (request_id_given(r))
         response_header(ret, "X-Request-Id", r->id);
     rules_drop(api, rules);

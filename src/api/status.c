@@ -25,6 +25,7 @@ struct standing {
     int64_t asked_ms, until_ms;
     struct buf ready, status;
     unsigned ready_code;
+    bool known, up; /* the database was looked at; it answered */
     /* the thread's own */
     int64_t count_until_ms;
     struct store_counts counts;
@@ -375,6 +376,8 @@ static void tell(struct api *a, const struct api_options *o, bool ask)
         replace(&s->ready, &ready);
         replace(&s->status, &status);
         s->ready_code = code;
+        s->known = true;
+        s->up = p.up;
         s->until_ms = clock_ms() + FRESH_MS;
     }
     pthread_mutex_unlock(&s->lock);
@@ -419,18 +422,36 @@ static bool wait_for_look(struct standing *s)
     return !s->asking || s->answers;
 }
 
+/* The lock is held. */
+static void begin_look(struct standing *s)
+{
+    if (!s->asking) {
+        s->asked_ms = clock_ms();
+        s->answers = false;
+    }
+    s->asking = true;
+    pthread_cond_broadcast(&s->changed);
+}
+
+int standing_glance(struct api *a)
+{
+    struct standing *s = a->standing;
+    pthread_mutex_lock(&s->lock);
+    if (clock_ms() >= s->until_ms && !s->asking)
+        begin_look(s);
+    bool silent = s->asking && !s->answers && clock_ms() - s->asked_ms >= PATIENCE_MS;
+    int ret = silent ? 0 : s->asking && s->answers ? 1 : s->known ? s->up : -1;
+    pthread_mutex_unlock(&s->lock);
+    return ret;
+}
+
 void standing_look(struct api *a)
 {
     struct standing *s = a->standing;
     bool done = true;
     pthread_mutex_lock(&s->lock);
     if (clock_ms() >= s->until_ms) {
-        if (!s->asking) {
-            s->asked_ms = clock_ms();
-            s->answers = false;
-        }
-        s->asking = true;
-        pthread_cond_broadcast(&s->changed);
+        begin_look(s);
         done = wait_for_look(s);
     }
     pthread_mutex_unlock(&s->lock);

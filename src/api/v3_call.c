@@ -2,6 +2,8 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "health.pb-c.h"
+#include "reflection.pb-c.h"
 
 /* ---- the methods ---- */
 
@@ -15,6 +17,7 @@ const struct v3_rpc v3_rpcs[] = {
       .kind = SERVE_READ,
       .method = "GET",
       .path = "/ancestry/{}",
+      .metric = "v3/GetAncestry",
       .field = "ancestry_name" },
     { .service = CLAIR "AncestryService",
       .name = "PostAncestry",
@@ -23,14 +26,16 @@ const struct v3_rpc v3_rpcs[] = {
       .kind = SERVE_LONG,
       .writes = true,
       .method = "POST",
-      .path = "/ancestry" },
+      .path = "/ancestry",
+      .metric = "v3/PostAncestry" },
     { .service = CLAIR "StatusService",
       .name = "GetStatus",
       .request = &coreos__clair__get_status_request__descriptor,
       .call = v3_get_status,
       .kind = SERVE_READ,
       .method = "GET",
-      .path = "/status" },
+      .path = "/status",
+      .metric = "v3/GetStatus" },
     { .service = CLAIR "NotificationService",
       .name = "GetNotification",
       .request = &coreos__clair__get_notification_request__descriptor,
@@ -38,6 +43,7 @@ const struct v3_rpc v3_rpcs[] = {
       .kind = SERVE_READ,
       .method = "GET",
       .path = "/notifications/{}",
+      .metric = "v3/GetNotification",
       .field = "name" },
     { .service = CLAIR "NotificationService",
       .name = "MarkNotificationAsRead",
@@ -47,7 +53,30 @@ const struct v3_rpc v3_rpcs[] = {
       .writes = true,
       .method = "DELETE",
       .path = "/notifications/{}",
+      .metric = "v3/MarkNotificationAsRead",
       .field = "name" },
+    { .service = "grpc.health.v1.Health",
+      .name = "Check",
+      .request = &grpc__health__v1__health_check_request__descriptor,
+      .call = v3_health_check,
+      .kind = SERVE_READ },
+    { .service = "grpc.health.v1.Health",
+      .name = "Watch",
+      .request = &grpc__health__v1__health_check_request__descriptor,
+      .stream = v3_health_watch,
+      .kind = SERVE_STREAM },
+    { .service = "grpc.reflection.v1.ServerReflection",
+      .name = "ServerReflectionInfo",
+      .request = &grpc__reflection__v1__server_reflection_request__descriptor,
+      .stream = v3_reflect,
+      .kind = SERVE_STREAM,
+      .streams_in = true },
+    { .service = "grpc.reflection.v1alpha.ServerReflection",
+      .name = "ServerReflectionInfo",
+      .request = &grpc__reflection__v1__server_reflection_request__descriptor,
+      .stream = v3_reflect,
+      .kind = SERVE_STREAM,
+      .streams_in = true },
     { 0 },
 };
 

@@ -24,6 +24,7 @@ struct v3_rpc {
     bool writes;               /* `readonly` and the token hold for it */
     const char *method, *path; /* over REST; NULL: it is not there. "{}" stands for `field` */
     const char *field;
+    const char *metric; /* what REST calls it in metrics */
     bool streams_in; /* a stream to which its client may send many messages */
 };
 extern const struct v3_rpc v3_rpcs[]; /* ends with a NULL service */
@@ -35,6 +36,9 @@ struct v3_stream {
     str about;           /* what it watches */
     bool asked;          /* its request has come */
 };
+
+v3_method v3_health_check;                   /* v3_health.c */
+v3_stream_event v3_health_watch, v3_reflect; /* v3_health.c, v3_reflection.c */
 
 /* May it be called, and if so, what does it say? ret->message is there when the code is GRPC_OK. */
 void v3_call(struct call *c, const struct v3_rpc *rpc, const ProtobufCMessage *request, struct v3_reply *ret);

@@ -56,7 +56,7 @@ enum service v3_rest_find(struct request *r)
 const char *v3_rest_metric(const struct request *r)
 {
     const struct v3_rpc *rpc = r->route;
-    return rpc ? rpc->name : NULL;
+    return rpc ? rpc->metric : NULL;
 }
 
 /* ---- answers ---- */

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#define DEPTH_MAX 32
+#define DEPTH_MAX 64 /* of JSON: a message in a list is two */
 
 typedef const ProtobufCFieldDescriptor field_type;
 typedef Google__Protobuf__Timestamp timestamp;

@@ -10,7 +10,6 @@
 
 #define ANSWER_MEMORY_MAX ((size_t)256 << 20)
 #define TOKEN_AGE_S       3600
-#define BAD_TOKEN         "invalid or expired pagination token"
 
 typedef Coreos__Clair__GetNotificationRequest get_request;
 typedef Coreos__Clair__GetNotificationResponse__Notification notification_message;
@@ -184,7 +183,7 @@ static bool is_found(struct call *c, const char *name, int found, const struct e
 void v3_get_notification(struct call *c, const ProtobufCMessage *request, struct v3_reply *ret)
 {
     CLEANUP(reading_done) struct reading r = { .call = c, .request = (const get_request *)request };
-    struct err e = { 0 };
+    struct err e = { 0 }, bad = { 0 };
     if (!is_named(r.request->name, ret))
         return;
     if (r.request->limit < 1) {
@@ -192,14 +191,14 @@ void v3_get_notification(struct call *c, const ProtobufCMessage *request, struct
                 STR("notification page limit should not be empty or less than 1"));
         return;
     }
-    if (read_token(c, r.request->old_vulnerability_page, &r.from[0], &e) < 0 ||
-        read_token(c, r.request->new_vulnerability_page, &r.from[1], &e) < 0) {
-        v3_failure(c, ret, BAD_TOKEN, &e);
+    bool good = read_token(c, r.request->old_vulnerability_page, &r.from[0], &bad) == 0 &&
+                read_token(c, r.request->new_vulnerability_page, &r.from[1], &bad) == 0;
+    if (!is_found(c, r.request->name, v1_ask(c, ask, &r, &e), &e, ret))
+        return;
+    if (!good) {
+        v3_failure(c, ret, "invalid or expired pagination token", &bad);
         return;
     }
-    int found = v1_ask(c, ask, &r, &e);
-    if (!is_found(c, r.request->name, found, &e, ret))
-        return;
     ret->message = make_reply(&r, &e);
     if (e.kind)
         v3_failure(c, ret, "failed to make a page token", &e);

@@ -61,36 +61,58 @@ static str keep(char **to, str value)
     return kept;
 }
 
+static bool has_values(const struct series *s, const str values[METRIC_LABELS])
+{
+    for (size_t i = 0; i < METRIC_LABELS; i++)
+        if (!str_eq(s->values[i], values[i]))
+            return false;
+    return true;
+}
+
 /* The lock is held. NULL: there are too many, or there is no memory. */
-static struct series *series_of(struct metrics *m, size_t number, str a, str b)
+static struct series *series_of_all(struct metrics *m, size_t number, const str values[METRIC_LABELS])
 {
     struct family *f = &m->families[number];
-    size_t buckets = m->table[number].bound_count;
+    size_t buckets = m->table[number].bound_count, bytes = 0;
     for (struct series *s = f->first; s; s = s->next)
-        if (str_eq(s->values[0], a) && str_eq(s->values[1], b))
+        if (has_values(s, values))
             return s;
+    for (size_t i = 0; i < METRIC_LABELS; i++)
+        bytes += values[i].len;
     struct series *s =
-        f->count < METRIC_SERIES ? calloc(1, sizeof *s + buckets * sizeof *s->buckets + a.len + b.len) : NULL;
+        f->count < METRIC_SERIES ? calloc(1, sizeof *s + buckets * sizeof *s->buckets + bytes) : NULL;
     if (!s)
         return NULL;
     char *text = (char *)&s->buckets[buckets];
-    s->values[0] = keep(&text, a);
-    s->values[1] = keep(&text, b);
+    for (size_t i = 0; i < METRIC_LABELS; i++)
+        s->values[i] = keep(&text, values[i]);
     s->next = f->first;
     f->first = s;
     f->count++;
     return s;
 }
 
-void metrics_add(struct metrics *m, size_t family, double by, str a, str b)
+static struct series *series_of(struct metrics *m, size_t number, str a, str b)
+{
+    const str values[METRIC_LABELS] = { a, b };
+    return series_of_all(m, number, values);
+}
+
+void metrics_add_all(struct metrics *m, size_t family, double by, const str values[METRIC_LABELS])
 {
     if (!m)
         return;
     pthread_mutex_lock(&m->lock);
-    struct series *s = series_of(m, family, a, b);
+    struct series *s = series_of_all(m, family, values);
     if (s)
         s->value += by;
     pthread_mutex_unlock(&m->lock);
+}
+
+void metrics_add(struct metrics *m, size_t family, double by, str a, str b)
+{
+    const str values[METRIC_LABELS] = { a, b };
+    metrics_add_all(m, family, by, values);
 }
 
 void metrics_set(struct metrics *m, size_t family, double to, str a, str b)

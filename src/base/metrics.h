@@ -10,7 +10,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-#define METRIC_LABELS 2
+#define METRIC_LABELS 4
 #define METRIC_SERIES 1024
 
 enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
@@ -31,6 +31,9 @@ void metrics_freep(struct metrics **m);
 void metrics_add(struct metrics *m, size_t family, double by, str a, str b);        /* counters and gauges */
 void metrics_set(struct metrics *m, size_t family, double to, str a, str b);        /* gauges */
 void metrics_observe(struct metrics *m, size_t family, double value, str a, str b); /* histograms */
+
+/* The same with more labels; empty ones last. */
+void metrics_add_all(struct metrics *m, size_t family, double by, const str values[METRIC_LABELS]);
 
 /* All families of the table, those without labels also before they were counted: then 0. */
 void metrics_write(struct metrics *m, struct buf *out);

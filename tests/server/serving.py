@@ -6,7 +6,7 @@ import socket
 import subprocess
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import helpers
@@ -28,6 +28,7 @@ class Answer:
     headers: list  # (name, value) in their order
     body: bytes
     http: str = "HTTP/1.1"
+    trailers: list = field(default_factory=list)  # as headers
 
     def header(self, name):
         return next((v for k, v in self.headers if k.lower() == name.lower()), None)
@@ -72,7 +73,9 @@ def read_answer(f, head_only=False):
         while (size := int(f.readline().split(b";")[0], 16)):
             a.body += f.read(size)
             assert f.readline() == b"\r\n"
-        assert f.readline() == b"\r\n"
+        while (line := f.readline().decode().rstrip("\r\n")):
+            name, value = line.split(":", 1)
+            a.trailers.append((name, value.strip()))
     elif a.header("Content-Length") is not None:
         a.body = f.read(int(a.header("Content-Length")))
         assert len(a.body) == int(a.header("Content-Length")), "the answer is cut"
