@@ -391,6 +391,28 @@ int store_notification_failed(struct store *store, str name, str owner, int64_t 
     return finish(&t, ran, e);
 }
 
+static int retry(struct sql *s, str name, struct err *e)
+{
+    CLEANUP(sql_endp) struct sql *t = sql_begin(s, true, e);
+    int ran = t ? sql_run(s, e, Q_NOTIFY_RETRY, "ti", name, clock_here()) : -1;
+    return finish(&t, ran, e);
+}
+
+int store_notification_retry(struct store *store, str name, struct err *e)
+{
+    struct sql *s = (struct sql *)store;
+    unsigned tries = 0;
+    int r;
+    if (sql_writable(s, e) < 0)
+        return -1;
+    if (!is_name(name))
+        return 0;
+    do
+        r = retry(s, name, e);
+    while (r < 0 && sql_again(s, &tries));
+    return r;
+}
+
 /* *gone: a commit that may have gone through deleted it. */
 static int delete_named(struct sql *s, str name, bool *gone, struct err *e)
 {
