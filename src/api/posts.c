@@ -121,36 +121,23 @@ struct reading {
     int (*take)(void *ctx, const struct layer_index *content, struct err *e);
     void *ctx;
     enum posted_step step;
-    const struct cage_input *from;
 };
 
-static bool is_stopped(const struct posted *p) { return p->stop && atomic_load(p->stop); }
+static bool is_stopped(const struct posted *p) { return p->place.stop && atomic_load(p->place.stop); }
 
 static int stopped(struct err *e) { return err_set(e, ERR_BUSY, "given up because another layer failed"); }
-
-static int read_some(void *ctx, str *ret, struct err *e)
-{
-    const struct reading *r = ctx;
-    return is_stopped(r->posted) ? stopped(e) : r->from->read(r->from->ctx, ret, e);
-}
 
 static int read_and_take(struct reading *r, const struct source *source, struct err *e)
 {
     CLEANUP(arena_freep) struct arena *arena = arena_new(LAYER_MEMORY_MAX);
     struct layer_index *content;
-    struct cage_input input = source->input;
     r->step = POSTED_READ;
     if (is_stopped(r->posted))
         return stopped(e);
     if (!arena)
         return err_set(e, ERR_OOM, "arena");
-    if (input.read && r->posted->stop) {
-        r->from = &source->input;
-        input.read = read_some;
-        input.ctx = r;
-    }
-    if (index_blob(r->call->api->options.cage, &input, r->posted->format, r->posted->name, arena, &content,
-                   e) < 0) {
+    if (index_blob(r->call->api->options.cage, &source->input, r->posted->format, r->posted->name, arena,
+                   &content, e) < 0) {
         count_failure(r->call, e);
         return -1;
     }

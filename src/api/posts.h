@@ -50,12 +50,12 @@ struct posted { /* one layer */
     struct source_place place;
     bool unknown_format; /* only to be found out once it is open: as the old server did (golden-v1/11, 12) */
     enum blob_format format;
-    bool here;               /* of its request: source_is_here() */
-    const atomic_bool *stop; /* gives it up: ERR_BUSY. May be NULL */
+    bool here; /* of its request: source_is_here() */
 };
 enum posted_step { POSTED_SOURCE, POSTED_READ, POSTED_TAKE }; /* at which it failed */
 
-/* 0 what take() gave was 0; 1 it can be read, but its format is not known; -1. `arena` is for small things, and of the calling thread; that of
+/* With place.stop set it is not begun any more: ERR_BUSY.
+ * 0 what take() gave was 0; 1 it can be read, but its format is not known; -1. `arena` is for small things, and of the calling thread; that of
  * `content` ends with take(). */
 int posted_read(struct call *c, const struct posted *p, struct arena *arena,
                 int (*take)(void *ctx, const struct layer_index *content, struct err *e), void *ctx,

@@ -139,7 +139,8 @@ static int open_url(const struct api_options *o, const struct source_place *p, s
                                                         .insecure = f->insecure_tls,
                                                         .decode = true,
                                                         .min_rate = MIN_RATE,
-                                                        .max_redirects = 10 },
+                                                        .max_redirects = 10,
+                                                        .stop = p->stop },
                                               .size_max = f->size_max,
                                               .timeout_ms = f->timeout_ms };
     const char *url = arena_cstr(arena, p->path);
@@ -148,7 +149,7 @@ static int open_url(const struct api_options *o, const struct source_place *p, s
         return url ? -1 : err_set(e, ERR_OOM, "url");
     ret->download = download_open(url, headers, &options, e);
     if (!ret->download) {
-        if (e->kind != ERR_OOM)
+        if (e->kind != ERR_OOM && e->kind != ERR_BUSY)
             e->kind = ERR_NOT_FOUND;
         return -1;
     }

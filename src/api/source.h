@@ -20,6 +20,7 @@ struct source_place {
     str path; /* a URL, or of a file */
     const struct v1_header *headers;
     size_t header_count;
+    const atomic_bool *stop; /* of a URL: nobody needs it any more (ERR_BUSY). NULL: somebody does */
 };
 
 struct source {

@@ -87,12 +87,13 @@ static bool comes_again(const PostLayer *l, size_t i)
     return false;
 }
 
-static int place_of(const PostLayer *l, struct arena *arena, struct source_place *ret, struct err *e)
+static int place_of(struct fetch *f, const PostLayer *l, struct arena *arena, struct source_place *ret,
+                    struct err *e)
 {
     struct v1_header *headers = arena_array(arena, struct v1_header, l->n_headers + 1);
     if (!headers)
         return err_set(e, ERR_OOM, "headers");
-    *ret = (struct source_place){ .path = str_from(l->path), .headers = headers };
+    *ret = (struct source_place){ .path = str_from(l->path), .headers = headers, .stop = &f->stop };
     for (size_t i = 0; i < l->n_headers; i++)
         if (!comes_again(l, i))
             headers[ret->header_count++] =
@@ -119,11 +120,9 @@ static int fetch_now(struct fetch *f, struct fetch_content *content, const struc
     int found = look_for(f, content, arena, e);
     if (found)
         return found < 0 ? -1 : 0;
-    const struct posted posted = { .name = str_from(content->layer->hash),
-                                   .place = *place,
-                                   .format = f->format,
-                                   .here = here,
-                                   .stop = &f->stop };
+    const struct posted posted = {
+        .name = str_from(content->layer->hash), .place = *place, .format = f->format, .here = here
+    };
     struct fetching fetching = { f, content };
     enum posted_step step;
     int result = posted_read(f->call, &posted, arena, take, &fetching, &step, e);
@@ -155,7 +154,7 @@ static int fetch(struct fetch *f, struct fetch_content *content, struct arena *a
     CLEANUP(buf_done) struct buf answer = { 0 };
     struct source_place place;
     *ret_step = FETCH_SOURCE;
-    if (place_of(content->layer, arena, &place, e) < 0)
+    if (place_of(f, content->layer, arena, &place, e) < 0)
         return -1;
     struct flight mine = { .kind = FLIGHT_HASH,
                            .name = content->key,

@@ -26,10 +26,17 @@ struct download {
     str rest;            /* of a chunk of which the first part had been given before */
 };
 
-static void pause_ms(int64_t ms)
+#define STEP_MS 250
+
+/* Shorter when nobody needs it any more. */
+static void pause_ms(const struct download *d, int64_t ms)
 {
-    struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
-    nanosleep(&t, NULL);
+    const atomic_bool *stop = d->o.http.stop;
+    for (int64_t step; ms > 0 && !(stop && atomic_load(stop)); ms -= step) {
+        step = stop && ms > STEP_MS ? STEP_MS : ms;
+        struct timespec t = { .tv_sec = step / 1000, .tv_nsec = step % 1000 * 1000000 };
+        nanosleep(&t, NULL);
+    }
 }
 
 /* ---- a transfer is begun ---- */
@@ -85,7 +92,7 @@ static int begin(struct download *d, const char *const headers[], struct err *e)
             *e = why;
             return -1;
         }
-        pause_ms(wait_before(i, asked_s));
+        pause_ms(d, wait_before(i, asked_s));
     }
 }
 
@@ -173,11 +180,11 @@ static int go_on(struct download *d, struct err *e)
 {
     while (d->breaks < BREAKS_MAX && (is_strong(d) || d->sums)) {
         struct err why = { 0 };
-        pause_ms(500 * (int64_t)d->breaks++);
+        pause_ms(d, 500 * (int64_t)d->breaks++);
         http_freep(&d->http);
         if (resume(d, &why) == 0)
             return 0;
-        if (why.kind == ERR_FORMAT)
+        if (why.kind == ERR_FORMAT || why.kind == ERR_BUSY)
             *e = why;
         if (why.kind != ERR_NETWORK)
             return -1;

@@ -35,6 +35,7 @@ struct http {
     bool stay_secure; /* it is asked by https, and must be */
     unsigned max_redirects;
     unsigned min_rate;
+    const atomic_bool *stop;
     int64_t waited_ms; /* of this look at the rate, before the pump that runs */
     uint64_t waited_bytes;
     char text[CURL_ERROR_SIZE];
@@ -147,18 +148,23 @@ static int64_t patience(struct http *h, int64_t *began, struct err *e)
     return h->min_rate && look < left ? look : left;
 }
 
+#define STOP_MS 250 /* so often it is asked whether somebody still needs it */
+
 /* Runs the transfer until there is something to give or it has ended. */
 static int pump(struct http *h, struct err *e)
 {
     int64_t began = h->last_byte = clock_ms();
     while (!h->body.len && !h->done) {
         int running;
+        if (h->stop && atomic_load(h->stop))
+            return err_set(e, ERR_BUSY, "given up, for nobody needs it any more");
         CURLMcode m = curl_multi_perform(h->multi, &running);
         take_results(h->multi);
         if (!m && !h->done && !h->body.len) {
             int64_t left = patience(h, &began, e);
             if (left < 0)
                 return -1;
+            left = h->stop && left > STOP_MS ? STOP_MS : left;
             m = curl_multi_poll(h->multi, NULL, 0, (int)left, NULL);
         }
         if (m)
@@ -409,6 +415,7 @@ static bool set_options(struct http *h, const struct http_options *o)
     CURL *c = h->easy;
     h->places = o->places;
     h->min_rate = o->min_rate;
+    h->stop = o->stop;
     h->max_redirects = o->max_redirects ? o->max_redirects : REDIRECT_MAX;
     if (o->unix_socket && (curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, o->unix_socket) ||
                            curl_easy_setopt(c, CURLOPT_PROXY, "")))

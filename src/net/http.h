@@ -19,6 +19,8 @@
 #include "base/err.h"
 #include "base/str.h"
 
+#include <stdatomic.h>
+
 struct places;
 
 #define HTTP_TEXT  512 /* bytes for a validator with its NUL */
@@ -60,6 +62,8 @@ struct http_options {
     unsigned min_rate; /* bytes a second over idle_ms, while the reader waits; less is ERR_NETWORK; 0: any */
     bool stay_secure;  /* what begins with https follows no redirect to anything else: ERR_UNSUPPORTED */
     unsigned max_redirects; /* 0: 20. Headers given go on to the same host only */
+    const atomic_bool *
+        stop; /* looked at while the reader waits: nobody needs it any more (ERR_BUSY). NULL: somebody does */
 };
 
 struct http;

@@ -3,7 +3,7 @@
  *
  *     layer                         begins the next layer
  *     again NUMBER                  the layer of that number (from 0) comes once more, as the same pointer
- *     file PATH NAME=VERSION ...    a wanted file with packages (their kind: the path's detector)
+ *     file PATH NAME=VERSION ...    a wanted file with packages (their kind: the path's detector); NAME=VERSION/SOURCE=VERSION
  *     says PATH ID [VERSION]        a distribution file
  *     note PATH WORD                a wanted file with a note
  *     link PATH TARGET              also: hard PATH TARGET
@@ -63,9 +63,12 @@ static void fold_text_packages(struct fold_text *t, struct layer_entry *entry, s
         if (!all)
             return;
         entry->packages = all;
-        str name = str_cut(&word, '=');
-        all[entry->package_count++] =
-            (struct package){ .kind = entry->detector, .name = name, .version = word };
+        str name = str_cut(&word, '='), version = str_cut(&word, '/'), source = str_cut(&word, '=');
+        all[entry->package_count++] = (struct package){ .kind = entry->detector,
+                                                        .name = name,
+                                                        .version = version,
+                                                        .source = source,
+                                                        .source_version = word };
     }
 }
 
@@ -120,7 +123,7 @@ static void fold_text_read(struct fold_text *t, str text)
 }
 
 /* The same row, in which no layer shares anything with another one. */
-static const struct layer_index **fold_text_copies(struct fold_text *t)
+static inline const struct layer_index **fold_text_copies(struct fold_text *t)
 {
     const struct layer_index **row = arena_array(t->arena, const struct layer_index *, t->row_count + 1);
     for (size_t i = 0; row && i < t->row_count; i++) {
