@@ -296,13 +296,15 @@ static void live_begin(struct stream *t)
         { (uint8_t *)":status", (uint8_t *)"200", 7, 3, 0 },
         { (uint8_t *)"content-type", (uint8_t *)"application/grpc", 12, 16, 0 },
         { (uint8_t *)"grpc-accept-encoding", (uint8_t *)"gzip,identity", 20, 13, 0 },
+        { (uint8_t *)"grpc-encoding", (uint8_t *)"gzip", 13, 4, 0 }, /* last: if the client takes it */
     };
+    size_t count = sizeof head / sizeof *head - !grpc_packs(&t->x->r);
     const nghttp2_data_provider data = { .source.ptr = t, .read_callback = give };
     t->live = t->sending = true;
     t->cut_ms = INT64_MAX;
     t->in.max = LIVE_IN_MAX + GRPC_PREFIX + ((size_t)32 << 10); /* and what came with its end */
     t->ticked_ms = t->moved_ms = clock_ms();
-    if (nghttp2_submit_response(t->w->h2.session, t->id, head, sizeof head / sizeof *head, &data) < 0)
+    if (nghttp2_submit_response(t->w->h2.session, t->id, head, count, &data) < 0)
         stream_reset(t, NGHTTP2_INTERNAL_ERROR);
 }
 
