@@ -52,20 +52,16 @@ int64_t grpc_timeout(const struct request *r)
 {
     static const struct {
         char unit;
-        int64_t ns;
-    } units[] = { { 'H', INT64_C(3600000000000) },
-                  { 'M', INT64_C(60000000000) },
-                  { 'S', 1000000000 },
-                  { 'm', 1000000 },
-                  { 'u', 1000 },
-                  { 'n', 1 } };
+        int64_t ms, of; /* so many milliseconds are so many of the unit */
+    } units[] = { { 'H', 3600000, 1 }, { 'M', 60000, 1 }, { 'S', 1000, 1 },
+                  { 'm', 1, 1 },       { 'u', 1, 1000 },  { 'n', 1, 1000000 } };
     str text = request_header(r, "grpc-timeout");
     uint64_t n;
     if (text.len < 2 || text.len > 9 || !str_to_u64(str_head(text, text.len - 1), &n))
         return 0;
     for (size_t i = 0; i < sizeof units / sizeof *units; i++)
         if (text.ptr[text.len - 1] == units[i].unit) {
-            int64_t ms = (int64_t)n * units[i].ns / 1000000;
+            int64_t ms = (int64_t)n * units[i].ms / units[i].of;
             return ms ? ms : 1;
         }
     return 0;
