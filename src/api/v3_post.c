@@ -128,6 +128,8 @@ static bool check_layers(const struct posting *p, struct v3_reply *ret)
             wrong = "ancestry layer path should not be empty";
         else if (strlen(l->hash) > V1_NAME_MAX)
             wrong = "the hash of an ancestry layer has at most 1024 bytes";
+        else if (*l->hash == '\1') /* the store keeps it for itself */
+            wrong = "the hash of an ancestry layer should not begin with a control character";
         else if (l->n_headers > FETCH_HEADERS_MAX)
             wrong = "an ancestry layer has at most 256 headers";
     }

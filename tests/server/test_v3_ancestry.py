@@ -189,6 +189,7 @@ def test_bad_requests(serve):
             ("an ancestry has at most 1024 layers", ["a"] + [layer] * 1025, {}),
             ("the name of an ancestry has at most 1024 bytes", ["a" * 1025, layer], {}),
             ("the hash of an ancestry layer has at most 1024 bytes", ["a", ("h" * 1025, "p")], {}),
+            ("the hash of an ancestry layer should not begin with a control character", ["a", ("\1h", "p")], {}),
             ("an ancestry layer has at most 256 headers",
              ["a", {"hash": "h", "path": "p", "headers": {f"X{i}": "" for i in range(257)}}], {})):
         assert post(server, *args, **more) == (400, text)
