@@ -93,7 +93,10 @@ const char *routes_metric(const struct request *r)
     return route ? route->metric : NULL;
 }
 
-enum face routes_face(const struct request *r) { return v3_rest_is(r) ? FACE_REST : FACE_V1; }
+enum face routes_face(const struct request *r) 
+{
+    return v3_grpc_is(r) ? FACE_GRPC : v3_rest_is(r) ? FACE_REST : FACE_V1;
+}
 
 /* The version test looks at the first three characters (spec/api-v1.md 1). */
 static bool is_v1(str path) { return str_starts(path, STR("/v1")); }

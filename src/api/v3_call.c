@@ -5,6 +5,8 @@
 #include "health.pb-c.h"
 #include "reflection.pb-c.h"
 
+#define WHY_MAX 2048 /* bytes of what a failure tells */
+
 /* ---- the methods ---- */
 
 #define CLAIR "coreos.clair."
@@ -82,8 +84,12 @@ const struct v3_rpc v3_rpcs[] = {
 
 /* ---- replies ---- */
 
+/* Texts have names of clients in them, and are headers over gRPC: cut between characters. */
 void v3_fail(struct v3_reply *ret, enum grpc_code code, str why)
 {
+    if (why.len > WHY_MAX)
+        for (why.len = WHY_MAX; why.len && (why.ptr[why.len] & 0xc0) == 0x80; why.len--)
+            ;
     *ret = (struct v3_reply){ .code = code, .why = why };
 }
 

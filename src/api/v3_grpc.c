@@ -230,7 +230,8 @@ bool v3_grpc_message(struct api *a, struct request *r, enum stream_event event, 
 
 void v3_grpc_late(struct api *a, const struct request *r, struct response *ret)
 {
-    grpc_fail(r, ret, GRPC_DEADLINE_EXCEEDED, STR("context deadline exceeded"));
+    grpc_fail(r, ret, GRPC_DEADLINE_EXCEEDED, STR("")); /* a text would be encoded in the arena */
+    response_trailer(ret, "grpc-message", STR("context deadline exceeded"));
     count_end(a, call_of(r), GRPC_DEADLINE_EXCEEDED);
 }
 

@@ -128,9 +128,9 @@ static void tell(const struct scan_data *d, const struct wanted *w, str namespac
 
 /* Of several first scans at once one loads, and the others wait for it. */
 static int load_in_turn(const struct scan_data *d, struct store *store, struct cage *cage,
-                        const struct feed *f, struct err *e)
+                        const struct feed *f, bool once, struct err *e)
 {
-    const struct update_options how = { .mirror = d->mirror };
+    const struct update_options how = { .mirror = d->mirror, .once = once };
     int64_t until = clock_ms() + BUSY_MS;
     for (;;) {
         struct update_result result;
@@ -156,9 +156,13 @@ void scan_data_load(const struct scan_data *d, struct store *store, struct cage 
     failed = failed || http_init(&e) < 0;
     if (!failed)
         tell(d, &w, of->namespace);
+    bool away = false; /* the network: others are asked too, but not again and again */
     for (size_t i = 0; i < w.count && !failed; i++) {
         struct err why;
-        if (load_in_turn(d, store, cage, w.list[i], &why) < 0 && !d->quiet)
+        if (load_in_turn(d, store, cage, w.list[i], away, &why) == 0)
+            continue;
+        away |= why.kind == ERR_NETWORK;
+        if (!d->quiet)
             warn("%s", why.text);
     }
     if (failed && !d->quiet)

@@ -12,12 +12,11 @@
 #include <time.h>
 
 #define CHUNK      (256u << 10)
-#define TRIES      4u
 #define WAIT_MAX_S 30u
 #define RATE_MIN   1024       /* bytes a second, over idle_ms */
 #define PROGRESS   (1u << 20) /* bytes that earn a broken transfer a fresh set of tries */
 
-const struct fetch_policy fetch_defaults = { { 500, 1000, 2000 }, 10000, 60000, UINT64_C(4) << 30 };
+const struct fetch_policy fetch_defaults = { { 500, 1000, 2000 }, 10000, 60000, UINT64_C(4) << 30, 4 };
 
 static const char *const suffixes[] = { "", ".zst", ".gz", ".xz" };
 #define SUFFIXES (sizeof suffixes / sizeof *suffixes)
@@ -247,7 +246,7 @@ static bool busy(unsigned status) { return status >= 500 || status == 429 || sta
 /* Counts a failed try and pauses; false when there is no further one. */
 static bool again(struct fetch *f, unsigned wait_s)
 {
-    if (f->tries + 1 >= TRIES || wait_s > WAIT_MAX_S)
+    if (f->tries + 1 >= f->policy->tries || wait_s > WAIT_MAX_S)
         return false;
     unsigned ms = f->policy->pause_ms[f->tries++];
     if (ms < wait_s * 1000)

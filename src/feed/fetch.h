@@ -12,7 +12,7 @@
  * Validators over HTTP the ETag and Last-Modified, in a folder device, inode, size, mtime and ctime: an opaque
  *            string, stored with the document. With the one of the last load the answer can be FETCH_UNCHANGED, and nothing is
  *            transferred.
- * Errors     ERR_NETWORK (after 4 tries with growing pauses, each within connect 10 s and 60 s without a
+ * Errors     ERR_NETWORK (after fetch_policy.tries with growing pauses, each within connect 10 s and 60 s without a
  *            byte, or with less than 1 KiB a second; a new set of tries for each MiB that came), ERR_IO, ERR_UNSUPPORTED (bad base), ERR_LIMIT.
  *            408, 429 and 5xx are tried again, after Retry-After if that is at most 30 s. A broken transfer
  *            is resumed with Range and If-Range; when the content changed meanwhile: ERR_NETWORK.
@@ -28,6 +28,7 @@ struct fetch_policy {
     unsigned pause_ms[3]; /* before the second, third and fourth try */
     unsigned connect_ms, idle_ms;
     uint64_t max_bytes; /* of a document, as it lies there */
+    unsigned tries;     /* of a document; at most 4 */
 };
 extern const struct fetch_policy fetch_defaults;
 

@@ -506,6 +506,8 @@ int feed_update(struct store *s, struct cage *c, const struct feed *f, const str
         r = wants_begin(&j.wants, f, o->mirror, o->url, (int64_t)time(NULL), &why);
     if (o->idle_ms)
         j.wants.policy.idle_ms = o->idle_ms;
+    if (o->once)
+        j.wants.policy.tries = 1;
     if (r == 0)
         r = update_documents(&j, &done, &why);
     store_update_freep(&j.update); /* before the record of the try, which is a transaction of its own */

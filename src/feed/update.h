@@ -36,6 +36,7 @@ struct update_options {
     const char *
         url; /* folder or base URL that stands for the feed's own place; NULL: none. It goes before `mirror` */
     unsigned idle_ms; /* without a byte before a try is given up; 0: as fetch.h says */
+    bool once;        /* what fails is not tried again: somebody waits, and the network seems to be away */
     bool accept_shrunk;
     void (*progress)(void *ctx, const struct update_progress *p); /* often; NULL: never */
     /* Called often while documents are read; -1 with e ends the update (ERR_BUSY: without a word about the feed). NULL: never. */

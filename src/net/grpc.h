@@ -12,6 +12,7 @@
 #include "net/server.h"
 
 #define GRPC_MESSAGE_MAX ((size_t)4 << 20)
+#define GRPC_PREFIX      5 /* bytes before a message: is it compressed, and its size */
 
 enum grpc_code {
     GRPC_OK,
@@ -44,9 +45,15 @@ int64_t grpc_timeout(const struct request *r);
 /* A message of the body, from *at on, which moves behind it: 1, 0 there is none any more. -1: *ret_code and *ret_why (a constant) tell what is wrong: cut
  * off, too large, an encoding that is not known (GRPC_UNIMPLEMENTED; gzip and identity are), or no gzip. */
 int grpc_next(const struct request *r, size_t *at, str *ret, enum grpc_code *ret_code, const char **ret_why);
+/* For who reads frames as they come: the size that a prefix names, and the content of a frame as it is meant: 0 or -1 as above. */
+size_t grpc_size(str prefix);
+int grpc_unpack(const struct request *r, bool packed, str bytes, str *ret, enum grpc_code *ret_code,
+                const char **ret_why);
 /* The one message of a unary call; a second one, or none, is GRPC_INTERNAL, as grpc-go has it. 0 or -1. */
 int grpc_message(const struct request *r, str *ret, enum grpc_code *ret_code, const char **ret_why);
 
+/* May frames be compressed? Then the answer's headers must say "grpc-encoding: gzip". */
+bool grpc_packs(const struct request *r);
 /* Appends a frame, compressed when the client accepts gzip (grpc-accept-encoding) and it pays. False: out of memory. */
 bool grpc_frame(const struct request *r, str message, struct buf *out);
 /* The whole answer of a unary call. */

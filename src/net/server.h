@@ -40,6 +40,7 @@ struct request {
     bool body_cut; /* it was longer than body_max */
     char peer[64]; /* "127.0.0.1:51312", "[::1]:51312" */
     bool loopback; /* the peer is this machine */
+    bool http2;
     struct arena *arena;
     const void *route; /* what route() wants to remember; NULL before */
     size_t body_max;   /* what route() wants kept of the body; before: that of the options */

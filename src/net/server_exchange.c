@@ -47,7 +47,7 @@ struct exchange *exchange_new(struct server *s, const char *target, const struct
     x->r.arena = arena;
     x->r.loopback = c->loopback;
     snprintf(x->r.peer, sizeof x->r.peer, "%s", c->peer);
-    x->body.max = s->o.body_max;
+    x->body.max = x->r.body_max = s->o.body_max;
     x->s = s;
     x->refs = 1;
     return x;
@@ -73,7 +73,7 @@ static void drop_body(struct exchange *x)
 
 bool exchange_receive(struct exchange *x, str bytes)
 {
-    size_t room = x->starved ? 0 : x->s->o.body_max - x->body.len;
+    size_t room = x->starved || x->body.len > x->body.max ? 0 : x->body.max - x->body.len;
     str kept = str_head(bytes, room);
     if (kept.len < bytes.len) {
         x->r.body_cut = true;
@@ -98,6 +98,9 @@ void exchange_begin(struct exchange *x)
     x->late_ms = s->o.timeout_ms ? x->r.began_ns / 1000000 + s->o.timeout_ms : INT64_MAX;
     x->routed = true;
     x->service = s->h.route(s->h.ctx, &x->r);
+    x->body.max = x->r.body_max;
+    int64_t own = x->r.timeout_ms ? x->r.began_ns / 1000000 + x->r.timeout_ms : INT64_MAX;
+    x->late_ms = own < x->late_ms ? own : x->late_ms;
 }
 
 void exchange_complete(struct exchange *x)
@@ -152,7 +155,7 @@ struct response *exchange_serve(struct exchange *x, struct response *other)
         return busy(other);
     if (x->late_ms <= clock_ms())
         return late(x, other);
-    if (x->service == SERVE_NOW) {
+    if (x->service == SERVE_NOW || x->service == SERVE_STREAM) {
         exchange_run(x);
         return &x->response;
     }
@@ -265,6 +268,14 @@ void response_header(struct response *r, const char *name, str value)
     r->headers[r->header_count++].value = value;
 }
 
+void response_trailer(struct response *r, const char *name, str value)
+{
+    if (r->trailer_count == RESPONSE_TRAILERS)
+        return;
+    r->trailers[r->trailer_count].name = name;
+    r->trailers[r->trailer_count++].value = value;
+}
+
 void response_done(struct response *r) { buf_done(&r->body); }
 
 void response_finish(struct response *r)
@@ -278,7 +289,7 @@ void response_finish(struct response *r)
     }
     if (r->body.failed) { /* half an answer is none */
         r->status = 500;
-        r->header_count = 0;
+        r->header_count = r->trailer_count = 0;
         buf_done(&r->body);
     }
     if (r->status < 200 || r->status > 599)

@@ -169,7 +169,7 @@ static void give_done(void *ctx)
 /* Takes r's body. NULL when out of memory. */
 static struct MHD_Response *pack_response(struct response *r, bool head)
 {
-    if (head || r->body.len <= LENGTH_MAX) {
+    if (head || (r->body.len <= LENGTH_MAX && !r->trailer_count)) {
         struct MHD_Response *m =
             MHD_create_response_from_buffer(r->body.len, r->body.ptr, MHD_RESPMEM_MUST_FREE);
         if (m)
@@ -189,7 +189,7 @@ static struct MHD_Response *pack_response(struct response *r, bool head)
 }
 
 /* False when out of memory. libmicrohttpd refuses a value with a line end in it: that one is left out. */
-static bool add_header(struct MHD_Response *m, const char *name, str value)
+static bool add_field(struct MHD_Response *m, const char *name, str value, bool trailer)
 {
     char room[256];
     char *copy = value.len < sizeof room ? room : malloc(value.len + 1);
@@ -198,10 +198,24 @@ static bool add_header(struct MHD_Response *m, const char *name, str value)
     if (value.len)
         memcpy(copy, value.ptr, value.len);
     copy[value.len] = '\0';
-    MHD_add_response_header(m, name, copy);
+    if (trailer)
+        MHD_add_response_footer(m, name, copy);
+    else
+        MHD_add_response_header(m, name, copy);
     if (copy != room)
         free(copy);
     return true;
+}
+
+static bool add_header(struct MHD_Response *m, const char *name, str value)
+{
+    return add_field(m, name, value, false);
+}
+
+/* RFC 9110 6.6.2: said before, so that somebody looks for it. */
+static bool add_trailer(struct MHD_Response *m, const char *name, str value)
+{
+    return add_header(m, "Trailer", str_from(name)) && add_field(m, name, value, true);
 }
 
 static enum MHD_Result answer(struct exchange *x, struct response *r)
@@ -213,6 +227,8 @@ static enum MHD_Result answer(struct exchange *x, struct response *r)
     bool whole = true;
     for (size_t i = 0; i < r->header_count; i++)
         whole &= add_header(m, r->headers[i].name, r->headers[i].value);
+    for (size_t i = 0; i < r->trailer_count; i++)
+        whole &= add_trailer(m, r->trailers[i].name, r->trailers[i].value);
     if (__atomic_load_n(&x->s->stopping, __ATOMIC_RELAXED))
         MHD_add_response_header(m, "Connection", "close");
     pthread_mutex_lock(&x->s->lock);

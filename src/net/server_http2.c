@@ -1,8 +1,9 @@
-/* HTTP/2 by nghttp2, in TLS or in plain text. A stream is an exchange; what follows its answer (trailers, more of a body) would be
- * its data source's to give. */
+/* HTTP/2 by nghttp2, in TLS or in plain text. A stream is an exchange. Of one that is live (SERVE_STREAM) messages are handed on as they
+ * come, and its answer grows until one of the sides ends it. */
 #include "net/server_internal.h"
 
 #include "base/clock.h"
+#include "net/grpc.h"
 
 #include <ctype.h>
 #include <nghttp2/nghttp2.h>
@@ -19,6 +20,10 @@
 #define CHATTER_MAX      1000 /* frames that carry nothing, from one tick to the next */
 #define ROUNDS           8
 #define OUT_ENOUGH       ((size_t)16 << 10) /* is sent before more is made */
+#define LIVE_IN_MAX      ((size_t)64 << 10) /* bytes of a message of a live stream */
+#define LIVE_ALL_MAX     ((size_t)1 << 20)  /* of all of them: what handles them may keep something of each */
+#define LIVE_OUT_MAX     ((size_t)1 << 20)  /* that its client has not taken */
+#define LIVE_TICK_MS     1000
 
 struct stream {
     struct stream *next, **self;
@@ -31,8 +36,14 @@ struct stream {
     struct buf body;    /* of the answer, from `at` on */
     size_t at;
     bool sending;
-    int64_t cut_ms;   /* clock_ms() when the request must be complete, or its answer be sent */
-    int64_t moved_ms; /* when some of the answer went last */
+    struct header trailers[RESPONSE_TRAILERS]; /* behind the body; names have a NUL */
+    size_t trailer_count;
+    bool live, over;   /* more of its answer may come; nothing more does */
+    struct buf in;     /* of a live stream: what has come of a message */
+    size_t all;        /* bytes of messages that came */
+    int64_t ticked_ms; /* when a live stream was ticked last */
+    int64_t cut_ms;    /* clock_ms() when the request must be complete, or its answer be sent */
+    int64_t moved_ms;  /* when some of the answer went last */
 };
 
 /* ---- streams ---- */
@@ -65,6 +76,7 @@ static void stream_free(struct stream *t)
     exchange_over(t->x);
     buf_done(&t->head);
     buf_done(&t->body);
+    buf_done(&t->in);
     free(t);
 }
 
@@ -75,24 +87,11 @@ static void stream_reset(struct stream *t, uint32_t code)
 
 /* ---- answers ---- */
 
-static ssize_t give(nghttp2_session *session, int32_t id, uint8_t *to, size_t room, uint32_t *flags,
-                    nghttp2_data_source *source, void *ctx)
-{
-    struct stream *t = source->ptr;
-    size_t left = t->body.len - t->at, n = left < room ? left : room;
-    (void)session, (void)id, (void)ctx;
-    memcpy(to, t->body.ptr + t->at, n);
-    t->at += n;
-    t->moved_ms = clock_ms();
-    if (n == left)
-        *flags |= NGHTTP2_DATA_FLAG_EOF;
-    return (ssize_t)n;
-}
-
 #define NAME_MAX_LEN 64
+#define FIELDS       (RESPONSE_HEADERS + RESPONSE_TRAILERS + 3) /* status, date, length */
 struct fields {
-    nghttp2_nv list[RESPONSE_HEADERS + 3];
-    char names[RESPONSE_HEADERS][NAME_MAX_LEN];
+    nghttp2_nv list[FIELDS];
+    char names[FIELDS][NAME_MAX_LEN];
     size_t count;
 };
 
@@ -107,7 +106,7 @@ static void add_header(struct fields *f, const char *name, str value)
 {
     static const char *const unwanted[] = { "connection",        "keep-alive", "proxy-connection",
                                             "transfer-encoding", "upgrade",    "content-length" };
-    char *copy = f->names[f->count % RESPONSE_HEADERS];
+    char *copy = f->names[f->count];
     size_t n = strlen(name);
     if (n >= NAME_MAX_LEN || !nghttp2_check_header_value((const uint8_t *)value.ptr, value.len))
         return;
@@ -117,6 +116,40 @@ static void add_header(struct fields *f, const char *name, str value)
         if (!strcmp(copy, unwanted[i]))
             return;
     add_field(f, copy, value);
+}
+
+/* Behind the last bytes. */
+static void end_with_trailers(const struct stream *t, uint32_t *flags)
+{
+    struct fields f = { .count = 0 };
+    for (size_t i = 0; i < t->trailer_count; i++)
+        add_header(&f, t->trailers[i].name.ptr, t->trailers[i].value);
+    if (nghttp2_submit_trailer(t->w->h2.session, t->id, f.list, f.count) == 0)
+        *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+}
+
+static ssize_t give(nghttp2_session *session, int32_t id, uint8_t *to, size_t room, uint32_t *flags,
+                    nghttp2_data_source *source, void *ctx)
+{
+    struct stream *t = source->ptr;
+    size_t left = t->body.len - t->at, n = left < room ? left : room;
+    (void)session, (void)id, (void)ctx;
+    if (!left && t->live && !t->over)
+        return NGHTTP2_ERR_DEFERRED;
+    if (n)
+        memcpy(to, t->body.ptr + t->at, n);
+    t->at += n;
+    t->moved_ms = clock_ms();
+    if (n == left && t->live) {
+        buf_clear(&t->body);
+        t->at = 0;
+    }
+    if (n == left && (!t->live || t->over)) {
+        *flags |= NGHTTP2_DATA_FLAG_EOF;
+        if (t->trailer_count)
+            end_with_trailers(t, flags);
+    }
+    return (ssize_t)n;
 }
 
 static str date_now(char room[40])
@@ -145,10 +178,17 @@ static void answer(struct stream *t, struct response *r, bool head_only)
     snprintf(length, sizeof length, "%zu", r->body.len);
     add_field(&f, ":status", str_from(status));
     add_field(&f, "date", date_now(date));
-    if (r->status != 204 && r->status != 304)
+    bool empty = head_only || !r->body.len || r->status == 204 || r->status == 304;
+    if (r->status != 204 && r->status != 304 && !r->trailer_count)
         add_field(&f, "content-length", str_from(length));
     for (size_t i = 0; i < r->header_count; i++)
         add_header(&f, r->headers[i].name, r->headers[i].value);
+    t->trailer_count = empty ? 0 : r->trailer_count;
+    for (size_t i = 0; i < r->trailer_count; i++)
+        if (empty) /* one frame says it all: "Trailers-Only" */
+            add_header(&f, r->trailers[i].name, r->trailers[i].value);
+        else
+            t->trailers[i] = (struct header){ str_from(r->trailers[i].name), r->trailers[i].value };
 
     t->body = r->body;
     r->body = (struct buf){ 0 };
@@ -156,12 +196,131 @@ static void answer(struct stream *t, struct response *r, bool head_only)
     t->moved_ms = clock_ms();
     t->cut_ms = send_limit(t->w->s, bytes_left(t->w));
     const nghttp2_data_provider data = { .source.ptr = t, .read_callback = give };
-    bool empty = head_only || !t->body.len || r->status == 204 || r->status == 304;
     if (nghttp2_submit_response(t->w->h2.session, t->id, f.list, f.count, empty ? NULL : &data) < 0)
         stream_reset(t, NGHTTP2_INTERNAL_ERROR);
     else if (t->x)
         exchange_told(t->x, r->status);
 }
+
+/* ---- live streams ---- */
+
+/* Something was added to its answer, or it is over. */
+static void live_resume(struct stream *t)
+{
+    if (t->body.failed || t->body.len - t->at > LIVE_OUT_MAX)
+        stream_reset(t, NGHTTP2_ENHANCE_YOUR_CALM);
+    else
+        nghttp2_session_resume_data(t->w->h2.session, t->id);
+    wire_queue(t->w);
+}
+
+/* With the trailers of r, which holds what else is to be said. */
+static void live_end(struct stream *t, struct response *r)
+{
+    buf_str(&t->body, buf_view(&r->body));
+    for (size_t i = 0; i < r->trailer_count; i++)
+        t->trailers[i] = (struct header){ str_from(r->trailers[i].name), r->trailers[i].value };
+    t->trailer_count = r->trailer_count;
+    t->over = true;
+    t->moved_ms = clock_ms();
+    t->cut_ms = send_limit(t->w->s, bytes_left(t->w));
+    response_done(r);
+    exchange_told(t->x, 200);
+    live_resume(t);
+}
+
+static void live_fail(struct stream *t, enum grpc_code code, const char *why)
+{
+    struct response r = { .status = 200 };
+    grpc_end(&t->x->r, &r, code, str_from(why));
+    live_end(t, &r);
+}
+
+static void live_tell(struct stream *t, enum stream_event event, str message)
+{
+    struct server_handler *h = &t->w->s->h;
+    if (h->message(h->ctx, &t->x->r, event, message, &t->body)) {
+        t->moved_ms = clock_ms();
+        live_resume(t);
+        return;
+    }
+    struct response r = { 0 };
+    h->handle(h->ctx, &t->x->r, &r);
+    live_end(t, &r);
+}
+
+/* A whole frame. */
+static void live_message(struct stream *t, bool packed, str bytes)
+{
+    enum grpc_code code;
+    const char *why;
+    str message;
+    if (grpc_unpack(&t->x->r, packed, bytes, &message, &code, &why) < 0)
+        live_fail(t, code, why);
+    else if ((t->all += message.len) > LIVE_ALL_MAX)
+        live_fail(t, GRPC_RESOURCE_EXHAUSTED, "too much was asked on one stream");
+    else
+        live_tell(t, STREAM_MESSAGE, message);
+}
+
+static void live_receive(struct stream *t, str bytes)
+{
+    if (t->over)
+        return;
+    buf_str(&t->in, bytes);
+    size_t at = 0;
+    for (str rest; !t->over && (rest = str_skip(buf_view(&t->in), at)).len >= GRPC_PREFIX;) {
+        size_t n = grpc_size(rest);
+        if (n > LIVE_IN_MAX || (uint8_t)*rest.ptr > 1)
+            live_fail(t, n > LIVE_IN_MAX ? GRPC_RESOURCE_EXHAUSTED : GRPC_INTERNAL,
+                      n > LIVE_IN_MAX ? "grpc: received message larger than max (65536 bytes)"
+                                      : "grpc: received unexpected payload format");
+        else if (rest.len < GRPC_PREFIX + n)
+            break;
+        else
+            live_message(t, *rest.ptr, str_head(str_skip(rest, GRPC_PREFIX), n));
+        at += GRPC_PREFIX + n;
+    }
+    if (t->over || t->in.failed) {
+        buf_done(&t->in);
+        return;
+    }
+    t->in.len -= at;
+    if (t->in.len)
+        memmove(t->in.ptr, t->in.ptr + at, t->in.len);
+}
+
+static void live_begin(struct stream *t)
+{
+    static const nghttp2_nv head[] = {
+        { (uint8_t *)":status", (uint8_t *)"200", 7, 3, 0 },
+        { (uint8_t *)"content-type", (uint8_t *)"application/grpc", 12, 16, 0 },
+        { (uint8_t *)"grpc-accept-encoding", (uint8_t *)"gzip,identity", 20, 13, 0 },
+        { (uint8_t *)"grpc-encoding", (uint8_t *)"gzip", 13, 4, 0 }, /* last: if the client takes it */
+    };
+    size_t count = sizeof head / sizeof *head - !grpc_packs(&t->x->r);
+    const nghttp2_data_provider data = { .source.ptr = t, .read_callback = give };
+    t->live = t->sending = true;
+    t->cut_ms = INT64_MAX;
+    t->in.max = LIVE_IN_MAX + GRPC_PREFIX + ((size_t)32 << 10); /* and what came with its end */
+    t->ticked_ms = t->moved_ms = clock_ms();
+    if (nghttp2_submit_response(t->w->h2.session, t->id, head, count, &data) < 0)
+        stream_reset(t, NGHTTP2_INTERNAL_ERROR);
+}
+
+static void live_tick(struct stream *t, int64_t now)
+{
+    if (t->over)
+        return;
+    if (t->x->late_ms <= now) {
+        live_fail(t, GRPC_DEADLINE_EXCEEDED, "deadline exceeded");
+    } else if (now - t->ticked_ms >= LIVE_TICK_MS) {
+        t->ticked_ms = now;
+        live_tell(t, STREAM_TICK, STR(""));
+    }
+}
+
+/* ---- answers, whole ---- */
 
 static void answer_if(struct stream *t, struct response *r, struct response *other)
 {
@@ -220,6 +379,7 @@ static bool make_exchange(struct stream *t, const struct conn *c)
         return false;
     }
     memcpy(text, all.ptr, all.len);
+    x->r.http2 = true;
     x->r.method = str_of(text + method, method_name.len);
     for (str rest = str_of(text, all.len); rest.len;) {
         str name = str_cut(&rest, '\0'), value = str_cut(&rest, '\0');
@@ -238,6 +398,8 @@ static void serve(struct stream *t)
 {
     struct response other = { 0 };
     t->whole = true;
+    if (t->live && !t->over)
+        live_tell(t, STREAM_ENDED, STR(""));
     if (!t->x || t->sending)
         return;
     t->cut_ms = INT64_MAX;
@@ -253,6 +415,8 @@ static void on_head(struct stream *t, bool ends)
     if (!make_exchange(t, t->w->c))
         return stream_reset(t, NGHTTP2_REFUSED_STREAM);
     exchange_begin(t->x);
+    if (t->x->service == SERVE_STREAM && t->w->s->h.message)
+        live_begin(t);
     if (ends)
         return serve(t);
     static const nghttp2_nv go_on = { (uint8_t *)":status", (uint8_t *)"100", 7, 3, 0 };
@@ -302,7 +466,9 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
 {
     struct stream *t = nghttp2_session_get_stream_user_data(session, id);
     (void)flags, (void)ctx;
-    if (t && t->x && !t->sending && !exchange_receive(t->x, str_of(bytes, n)))
+    if (t && t->live)
+        live_receive(t, str_of(bytes, n));
+    else if (t && t->x && !t->sending && !exchange_receive(t->x, str_of(bytes, n)))
         stream_reset(t, NGHTTP2_CANCEL);
     return 0;
 }
@@ -409,6 +575,9 @@ void http2_leave(struct wire *w)
     if (w->h2.leaving)
         return;
     w->h2.leaving = true;
+    for (struct stream *t = w->h2.streams; t; t = t->next)
+        if (t->live && !t->over)
+            live_fail(t, GRPC_UNAVAILABLE, "the server stops");
     nghttp2_submit_goaway(w->h2.session, NGHTTP2_FLAG_NONE,
                           nghttp2_session_get_last_proc_stream_id(w->h2.session), NGHTTP2_NO_ERROR, NULL, 0);
     wire_queue(w);
@@ -419,7 +588,8 @@ static bool stream_tick(struct stream *t, int64_t now)
 {
     const struct wire *w = t->w;
     struct response other = { 0 };
-    bool stuck = t->sending && now - t->moved_ms >= w->s->o.idle_ms;
+    bool waits = !t->live || t->over || t->body.len > t->at; /* for its client to take something */
+    bool stuck = t->sending && waits && now - t->moved_ms >= w->s->o.idle_ms;
     if (t->cut_ms <= now || stuck) {
         if (!t->head_there || w->out.len)
             return false;
@@ -428,6 +598,8 @@ static bool stream_tick(struct stream *t, int64_t now)
         t->moved_ms = INT64_MAX;
         return true;
     }
+    if (t->live)
+        live_tick(t, now);
     if (!t->whole || t->sending || !t->x)
         return true;
     pthread_mutex_lock(&w->s->lock);

@@ -180,6 +180,11 @@ static void send_at_once(const struct wire *w)
 {
     int yes = 1;
     setsockopt(w->net.fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    const int after = 60, each = 10, tries = 6; /* seconds: who is silent by nature may still be there */
+    setsockopt(w->net.fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
+    setsockopt(w->net.fd, IPPROTO_TCP, TCP_KEEPIDLE, &after, sizeof after);
+    setsockopt(w->net.fd, IPPROTO_TCP, TCP_KEEPINTVL, &each, sizeof each);
+    setsockopt(w->net.fd, IPPROTO_TCP, TCP_KEEPCNT, &tries, sizeof tries);
 }
 
 static void notice(const struct wire *w, enum server_notice what, const char *text)

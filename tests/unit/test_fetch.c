@@ -20,7 +20,7 @@
 #define DOCUMENT "tracker/data/json"
 #define SIZE     3000000u
 
-static const struct fetch_policy quick = { { 1, 2, 3 }, 2000, 300, 4u << 20 };
+static const struct fetch_policy quick = { { 1, 2, 3 }, 2000, 300, 4u << 20, 4 };
 
 static struct {
     char dir[64];
