@@ -85,9 +85,11 @@ static void observe(struct api *a, const struct request *r, unsigned status, str
 static void answered(void *ctx, const struct request *r, unsigned status, int64_t elapsed_ns)
 {
     struct api *a = ctx;
-    char text[16];
-    snprintf(text, sizeof text, "%u", status);
+    char text[48];
+    int n = snprintf(text, sizeof text, "%u", status);
     observe(a, r, status, str_from(text), (double)elapsed_ns / 1e6);
+    if (routes_face(r) == FACE_GRPC && *v3_grpc_told(r))
+        snprintf(text + n, sizeof text - (size_t)n, " %s", v3_grpc_told(r));
     log_info("Handled HTTP request", LOG_NUM("elapsed time", elapsed_ns), LOG_TEXT("method", r->method),
              LOG_TEXT("remote addr", str_from(r->peer)), LOG_REQUEST(r), LOG_TEXT("request uri", r->target),
              LOG_TEXT("status", str_from(text)));

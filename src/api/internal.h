@@ -146,6 +146,7 @@ void v3_grpc_handle(struct call *c);
 bool v3_grpc_message(struct api *a, struct request *r, enum stream_event event, str message, struct buf *out);
 void v3_grpc_late(struct api *a, const struct request *r, struct response *ret);
 void v3_grpc_answered(struct api *a, const struct request *r, unsigned status);
+const char *v3_grpc_told(const struct request *r); /* after that: "NotFound"; empty: it is no method */
 
 /* ---- the table of routes (routes.c) ---- */
 

@@ -93,7 +93,7 @@ const char *routes_metric(const struct request *r)
     return route ? route->metric : NULL;
 }
 
-enum face routes_face(const struct request *r) 
+enum face routes_face(const struct request *r)
 {
     return v3_grpc_is(r) ? FACE_GRPC : v3_rest_is(r) ? FACE_REST : FACE_V1;
 }

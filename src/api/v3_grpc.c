@@ -1,6 +1,8 @@
 /* v3_grpc.c - API v3, health and reflection over gRPC: paths are methods, bodies messages, failures codes. */
 #include "api/v3_call.h"
 
+#include "base/clock.h"
+
 #include <stdatomic.h>
 
 #define SCRATCH_MAX (2 * V3_MEMORY_MAX) /* of one message of a stream and its answer */
@@ -235,8 +237,16 @@ void v3_grpc_late(struct api *a, const struct request *r, struct response *ret)
     count_end(a, call_of(r), GRPC_DEADLINE_EXCEEDED);
 }
 
-/* What nobody counted never ran: its client went away, or a queue was full. */
+/* Of those who give themselves up, net/ does not ask us; what nobody counted else never ran: its client went away, or a queue was full. */
 void v3_grpc_answered(struct api *a, const struct request *r, unsigned status)
 {
-    count_end(a, call_of(r), status ? GRPC_UNAVAILABLE : GRPC_CANCELLED);
+    bool late = r->timeout_ms && (clock_ns() - r->began_ns) / 1000000 >= r->timeout_ms;
+    count_end(a, call_of(r), !status ? GRPC_CANCELLED : late ? GRPC_DEADLINE_EXCEEDED : GRPC_UNAVAILABLE);
+}
+
+const char *v3_grpc_told(const struct request *r)
+{
+    const struct grpc_call *g = call_of(r);
+    int code = g ? atomic_load(&g->code) : NO_CODE;
+    return code == NO_CODE ? "" : grpc_code_name((enum grpc_code)code);
 }

@@ -301,6 +301,7 @@ def test_one_connection(images):
     assert [f.result().ancestry.name for f in futures] == ["abc"[i % 3] for i in range(60)]
     peers = {v["remote addr"] for v in server.lines() if "AncestryService" in v.get("request uri", "")}
     assert len(peers) == 1
+    assert {v["status"] for v in server.lines() if "/GetAncestry" in v.get("request uri", "")} == {"200 OK"}
 
 
 @pytest.fixture
@@ -333,6 +334,13 @@ def test_deadline(serve, client, slow):
     with pytest.raises(grpc.RpcError) as e:
         run(json_format.ParseDict(body, request()), timeout=0.3)
     assert e.value.code().name == "DEADLINE_EXCEEDED" and time.monotonic() - began < 30
+    # that client has a clock of its own; this one has not
+    message = json_format.ParseDict(body, request()).SerializeToString()
+    r = test_tls.run("curl", "-sS", "--http2-prior-knowledge", "-H", "content-type: application/grpc", "-H", "grpc-timeout: 300m", "-D", "-",
+                     "--data-binary", "@-", f"http://127.0.0.1:{server.port}/{CLAIR}AncestryService/PostAncestry",
+                     text=b"\0" + len(message).to_bytes(4, "big") + message)
+    assert b"grpc-status: 4" in r.stdout and b"grpc-message: context deadline exceeded" in r.stdout
+    assert any(v.get("status") == "200 DeadlineExceeded" for v in server.lines())
     slow.go.set()
     test_tls.eventually(lambda: server.get("/ancestry/late").status == 200)
 
