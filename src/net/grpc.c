@@ -76,7 +76,7 @@ static bool lists(str list, str word)
     return false;
 }
 
-bool grpc_packs(const struct request *r)
+static bool accepts_gzip(const struct request *r)
 {
     return lists(request_header(r, "grpc-accept-encoding"), STR("gzip"));
 }
@@ -92,17 +92,16 @@ static int refuse(enum grpc_code code, const char *why, enum grpc_code *ret_code
 
 static int too_large(enum grpc_code *ret_code, const char **ret_why)
 {
-    return refuse(GRPC_RESOURCE_EXHAUSTED, "grpc: received message larger than max (4194304 bytes)", ret_code,
-                  ret_why);
+    return refuse(GRPC_RESOURCE_EXHAUSTED, "grpc: received message larger than max", ret_code, ret_why);
 }
 
-static int inflate_message(str packed, struct arena *arena, str *ret, enum grpc_code *ret_code,
+static int inflate_message(str packed, size_t max, struct arena *arena, str *ret, enum grpc_code *ret_code,
                            const char **ret_why)
 {
     struct err e = { 0 };
-    const struct inflate_limits limits = { .max_out = GRPC_MESSAGE_MAX + 1 };
+    const struct inflate_limits limits = { .max_out = max + 1 };
     const char *name = NULL;
-    CLEANUP(buf_done) struct buf out = { .max = GRPC_MESSAGE_MAX };
+    CLEANUP(buf_done) struct buf out = { .max = max };
     CLEANUP(stream_freep) struct stream *bytes = stream_from_mem(packed, &e);
     CLEANUP(stream_freep) struct stream *in = bytes ? stream_inflate(bytes, &limits, &name, &e) : NULL;
     str chunk;
@@ -118,17 +117,17 @@ static int inflate_message(str packed, struct arena *arena, str *ret, enum grpc_
 }
 
 /* One frame's content as it is meant. */
-int grpc_unpack(const struct request *r, bool packed, str bytes, str *ret, enum grpc_code *ret_code,
-                const char **ret_why)
+int grpc_unpack(const struct request *r, bool packed, str bytes, size_t max, str *ret,
+                enum grpc_code *ret_code, const char **ret_why)
 {
     str encoding = request_header(r, "grpc-encoding");
-    if (bytes.len > GRPC_MESSAGE_MAX)
+    if (bytes.len > max)
         return too_large(ret_code, ret_why);
     *ret = bytes;
     if (!packed)
         return 0;
     if (str_eq(encoding, STR("gzip")))
-        return inflate_message(bytes, r->arena, ret, ret_code, ret_why);
+        return inflate_message(bytes, max, r->arena, ret, ret_code, ret_why);
     if (!encoding.len || str_eq(encoding, STR("identity")))
         return refuse(GRPC_INTERNAL, "grpc: compressed flag set with identity or empty encoding", ret_code,
                       ret_why);
@@ -156,7 +155,7 @@ int grpc_next(const struct request *r, size_t *at, str *ret, enum grpc_code *ret
         return refuse(GRPC_INTERNAL, "grpc: received unexpected payload format", ret_code, ret_why);
     *at += GRPC_PREFIX + n;
     str bytes = str_head(str_skip(rest, GRPC_PREFIX), n);
-    return grpc_unpack(r, *rest.ptr, bytes, ret, ret_code, ret_why) < 0 ? -1 : 1;
+    return grpc_unpack(r, *rest.ptr, bytes, GRPC_MESSAGE_MAX, ret, ret_code, ret_why) < 0 ? -1 : 1;
 }
 
 int grpc_message(const struct request *r, str *ret, enum grpc_code *ret_code, const char **ret_why)
@@ -184,7 +183,7 @@ static void add_prefix(struct buf *out, bool packed, size_t n)
 bool grpc_frame(const struct request *r, str message, struct buf *out)
 {
     CLEANUP(buf_done) struct buf packed = { 0 };
-    if (message.len > PACK_ABOVE && grpc_packs(r))
+    if (message.len > PACK_ABOVE && accepts_gzip(r))
         gzip_pack(message, &packed);
     bool pays = !packed.failed && packed.len && packed.len < message.len;
     add_prefix(out, pays, pays ? packed.len : message.len);
@@ -213,12 +212,12 @@ static str encode(str text, struct arena *arena)
 static const char *const code_texts[GRPC_CODES] = { "0", "1",  "2",  "3",  "4",  "5",  "6",  "7", "8",
                                                     "9", "10", "11", "12", "13", "14", "15", "16" };
 
-static void begin(const struct request *r, struct response *ret)
+void grpc_begin(const struct request *r, struct response *ret)
 {
     ret->status = 200;
     response_header(ret, "content-type", STR("application/grpc"));
     response_header(ret, "grpc-accept-encoding", STR("gzip,identity"));
-    if (grpc_packs(r)) /* each message says for itself whether it is */
+    if (accepts_gzip(r)) /* each message says for itself whether it is */
         response_header(ret, "grpc-encoding", STR("gzip"));
 }
 
@@ -226,7 +225,7 @@ void grpc_end(const struct request *r, struct response *ret, enum grpc_code code
 {
     code = code < GRPC_CODES ? code : GRPC_UNKNOWN;
     if (!ret->status)
-        begin(r, ret);
+        grpc_begin(r, ret);
     response_trailer(ret, "grpc-status", str_from(code_texts[code]));
     if (why.len)
         response_trailer(ret, "grpc-message", encode(str_head(why, MESSAGE_MAX), r->arena));

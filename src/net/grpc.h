@@ -45,20 +45,21 @@ int64_t grpc_timeout(const struct request *r);
 /* A message of the body, from *at on, which moves behind it: 1, 0 there is none any more. -1: *ret_code and *ret_why (a constant) tell what is wrong: cut
  * off, too large, an encoding that is not known (GRPC_UNIMPLEMENTED; gzip and identity are), or no gzip. */
 int grpc_next(const struct request *r, size_t *at, str *ret, enum grpc_code *ret_code, const char **ret_why);
-/* For who reads frames as they come: the size that a prefix names, and the content of a frame as it is meant: 0 or -1 as above. */
+/* For who reads frames as they come: the size that a prefix names, and the content of a frame as it is meant, up to `max` bytes: 0 or -1 as
+ * above. */
 size_t grpc_size(str prefix);
-int grpc_unpack(const struct request *r, bool packed, str bytes, str *ret, enum grpc_code *ret_code,
-                const char **ret_why);
+int grpc_unpack(const struct request *r, bool packed, str bytes, size_t max, str *ret,
+                enum grpc_code *ret_code, const char **ret_why);
 /* The one message of a unary call; a second one, or none, is GRPC_INTERNAL, as grpc-go has it. 0 or -1. */
 int grpc_message(const struct request *r, str *ret, enum grpc_code *ret_code, const char **ret_why);
 
-/* May frames be compressed? Then the answer's headers must say "grpc-encoding: gzip". */
-bool grpc_packs(const struct request *r);
 /* Appends a frame, compressed when the client accepts gzip (grpc-accept-encoding) and it pays. False: out of memory. */
 bool grpc_frame(const struct request *r, str message, struct buf *out);
+/* What an answer begins with: status and headers. For who sends messages as they come; the others do it by themselves. */
+void grpc_begin(const struct request *r, struct response *ret);
 /* The whole answer of a unary call. */
 void grpc_answer(const struct request *r, struct response *ret, str message);
-/* The status alone; `why` is percent-encoded into grpc-message. */
+/* The status alone; `why` is percent-encoded into grpc-message, in the arena: from timed_out() it must be empty. */
 void grpc_fail(const struct request *r, struct response *ret, enum grpc_code code, str why);
 /* The trailers behind what is in ret->body. */
 void grpc_end(const struct request *r, struct response *ret, enum grpc_code code, str why);

@@ -91,15 +91,23 @@ bool exchange_receive(struct exchange *x, str bytes)
 
 /* ---- from its head to its answer ---- */
 
+/* 0: never. */
+static int64_t late_after(const struct exchange *x, int64_t timeout_ms)
+{
+    return timeout_ms ? x->r.began_ns / 1000000 + timeout_ms : INT64_MAX;
+}
+
 void exchange_begin(struct exchange *x)
 {
     struct server *s = x->s;
     x->r.began_ns = clock_ns();
-    x->late_ms = s->o.timeout_ms ? x->r.began_ns / 1000000 + s->o.timeout_ms : INT64_MAX;
     x->routed = true;
     x->service = s->h.route(s->h.ctx, &x->r);
     x->body.max = x->r.body_max;
-    int64_t own = x->r.timeout_ms ? x->r.began_ns / 1000000 + x->r.timeout_ms : INT64_MAX;
+    /* What lives until somebody ends it (server_live.c) has no time but its client's. */
+    int64_t all = x->service == SERVE_STREAM && x->stream && s->h.message ? 0 : s->o.timeout_ms;
+    x->late_ms = late_after(x, all);
+    int64_t own = late_after(x, x->r.timeout_ms);
     x->late_ms = own < x->late_ms ? own : x->late_ms;
 }
 

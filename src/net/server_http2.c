@@ -1,9 +1,7 @@
-/* HTTP/2 by nghttp2, in TLS or in plain text. A stream is an exchange. Of one that is live (SERVE_STREAM) messages are handed on as they
- * come, and its answer grows until one of the sides ends it. */
-#include "net/server_internal.h"
+/* HTTP/2 by nghttp2, in TLS or in plain text. A stream is an exchange. */
+#include "net/server_http2.h"
 
 #include "base/clock.h"
-#include "net/grpc.h"
 
 #include <ctype.h>
 #include <nghttp2/nghttp2.h>
@@ -20,31 +18,6 @@
 #define CHATTER_MAX      1000 /* frames that carry nothing, from one tick to the next */
 #define ROUNDS           8
 #define OUT_ENOUGH       ((size_t)16 << 10) /* is sent before more is made */
-#define LIVE_IN_MAX      ((size_t)64 << 10) /* bytes of a message of a live stream */
-#define LIVE_ALL_MAX     ((size_t)1 << 20)  /* of all of them: what handles them may keep something of each */
-#define LIVE_OUT_MAX     ((size_t)1 << 20)  /* that its client has not taken */
-#define LIVE_TICK_MS     1000
-
-struct stream {
-    struct stream *next, **self;
-    struct wire *w;
-    int32_t id;
-    struct buf head; /* names and values, each with a NUL behind it */
-    size_t head_size, head_count;
-    bool head_there, head_large, whole;
-    struct exchange *x; /* NULL before its head is there */
-    struct buf body;    /* of the answer, from `at` on */
-    size_t at;
-    bool sending;
-    struct header trailers[RESPONSE_TRAILERS]; /* behind the body; names have a NUL */
-    size_t trailer_count;
-    bool live, over;   /* more of its answer may come; nothing more does */
-    struct buf in;     /* of a live stream: what has come of a message */
-    size_t all;        /* bytes of messages that came */
-    int64_t ticked_ms; /* when a live stream was ticked last */
-    int64_t cut_ms;    /* clock_ms() when the request must be complete, or its answer be sent */
-    int64_t moved_ms;  /* when some of the answer went last */
-};
 
 /* ---- streams ---- */
 
@@ -73,6 +46,8 @@ static void stream_free(struct stream *t)
         t->next->self = t->self;
     if (!w->h2.streams)
         w->cut_ms = clock_ms() + w->s->o.idle_ms;
+    if (t->live)
+        w->s->loop.live--;
     exchange_over(t->x);
     buf_done(&t->head);
     buf_done(&t->body);
@@ -80,7 +55,7 @@ static void stream_free(struct stream *t)
     free(t);
 }
 
-static void stream_reset(struct stream *t, uint32_t code)
+void stream_reset(struct stream *t, uint32_t code)
 {
     nghttp2_submit_rst_stream(t->w->h2.session, NGHTTP2_FLAG_NONE, t->id, code);
 }
@@ -140,10 +115,8 @@ static ssize_t give(nghttp2_session *session, int32_t id, uint8_t *to, size_t ro
         memcpy(to, t->body.ptr + t->at, n);
     t->at += n;
     t->moved_ms = clock_ms();
-    if (n == left && t->live) {
-        buf_clear(&t->body);
-        t->at = 0;
-    }
+    if (t->live)
+        live_gave(t);
     if (n == left && (!t->live || t->over)) {
         *flags |= NGHTTP2_DATA_FLAG_EOF;
         if (t->trailer_count)
@@ -161,7 +134,7 @@ static str date_now(char room[40])
 }
 
 /* Of all answers: streams share what their client takes. */
-static size_t bytes_left(const struct wire *w)
+size_t streams_left(const struct wire *w)
 {
     size_t n = 0;
     for (const struct stream *t = w->h2.streams; t; t = t->next)
@@ -169,8 +142,7 @@ static size_t bytes_left(const struct wire *w)
     return n;
 }
 
-/* Takes r's body. */
-static void answer(struct stream *t, struct response *r, bool head_only)
+void stream_answer(struct stream *t, struct response *r, bool head_only)
 {
     char status[8], date[40], length[24];
     struct fields f = { .count = 0 };
@@ -178,8 +150,8 @@ static void answer(struct stream *t, struct response *r, bool head_only)
     snprintf(length, sizeof length, "%zu", r->body.len);
     add_field(&f, ":status", str_from(status));
     add_field(&f, "date", date_now(date));
-    bool empty = head_only || !r->body.len || r->status == 204 || r->status == 304;
-    if (r->status != 204 && r->status != 304 && !r->trailer_count)
+    bool empty = !t->live && (head_only || !r->body.len || r->status == 204 || r->status == 304);
+    if (r->status != 204 && r->status != 304 && !r->trailer_count && !t->live)
         add_field(&f, "content-length", str_from(length));
     for (size_t i = 0; i < r->header_count; i++)
         add_header(&f, r->headers[i].name, r->headers[i].value);
@@ -194,138 +166,18 @@ static void answer(struct stream *t, struct response *r, bool head_only)
     r->body = (struct buf){ 0 };
     t->sending = true;
     t->moved_ms = clock_ms();
-    t->cut_ms = send_limit(t->w->s, bytes_left(t->w));
+    t->cut_ms = t->live ? INT64_MAX : send_limit(t->w->s, streams_left(t->w));
     const nghttp2_data_provider data = { .source.ptr = t, .read_callback = give };
     if (nghttp2_submit_response(t->w->h2.session, t->id, f.list, f.count, empty ? NULL : &data) < 0)
         stream_reset(t, NGHTTP2_INTERNAL_ERROR);
-    else if (t->x)
+    else if (t->x && !t->live)
         exchange_told(t->x, r->status);
 }
-
-/* ---- live streams ---- */
-
-/* Something was added to its answer, or it is over. */
-static void live_resume(struct stream *t)
-{
-    if (t->body.failed || t->body.len - t->at > LIVE_OUT_MAX)
-        stream_reset(t, NGHTTP2_ENHANCE_YOUR_CALM);
-    else
-        nghttp2_session_resume_data(t->w->h2.session, t->id);
-    wire_queue(t->w);
-}
-
-/* With the trailers of r, which holds what else is to be said. */
-static void live_end(struct stream *t, struct response *r)
-{
-    buf_str(&t->body, buf_view(&r->body));
-    for (size_t i = 0; i < r->trailer_count; i++)
-        t->trailers[i] = (struct header){ str_from(r->trailers[i].name), r->trailers[i].value };
-    t->trailer_count = r->trailer_count;
-    t->over = true;
-    t->moved_ms = clock_ms();
-    t->cut_ms = send_limit(t->w->s, bytes_left(t->w));
-    response_done(r);
-    exchange_told(t->x, 200);
-    live_resume(t);
-}
-
-static void live_fail(struct stream *t, enum grpc_code code, const char *why)
-{
-    struct response r = { .status = 200 };
-    grpc_end(&t->x->r, &r, code, str_from(why));
-    live_end(t, &r);
-}
-
-static void live_tell(struct stream *t, enum stream_event event, str message)
-{
-    struct server_handler *h = &t->w->s->h;
-    if (h->message(h->ctx, &t->x->r, event, message, &t->body)) {
-        t->moved_ms = clock_ms();
-        live_resume(t);
-        return;
-    }
-    struct response r = { 0 };
-    h->handle(h->ctx, &t->x->r, &r);
-    live_end(t, &r);
-}
-
-/* A whole frame. */
-static void live_message(struct stream *t, bool packed, str bytes)
-{
-    enum grpc_code code;
-    const char *why;
-    str message;
-    if (grpc_unpack(&t->x->r, packed, bytes, &message, &code, &why) < 0)
-        live_fail(t, code, why);
-    else if ((t->all += message.len) > LIVE_ALL_MAX)
-        live_fail(t, GRPC_RESOURCE_EXHAUSTED, "too much was asked on one stream");
-    else
-        live_tell(t, STREAM_MESSAGE, message);
-}
-
-static void live_receive(struct stream *t, str bytes)
-{
-    if (t->over)
-        return;
-    buf_str(&t->in, bytes);
-    size_t at = 0;
-    for (str rest; !t->over && (rest = str_skip(buf_view(&t->in), at)).len >= GRPC_PREFIX;) {
-        size_t n = grpc_size(rest);
-        if (n > LIVE_IN_MAX || (uint8_t)*rest.ptr > 1)
-            live_fail(t, n > LIVE_IN_MAX ? GRPC_RESOURCE_EXHAUSTED : GRPC_INTERNAL,
-                      n > LIVE_IN_MAX ? "grpc: received message larger than max (65536 bytes)"
-                                      : "grpc: received unexpected payload format");
-        else if (rest.len < GRPC_PREFIX + n)
-            break;
-        else
-            live_message(t, *rest.ptr, str_head(str_skip(rest, GRPC_PREFIX), n));
-        at += GRPC_PREFIX + n;
-    }
-    if (t->over || t->in.failed) {
-        buf_done(&t->in);
-        return;
-    }
-    t->in.len -= at;
-    if (t->in.len)
-        memmove(t->in.ptr, t->in.ptr + at, t->in.len);
-}
-
-static void live_begin(struct stream *t)
-{
-    static const nghttp2_nv head[] = {
-        { (uint8_t *)":status", (uint8_t *)"200", 7, 3, 0 },
-        { (uint8_t *)"content-type", (uint8_t *)"application/grpc", 12, 16, 0 },
-        { (uint8_t *)"grpc-accept-encoding", (uint8_t *)"gzip,identity", 20, 13, 0 },
-        { (uint8_t *)"grpc-encoding", (uint8_t *)"gzip", 13, 4, 0 }, /* last: if the client takes it */
-    };
-    size_t count = sizeof head / sizeof *head - !grpc_packs(&t->x->r);
-    const nghttp2_data_provider data = { .source.ptr = t, .read_callback = give };
-    t->live = t->sending = true;
-    t->cut_ms = INT64_MAX;
-    t->in.max = LIVE_IN_MAX + GRPC_PREFIX + ((size_t)32 << 10); /* and what came with its end */
-    t->ticked_ms = t->moved_ms = clock_ms();
-    if (nghttp2_submit_response(t->w->h2.session, t->id, head, count, &data) < 0)
-        stream_reset(t, NGHTTP2_INTERNAL_ERROR);
-}
-
-static void live_tick(struct stream *t, int64_t now)
-{
-    if (t->over)
-        return;
-    if (t->x->late_ms <= now) {
-        live_fail(t, GRPC_DEADLINE_EXCEEDED, "deadline exceeded");
-    } else if (now - t->ticked_ms >= LIVE_TICK_MS) {
-        t->ticked_ms = now;
-        live_tell(t, STREAM_TICK, STR(""));
-    }
-}
-
-/* ---- answers, whole ---- */
 
 static void answer_if(struct stream *t, struct response *r, struct response *other)
 {
     if (r)
-        answer(t, r, str_eq(t->x->r.method, STR("HEAD")));
+        stream_answer(t, r, str_eq(t->x->r.method, STR("HEAD")));
     response_done(other);
 }
 
@@ -334,7 +186,7 @@ static void refuse(struct stream *t, unsigned status, str text)
     struct response r = { .status = status };
     response_header(&r, "Content-Type", STR("text/plain; charset=utf-8"));
     buf_str(&r.body, text);
-    answer(t, &r, false);
+    stream_answer(t, &r, false);
     response_done(&r);
 }
 
@@ -398,8 +250,8 @@ static void serve(struct stream *t)
 {
     struct response other = { 0 };
     t->whole = true;
-    if (t->live && !t->over)
-        live_tell(t, STREAM_ENDED, STR(""));
+    if (t->live)
+        live_work(t);
     if (!t->x || t->sending)
         return;
     t->cut_ms = INT64_MAX;
@@ -466,9 +318,13 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
 {
     struct stream *t = nghttp2_session_get_stream_user_data(session, id);
     (void)flags, (void)ctx;
-    if (t && t->live)
+    if (t && t->live) {
+        nghttp2_session_consume_connection(session, n);
         live_receive(t, str_of(bytes, n));
-    else if (t && t->x && !t->sending && !exchange_receive(t->x, str_of(bytes, n)))
+        return 0;
+    }
+    nghttp2_session_consume(session, id, n);
+    if (t && t->x && !t->sending && !exchange_receive(t->x, str_of(bytes, n)))
         stream_reset(t, NGHTTP2_CANCEL);
     return 0;
 }
@@ -503,11 +359,23 @@ static int on_close(nghttp2_session *session, int32_t id, uint32_t code, void *c
     struct stream *t = nghttp2_session_get_stream_user_data(session, id);
     if (!t)
         return 0;
-    if (code == NGHTTP2_NO_ERROR)
+    if (code == NGHTTP2_NO_ERROR || live_lasted(t)) /* a client has no other way to end such a one */
         w->h2.finished++;
     else if (++w->h2.resets > RESETS_MAX + w->h2.finished)
         calm_down(w);
     stream_free(t);
+    return 0;
+}
+
+/* A live stream that is over before its client has ended it is over for both. */
+static int on_sent(nghttp2_session *session, const nghttp2_frame *f, void *ctx)
+{
+    const struct stream *t = nghttp2_session_get_stream_user_data(session, f->hd.stream_id);
+    bool ends = (f->hd.type == NGHTTP2_DATA || f->hd.type == NGHTTP2_HEADERS) &&
+                (f->hd.flags & NGHTTP2_FLAG_END_STREAM);
+    (void)ctx;
+    if (t && ends && t->live && !t->whole)
+        return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, t->id, NGHTTP2_NO_ERROR);
     return 0;
 }
 
@@ -546,6 +414,8 @@ static enum step http2(struct wire *w)
         if (w->out.len)
             continue;
         buf_done(&w->out);
+        if (live_go_on(w))
+            continue;
         if (w->h2.broken ||
             (!nghttp2_session_want_read(w->h2.session) && !nghttp2_session_want_write(w->h2.session)))
             return end(w);
@@ -576,8 +446,7 @@ void http2_leave(struct wire *w)
         return;
     w->h2.leaving = true;
     for (struct stream *t = w->h2.streams; t; t = t->next)
-        if (t->live && !t->over)
-            live_fail(t, GRPC_UNAVAILABLE, "the server stops");
+        live_leave(t);
     nghttp2_submit_goaway(w->h2.session, NGHTTP2_FLAG_NONE,
                           nghttp2_session_get_last_proc_stream_id(w->h2.session), NGHTTP2_NO_ERROR, NULL, 0);
     wire_queue(w);
@@ -636,10 +505,12 @@ static int make_session(struct wire *w)
         nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
         nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
         nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+        nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_sent);
         nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_close);
         nghttp2_option_set_max_outbound_ack(options, ACKS_MAX);
         nghttp2_option_set_max_settings(options, SETTINGS_AT_ONCE);
         nghttp2_option_set_no_closed_streams(options, 1);
+        nghttp2_option_set_no_auto_window_update(options, 1);
         r = nghttp2_session_server_new2(&w->h2.session, callbacks, w, options);
     }
     nghttp2_option_del(options);

@@ -9,6 +9,7 @@
  * server_tls.c        the certificate and its changes, handshakes, records, by GnuTLS
  * server_pump.c       HTTP/1.1 in TLS: bytes between TLS and libmicrohttpd
  * server_http2.c      HTTP/2 by nghttp2
+ * server_live.c       streams of HTTP/2 whose messages are handed on as they come
  * server_exchange.c   one request and its answer, whatever the protocol
  * server_pool.c       bounded threads for what may block
  *
@@ -200,7 +201,8 @@ struct loop {
     bool started;
     struct tls *tls; /* NULL: plain text */
     struct wire *wires, *dead, *again, **again_tail;
-    bool ending; /* only what is on its way is still sent */
+    bool ending;   /* only what is on its way is still sent */
+    unsigned live; /* streams of server_live.c */
     char scratch[32 << 10];
     /* guarded by server.lock */
     struct wire *arrivals;

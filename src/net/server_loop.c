@@ -185,6 +185,8 @@ static void send_at_once(const struct wire *w)
     setsockopt(w->net.fd, IPPROTO_TCP, TCP_KEEPIDLE, &after, sizeof after);
     setsockopt(w->net.fd, IPPROTO_TCP, TCP_KEEPINTVL, &each, sizeof each);
     setsockopt(w->net.fd, IPPROTO_TCP, TCP_KEEPCNT, &tries, sizeof tries);
+    const unsigned unheard = 120000; /* milliseconds: the same for who was sent something */
+    setsockopt(w->net.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unheard, sizeof unheard);
 }
 
 static void notice(const struct wire *w, enum server_notice what, const char *text)
