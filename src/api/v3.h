@@ -16,15 +16,14 @@ struct v3_reply {
     enum grpc_code code;
     str why;                         /* of a failure */
     const ProtobufCMessage *message; /* of a success */
-    /* Of a success that api.reports keeps (v3_kept()). */
-    str packed;         /* the message in the form of the face, instead of `message` */
-    str key;            /* all that it depends on but for the generation; empty: it is not to be kept */
+    bool kept;          /* of a success: its answer is in call.response.body already, as this face wrote it once */
+    str key;            /* of a message that is to be kept: all that it depends on but for the generation */
     int64_t generation; /* of the store, in which it was made */
 };
-/* Was the same asked in this generation? Then the answer is ret->packed, and the method is done. Else the face keeps what it makes of the method's
- * message. `key` need not name the face: call.face does. (v3_kept.c) */
+/* Was the same asked in this generation, in this form (call.face)? Then ret->kept, and the method is done: its face adds no more than headers. Else
+ * the face keeps what it makes of the method's message, the whole body of the answer. (v3_kept.c) */
 bool v3_kept(struct call *c, str key, int64_t generation, struct v3_reply *ret);
-void v3_keep(struct call *c, const struct v3_reply *r, str packed); /* nothing when it is not to be kept */
+void v3_keep(struct call *c, const struct v3_reply *r); /* nothing when it is not to be kept */
 void v3_fail(struct v3_reply *ret, enum grpc_code code, str why);
 /* GRPC_INTERNAL, with one of Clair's reasons: "clair error reason: 'failed to query the database.'"; what happened goes to the log. */
 void v3_failure(const struct call *c, struct v3_reply *ret, const char *reason, const struct err *e);

@@ -26,7 +26,6 @@ struct answering {
     struct match match;
     struct ancestry_feature *features;
     size_t feature_count;
-    bool kept;           /* the reply is there */
     struct strmap texts; /* copies, by where they were: findings share most of theirs */
 };
 
@@ -53,16 +52,17 @@ static int read_image(struct answering *a, struct err *e)
     return ancestry_features(a->image, a->arena, &a->features, &a->feature_count, e);
 }
 
-/* A number is never given to another ancestry, and one that is replaced gets a new one. */
+/* A number is never given to another ancestry, and one that is replaced gets a new one. The end of the newest update is told, too. */
 static int find_reply(struct answering *a, struct err *e)
 {
     int64_t generation;
-    const Google__Protobuf__Timestamp *last = a->status->last_update_time;
-    if (store_generation(a->store, &generation, e) < 0)
+    str last = STR("");
+    if (store_generation(a->store, &generation, e) < 0 ||
+        store_value_get(a->store, STR("updater/last"), a->arena, &last, e) < 0)
         return -1;
-    str key = arena_printf(a->arena, "%lld %lld %u", (long long)a->ancestry.id,
-                           last ? (long long)last->seconds : 0, a->ancestry.indexer);
-    a->kept = v3_kept(a->call, key, generation, a->reply);
+    str key = arena_printf(a->arena, "%lld %u " STR_FMT, (long long)a->ancestry.id, a->ancestry.indexer,
+                           STR_ARG(last));
+    v3_kept(a->call, key, generation, a->reply);
     return 0;
 }
 
@@ -72,7 +72,7 @@ static int read_ancestry(struct answering *a, struct err *e)
         return -1;
     int found = store_ancestry_find(a->store, a->name, a->arena, &a->ancestry, e);
     if (found > 0)
-        found = find_reply(a, e) < 0 || (!a->kept && read_image(a, e) < 0) ? -1 : 1;
+        found = find_reply(a, e) < 0 || (!a->reply->kept && read_image(a, e) < 0) ? -1 : 1;
     store_view_end(a->store);
     return found;
 }
@@ -81,12 +81,9 @@ static int read_anew(struct store *s, void *ctx, struct err *e)
 {
     struct answering *a = ctx;
     answering_done(a);
-    *a = (struct answering){ .call = a->call,
-                             .reply = a->reply,
-                             .name = a->name,
-                             .status = a->status,
-                             .store = s,
-                             .arena = arena_new(REPORT_MEMORY_MAX) };
+    *a = (struct answering){
+        .call = a->call, .reply = a->reply, .name = a->name, .store = s, .arena = arena_new(REPORT_MEMORY_MAX)
+    };
     int64_t began = clock_ns();
     int found = a->arena ? read_ancestry(a, e) : oom(e);
     v1_asked(a->call, "FindAncestry", began);
@@ -298,8 +295,11 @@ void v3_get_ancestry(struct call *c, const ProtobufCMessage *request, struct v3_
         v3_fail(ret, GRPC_INVALID_ARGUMENT, STR("ancestry name should not be empty"));
         return;
     }
-    a.status = v3_status(c, &e);
-    int found = a.status ? v1_ask(c, read_anew, &a, &e) : e.kind ? -1 : oom(&e);
+    int found = v1_ask(c, read_anew, &a, &e);
+    if (found > 0 && ret->kept)
+        return;
+    if (found > 0 && !(a.status = v3_status(c, &e)))
+        found = e.kind ? -1 : oom(&e);
     if (found < 0 && e.kind == ERR_OOM)
         v3_fail(ret, GRPC_RESOURCE_EXHAUSTED, STR("out of memory"));
     else if (found < 0)
@@ -308,6 +308,6 @@ void v3_get_ancestry(struct call *c, const ProtobufCMessage *request, struct v3_
         v3_fail(ret, GRPC_NOT_FOUND,
                 arena_printf(c->request->arena, "requested ancestry '" STR_FMT "' is not found",
                              STR_ARG(a.name)));
-    else if (!a.kept)
+    else
         ret->message = message(&a);
 }

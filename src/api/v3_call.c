@@ -147,7 +147,7 @@ void v3_call(struct call *c, const struct v3_rpc *rpc, const ProtobufCMessage *r
     if (rpc->writes && !is_allowed(c, ret))
         return;
     rpc->call(c, request, ret);
-    if (ret->code == GRPC_OK && ((!ret->message && !ret->packed.ptr) || arena_failed(c->request->arena)))
+    if (ret->code == GRPC_OK && ((!ret->message && !ret->kept) || arena_failed(c->request->arena)))
         v3_fail(ret, GRPC_RESOURCE_EXHAUSTED, STR("out of memory"));
 }
 

@@ -25,7 +25,7 @@ struct v3_rpc {
     const char *method, *path; /* over REST; NULL: it is not there. "{}" stands for `field` */
     const char *field;
     const char *metric; /* what REST calls it in metrics */
-    bool streams_in; /* a stream to which its client may send many messages */
+    bool streams_in;    /* a stream to which its client may send many messages */
 };
 extern const struct v3_rpc v3_rpcs[]; /* ends with a NULL service */
 

@@ -67,6 +67,7 @@ static const unsigned statuses[GRPC_CODES] = { 200, 408, 500, 400, 408, 404, 409
 static void write_error(struct response *r, enum grpc_code code, str why)
 {
     struct json_writer w = { .out = &r->body, .go = true };
+    buf_clear(&r->body);
     json_w_object(&w);
     json_w_text(&w, "error", why);
     json_w_number(&w, "code", code);
@@ -90,11 +91,9 @@ static void answer(struct call *c, const struct v3_reply *reply)
         fail(c, reply);
         return;
     }
-    if (reply->packed.ptr) {
-        buf_str(&c->response->body, reply->packed);
-    } else {
+    if (!reply->kept) {
         v3_json_write(reply->message, &c->response->body);
-        v3_keep(c, reply, buf_view(&c->response->body));
+        v3_keep(c, reply);
     }
     c->response->status = 200;
     c->response->gzip = gzip_wanted(c->request);

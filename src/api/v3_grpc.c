@@ -124,21 +124,24 @@ static bool read_request(struct call *c, const struct v3_rpc *rpc, ProtobufCMess
     return *ret;
 }
 
+static bool write_message(struct call *c, const struct v3_reply *reply)
+{
+    str bytes = v3_pack(reply->message, c->request->arena);
+    if (!bytes.ptr || !grpc_frame(c->request, bytes, &c->response->body))
+        return false;
+    v3_keep(c, reply);
+    return true;
+}
+
 static void answer(struct call *c, const struct v3_rpc *rpc, struct v3_reply *reply)
 {
-    str bytes = reply->packed;
-    if (reply->code == GRPC_OK && !bytes.ptr) {
-        bytes = v3_pack(reply->message, c->request->arena);
-        if (bytes.ptr)
-            v3_keep(c, reply, bytes);
-        else
-            v3_fail(reply, GRPC_RESOURCE_EXHAUSTED, STR("out of memory"));
-    }
+    if (reply->code == GRPC_OK && !reply->kept && !write_message(c, reply))
+        v3_fail(reply, GRPC_RESOURCE_EXHAUSTED, STR("out of memory"));
     if (reply->code != GRPC_OK) {
         grpc_fail(c->request, c->response, reply->code, reply->why);
         return;
     }
-    grpc_answer(c->request, c->response, bytes);
+    grpc_end(c->request, c->response, GRPC_OK, STR(""));
     count(c->api, rpc, METRIC_GRPC_SENT, NULL);
 }
 
@@ -146,7 +149,7 @@ static void handle_unary(struct call *c, struct grpc_call *g)
 {
     struct v3_reply reply = { 0 };
     ProtobufCMessage *request;
-    c->face = "grpc";
+    c->face = grpc_packs(c->request) ? "grpc gzip" : "grpc"; /* frames as they are sent */
     if (read_request(c, g->rpc, &request, &reply))
         v3_call(c, g->rpc, request, &reply);
     answer(c, g->rpc, &reply);

@@ -3,7 +3,6 @@ import hashlib
 import json
 import threading
 import time
-from pathlib import Path
 
 import make_images as mi
 import pytest
@@ -300,19 +299,3 @@ def test_database_goes(serve, faulty, postgres):  # noqa: F811
     finally:
         postgres.start_again()
     assert post(server, "i", ("h", source.url)) == 200 and len(features(server, "i")[0]) == 5
-
-
-def test_memory(serve, files):
-    """Layers with much in them, all at once, take no more memory than one after the other over REST v1 does."""
-    names, peak = [f"l{i}" for i in range(12)], {}
-    for name in names:
-        (files.folder / name).write_bytes(debian(*[(f"package-{name}-{k}", "1:2.34.5-6+deb12u1", None) for k in range(2000)]))
-    for way in ("v1", "v3"):
-        server = serve()
-        if way == "v1":
-            server.post_chain([f"v1-{n}" for n in names], [f"{files.url}/{n}" for n in names])
-        else:
-            assert post(server, "big", *[(n, f"{files.url}/{n}") for n in names]) == 200
-        peak[way] = int(Path(f"/proc/{server.process.pid}/status").read_text().split("VmHWM:")[1].split()[0])
-        server.stop()
-    assert peak["v3"] < 1.5 * peak["v1"] + 20_000, peak
