@@ -76,7 +76,7 @@ static bool lists(str list, str word)
     return false;
 }
 
-static bool accepts_gzip(const struct request *r)
+bool grpc_packs(const struct request *r)
 {
     return lists(request_header(r, "grpc-accept-encoding"), STR("gzip"));
 }
@@ -183,7 +183,7 @@ static void add_prefix(struct buf *out, bool packed, size_t n)
 bool grpc_frame(const struct request *r, str message, struct buf *out)
 {
     CLEANUP(buf_done) struct buf packed = { 0 };
-    if (message.len > PACK_ABOVE && accepts_gzip(r))
+    if (message.len > PACK_ABOVE && grpc_packs(r))
         gzip_pack(message, &packed);
     bool pays = !packed.failed && packed.len && packed.len < message.len;
     add_prefix(out, pays, pays ? packed.len : message.len);
@@ -217,7 +217,7 @@ void grpc_begin(const struct request *r, struct response *ret)
     ret->status = 200;
     response_header(ret, "content-type", STR("application/grpc"));
     response_header(ret, "grpc-accept-encoding", STR("gzip,identity"));
-    if (accepts_gzip(r)) /* each message says for itself whether it is */
+    if (grpc_packs(r)) /* each message says for itself whether it is */
         response_header(ret, "grpc-encoding", STR("gzip"));
 }
 

@@ -53,6 +53,8 @@ int grpc_unpack(const struct request *r, bool packed, str bytes, size_t max, str
 /* The one message of a unary call; a second one, or none, is GRPC_INTERNAL, as grpc-go has it. 0 or -1. */
 int grpc_message(const struct request *r, str *ret, enum grpc_code *ret_code, const char **ret_why);
 
+/* Does the client take frames that are compressed? */
+bool grpc_packs(const struct request *r);
 /* Appends a frame, compressed when the client accepts gzip (grpc-accept-encoding) and it pays. False: out of memory. */
 bool grpc_frame(const struct request *r, str message, struct buf *out);
 /* What an answer begins with: status and headers. For who sends messages as they come; the others do it by themselves. */
