@@ -1,9 +1,11 @@
 """PostAncestry and GetAncestry over REST: which layers are fetched, how often, and what is told of them, whatever clients and networks do."""
 import hashlib
 import json
+import socket
 import threading
 import time
 
+import golden as golden_tools
 import make_images as mi
 import pytest
 from test_posts import FAULTS, faulty, gated, head  # noqa: F401 (a fixture)
@@ -129,6 +131,55 @@ def test_at_once(serve, faulty):  # noqa: F811
     assert [s.asked for s in (base, child, *own)] == [1] * 8
     assert [len(layer) for layer in features(server, "one")] == [3, 2]
     assert [list(layer) for layer in features(server, "other3")] == [[], ["p3=1-1", "p3=1-1*"]]
+
+
+def test_two_servers(serve, files):
+    """Of several servers with one database each does what it is asked for, and all tell the same."""
+    first, second = serve(), serve()
+    write(files, base=BASE, child=CHILD)
+    threads, answers = at_once([lambda s=s: post(s, "one", ("b", f"{files.url}/base"), ("c", f"{files.url}/child"))
+                                for s in (first, second) * 3])
+    for t in threads:
+        t.join()
+    assert answers == [200] * 6, first.text() + second.text()
+    assert get(first, "one") == get(second, "one") and [len(layer) for layer in features(first, "one")] == [3, 2]
+
+
+def test_clients_that_vanish(serve, faulty):  # noqa: F811
+    """What was begun for them is done all the same."""
+    gate = threading.Event()
+    server, source = serve(), faulty(gated(BASE, gate))
+    body = json.dumps({"ancestry_name": "gone", "format": "docker", "layers": [{"hash": "h", "path": source.url}]}).encode()
+    with socket.create_connection(("127.0.0.1", server.port)) as s:
+        s.sendall(b"POST /ancestry HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        while not source.asked:
+            time.sleep(0.01)
+    gate.set()
+    end = time.monotonic() + 30
+    while server.get("/ancestry/gone").status != 200:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    assert post(server, "gone", ("h", source.url)) == 200 and source.asked == 1
+
+
+def test_kept_replies(serve, files, database):
+    """They are told from memory, and never when something in them has changed: layers, vulnerabilities, the time of the newest update."""
+    server = serve()
+    write(files, base=BASE, child=CHILD)
+
+    def told():
+        return server.get("/ancestry/i").json()
+
+    assert post(server, "i", ("b", f"{files.url}/base")) == 200
+    first = told()
+    assert told() == first and "last_update_time" not in first["status"]
+    assert golden_tools.execute(database, "INSERT INTO keyvalue(key, value) VALUES ('updater/last', '1600000000')") == 1
+    second = told()
+    assert second == first | {"status": first["status"] | {"last_update_time": "2020-09-13T12:26:40Z"}}
+    write_vulnerability(server, "CVE-2999-1", "openssl")
+    assert told() != second and features(server, "i")[0]["openssl=3.0.1-1*"] == ["CVE-2999-1"]
+    assert post(server, "i", ("c", f"{files.url}/child")) == 200 and told()["ancestry"]["layers"][0]["layer"] == {"hash": "c"}
+    assert 'eclair_reports_total{kept="yes"} ' in server.get("/metrics").body.decode()
 
 
 def test_known_layers(serve, files):
