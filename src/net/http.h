@@ -27,6 +27,7 @@ struct places;
 struct http_limits {     /* 0 = the default in brackets */
     unsigned connect_ms; /* name, connection and TLS together [10,000] */
     unsigned idle_ms;    /* without a byte while the reader waits [60,000] */
+    unsigned total_ms;   /* from the open to the last byte, over all redirects [any]: ERR_NETWORK */
 };
 
 struct http_head {
@@ -60,6 +61,10 @@ struct http_options {
     unsigned min_rate; /* bytes a second over idle_ms, while the reader waits; less is ERR_NETWORK; 0: any */
     bool stay_secure;  /* what begins with https follows no redirect to anything else: ERR_UNSUPPORTED */
     unsigned max_redirects; /* 0: 20. Headers given go on to the same host only */
+    const char *const
+        *shared;       /* more headers, which other hosts behind redirects are told too; ends with NULL */
+    const char *proxy; /* URL, in place of the environment's and whatever NO_PROXY says; empty: none */
+    const char *servername; /* https: what the certificate must say, and SNI, in place of the URL's host */
 };
 
 struct http;
