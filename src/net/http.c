@@ -416,13 +416,14 @@ static bool set_method(CURL *c, const struct http_options *o)
  * Host stays. */
 static bool set_servername(struct http *h, const char *name)
 {
-    char *host = NULL, *port = NULL, *changed = NULL, text[HTTP_PLACE * 3];
+    char *host = NULL, *port = NULL, *written = NULL, *changed = NULL, text[HTTP_PLACE * 3];
     CURLU *u = curl_url();
     bool ok = u && !curl_url_set(u, CURLUPART_URL, h->url, 0) && !curl_url_get(u, CURLUPART_HOST, &host, 0) &&
               !curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) &&
               !curl_url_set(u, CURLUPART_HOST, name, 0) && !curl_url_get(u, CURLUPART_URL, &changed, 0);
     if (ok) {
-        snprintf(text, sizeof text, "Host: %.256s:%.8s", host, port);
+        bool has_port = !curl_url_get(u, CURLUPART_PORT, &written, 0);
+        snprintf(text, sizeof text, "Host: %.256s%s%.8s", host, has_port ? ":" : "", has_port ? written : "");
         ok = append(&h->headers, text);
         snprintf(text, sizeof text, "%.256s:%.8s:%.256s:%.8s", name, port, host, port);
         char *copy = strdup(changed);
@@ -437,6 +438,7 @@ static bool set_servername(struct http *h, const char *name)
     }
     curl_free(host);
     curl_free(port);
+    curl_free(written);
     curl_free(changed);
     curl_url_cleanup(u);
     return ok;

@@ -1,4 +1,4 @@
-#include "notify/notify.h"
+#include "notify/maker.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -10,28 +10,30 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define WAIT_MS 500  /* for the watch, and so for the end of the thread */
+#define WAIT_MS 250  /* for the watch, and so for the end of the thread */
 #define RETRY_S 5    /* after a failure */
 #define WANT_S  3600 /* how often it is said that somebody wants them */
 #define AT_ONCE 500  /* of one transaction */
 
-struct notify {
+struct maker {
     pthread_t thread;
     char *database;
     struct store *store;
     struct store_watch *watch;
     int64_t want_ms; /* when it is to be said again */
     bool failed;     /* the log knows */
+    void (*made)(void *ctx);
+    void *ctx;
     atomic_bool stop;
 };
 
-static void pause_for(const struct notify *n, int seconds)
+static void pause_for(const struct maker *n, int seconds)
 {
     for (int i = 0; i < seconds * 10 && !atomic_load(&n->stop); i++)
         usleep(100000);
 }
 
-static int want(struct notify *n, struct err *e)
+static int want(struct maker *n, struct err *e)
 {
     if (clock_ms() < n->want_ms)
         return 0;
@@ -39,17 +41,20 @@ static int want(struct notify *n, struct err *e)
     return store_notifications_want(n->store, clock_now(), e);
 }
 
-static int make(struct notify *n, struct err *e)
+static int make(struct maker *n, struct err *e)
 {
     int more = 1;
     size_t made;
-    while (more > 0 && !atomic_load(&n->stop))
+    while (more > 0 && !atomic_load(&n->stop)) {
         more = store_notifications_make(n->store, clock_now(), AT_ONCE, &made, e);
+        if (more >= 0 && made)
+            n->made(n->ctx);
+    }
     return more;
 }
 
 /* The watch begins before the first look, so that nothing is missed. */
-static int open_all(struct notify *n, struct err *e)
+static int open_all(struct maker *n, struct err *e)
 {
     if (n->store)
         return 0;
@@ -61,7 +66,7 @@ static int open_all(struct notify *n, struct err *e)
     return want(n, e) < 0 || make(n, e) < 0 ? -1 : 0;
 }
 
-static int step(struct notify *n, struct err *e)
+static int step(struct maker *n, struct err *e)
 {
     int64_t generation;
     if (open_all(n, e) < 0)
@@ -73,7 +78,7 @@ static int step(struct notify *n, struct err *e)
 /* With new handles after a failure: what was missed meanwhile is made at the open. */
 static void *work(void *ctx)
 {
-    struct notify *n = ctx;
+    struct maker *n = ctx;
     while (!atomic_load(&n->stop)) {
         struct err e = { 0 };
         if (step(n, &e) == 0) {
@@ -92,9 +97,13 @@ static void *work(void *ctx)
     return NULL;
 }
 
-struct notify *notify_start(const char *database, struct err *e)
+struct maker *maker_start(const char *database, void (*made)(void *ctx), void *ctx, struct err *e)
 {
-    struct notify *n = calloc(1, sizeof *n);
+    struct maker *n = calloc(1, sizeof *n);
+    if (n) {
+        n->made = made;
+        n->ctx = ctx;
+    }
     if (n && (n->database = strdup(database)) && pthread_create(&n->thread, NULL, work, n) == 0)
         return n;
     if (n)
@@ -104,7 +113,7 @@ struct notify *notify_start(const char *database, struct err *e)
     return NULL;
 }
 
-void notify_stop(struct notify **n)
+void maker_stop(struct maker **n)
 {
     if (!*n)
         return;
