@@ -47,8 +47,8 @@ static int make(struct maker *n, struct err *e)
     size_t made;
     while (more > 0 && !atomic_load(&n->stop)) {
         more = store_notifications_make(n->store, clock_now(), AT_ONCE, &made, e);
-        if (more >= 0 && made)
-            n->made(n->ctx);
+        if (more >= 0)
+            n->made(n->ctx); /* or whoever made the generation did */
     }
     return more;
 }

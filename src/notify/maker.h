@@ -3,6 +3,6 @@
 #include "base/err.h"
 
 struct maker;
-/* `made` is called from the thread, after some were made. */
+/* `made` is called from the thread when there may be new ones. */
 struct maker *maker_start(const char *database, void (*made)(void *ctx), void *ctx, struct err *e);
 void maker_stop(struct maker **m); /* NULL is fine */
