@@ -15,7 +15,11 @@ enum metric {
     METRIC_UPDATER_NOTES,
     METRIC_NOTIFIER_LATENCY,
     METRIC_NOTIFIER_ERRORS, /* backend */
-    METRIC_PGSQL_ERRORS,    /* request */
+    METRIC_NOTIFIER_TOLD,
+    METRIC_NOTIFIER_FAILURES, /* reason, sender */
+    METRIC_NOTIFICATIONS,     /* state: waiting, failed */
+    METRIC_NOTIFICATIONS_AGE,
+    METRIC_PGSQL_ERRORS, /* request */
     METRIC_PGSQL_CACHE_HITS,
     METRIC_PGSQL_CACHE_QUERIES, /* object */
     METRIC_PGSQL_DURATION,      /* query, subquery */

@@ -88,6 +88,7 @@ struct picture {
     struct feed_status *feeds;
     size_t feed_count;
     struct store_counts counts;
+    struct notification_counts notifications;
     int64_t bytes, last;
 };
 
@@ -179,6 +180,8 @@ static int read_store(struct api *a, struct store *s, struct picture *p, struct 
         return -1;
     note_answer(a->standing);
     if (store_feeds(s, p->arena, &p->feeds, &p->feed_count, e) < 0 || read_counts(a, s, p, e) < 0)
+        return -1;
+    if (store_notification_count(s, &p->notifications, e) < 0)
         return -1;
     leave_out_manual(p);
     int found = store_value_get(s, STR("updater/last"), p->arena, &last, e);
@@ -324,6 +327,15 @@ static void write_status(const struct picture *p, const struct standing *s, stru
 
 /* ---- what is counted ---- */
 
+static void set_notifications(struct metrics *m, const struct picture *p)
+{
+    const struct notification_counts *n = &p->notifications;
+    int64_t age = n->oldest && p->now > n->oldest ? p->now - n->oldest : 0;
+    metrics_set(m, METRIC_NOTIFICATIONS, (double)n->waiting, STR("waiting"), STR(""));
+    metrics_set(m, METRIC_NOTIFICATIONS, (double)n->failed, STR("failed"), STR(""));
+    metrics_set(m, METRIC_NOTIFICATIONS_AGE, (double)age, STR(""), STR(""));
+}
+
 static void set_gauges(struct metrics *m, const struct picture *p)
 {
     const str none = STR("");
@@ -343,6 +355,7 @@ static void set_gauges(struct metrics *m, const struct picture *p)
     metrics_set(m, METRIC_STORE_LAYERS, (double)p->counts.layers, none, none);
     metrics_set(m, METRIC_STORE_IMAGES, (double)p->counts.images, none, none);
     metrics_set(m, METRIC_STORE_ADVISORIES, (double)p->counts.advisories, none, none);
+    set_notifications(m, p);
 }
 
 /* ---- once a second ---- */

@@ -6,11 +6,11 @@
 #include "base/log.h"
 #include "cage/cage.h"
 #include "cmd/command.h"
+#include "cmd/serve_notify.h"
 #include "cmd/service.h"
 #include "cmd/settings.h"
 #include "feed/feed.h"
 #include "feed/updater.h"
-#include "notify/notify.h"
 #include "index/layer.h"
 #include "net/http.h"
 #include "net/places.h"
@@ -58,8 +58,10 @@ struct serving {
     struct server *main, *health;
     struct updater *updater;
     struct notify *notify;
-    uint8_t made_key[32]; /* of page tokens, when none is configured */
-    bool updater_due;     /* to be started again, as soon as the old one has ended */
+    struct settings *notified; /* by which it runs */
+    bool notify_due;           /* to be started anew */
+    uint8_t made_key[32];      /* of page tokens, when none is configured */
+    bool updater_due;          /* to be started again, as soon as the old one has ended */
 };
 
 /* Nothing that a request began is left. */
@@ -72,11 +74,24 @@ static void silence(struct server *s)
         ;
 }
 
+static void stop_notifier(struct serving *s)
+{
+    notify_stop(&s->notify);
+    settings_freep(&s->notified);
+}
+
+static int start_notifier(struct serving *s, struct err *e)
+{
+    s->notified = settings_hold(s->current);
+    s->notify = serve_notify(&settings_view(s->notified)->notify, s->metrics, e);
+    return s->notify ? 0 : -1;
+}
+
 static void serving_done(struct serving *s)
 {
     silence(s->main); /* each port tells of the other */
     silence(s->health);
-    notify_stop(&s->notify);
+    stop_notifier(s);
     server_freep(&s->main);
     server_freep(&s->health);
     api_freep(&s->api);
@@ -310,7 +325,7 @@ static int start(struct serving *s, struct err *e)
     s->api = api_new(&o, e);
     if (!s->api)
         let_go(o.owner);
-    if (!s->api || open_ports(s, e) < 0 || !(s->notify = notify_start(v->database, e)))
+    if (!s->api || open_ports(s, e) < 0 || start_notifier(s, e) < 0)
         return -1;
     return start_updater(s, e);
 }
@@ -339,11 +354,10 @@ static bool is_about_updates(const char *key)
     return str_starts(str_from(key), STR("updater.")) || str_starts(str_from(key), STR("feeds."));
 }
 
-/* Tells what is another than before; is the updater concerned? */
-static bool log_changes(const struct serving *s, struct settings *next)
+/* Tells what is another than before, and notes who is concerned. */
+static void log_changes(struct serving *s, struct settings *next)
 {
     const struct config *now = &settings_view(next)->config;
-    bool updates = false;
     for (size_t i = 0; config_key(i); i++) {
         const struct config_key *k = config_key(i);
         const struct settings *before = k->live ? s->current : s->started;
@@ -352,9 +366,8 @@ static bool log_changes(const struct serving *s, struct settings *next)
         log_info(k->live ? "configuration changed" : "configuration changed: in force after a restart",
                  LOG_TEXT("key", str_from(k->key)),
                  LOG_TEXT("value", config_shown(now, i, settings_arena(next))));
-        updates |= k->live && is_about_updates(k->key);
+        s->updater_due |= k->live && is_about_updates(k->key);
     }
-    return updates;
 }
 
 /* All or nothing of what can change while it runs. */
@@ -378,7 +391,8 @@ static void reload(struct serving *s)
         return;
     }
     log_notes(settings_view(next));
-    s->updater_due |= log_changes(s, next);
+    log_changes(s, next);
+    s->notify_due = true; /* in any case: what stands in files may be another */
     struct settings *old = s->current;
     s->current = next;
     next = old; /* freed here, when no request goes by it */
@@ -396,11 +410,23 @@ static void restart_updater(struct serving *s)
         log_error("the updater could not be started: it is tried again", LOG_TEXT("error", str_from(e.text)));
 }
 
+static void restart_notifier(struct serving *s)
+{
+    struct err e = { 0 };
+    if (!s->notify_due)
+        return;
+    stop_notifier(s);
+    s->notify_due = start_notifier(s, &e) < 0;
+    if (s->notify_due)
+        log_error("the notifier could not be started: it is tried again",
+                  LOG_TEXT("error", str_from(e.text)));
+}
+
 /* The next signal; 0 when it is time to look after something. */
 static int next_signal(const struct serving *s, const sigset_t *set)
 {
     int64_t ms = service_alive_ms();
-    if (s->updater_due && (!ms || ms > UPDATER_LOOK_MS))
+    if ((s->updater_due || s->notify_due) && (!ms || ms > UPDATER_LOOK_MS))
         ms = UPDATER_LOOK_MS;
     const struct timespec wait = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
     int which = ms ? sigtimedwait(set, NULL, &wait) : sigwaitinfo(set, NULL);
@@ -416,6 +442,7 @@ static void wait_for_the_end(struct serving *s, const sigset_t *set)
             service_ready();
         }
         restart_updater(s);
+        restart_notifier(s);
         service_alive();
     }
     log_info("Received interruption, gracefully stopping ...");

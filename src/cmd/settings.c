@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "feed/feed.h"
 #include "cmd/command.h"
+#include "cmd/settings_notifier.h"
 #include "codec/fernet.h"
 #include "store/store.h"
 
@@ -19,6 +20,7 @@ extern char **environ;
 struct settings {
     struct arena *arena;
     atomic_uint holders;
+    str *notes; /* of the view */
     struct settings_view view;
 };
 
@@ -172,7 +174,7 @@ static void find_unknown(struct settings *s, str *unknown, str *notes)
                              STR_ARG(c->feeds[i].where));
     }
     s->view.unknown = unknown;
-    s->view.notes = notes;
+    s->view.notes = s->notes = notes;
 }
 
 static int find_sources(struct settings *s, struct err *e)
@@ -183,7 +185,7 @@ static int find_sources(struct settings *s, struct err *e)
         n++;
     str *list = arena_array(s->arena, str, n + 1);
     str *unknown = arena_array(s->arena, str, c->updater_count + 1);
-    str *notes = arena_array(s->arena, str, c->feed_count + 1);
+    str *notes = arena_array(s->arena, str, c->feed_count + 1 + NOTIFIER_NOTES);
     s->view.source_urls = arena_array(s->arena, const char *, n + 1);
     s->view.source_intervals = arena_array(s->arena, int64_t, n + 1);
     if (!list || !unknown || !notes || !s->view.source_urls || !s->view.source_intervals)
@@ -212,17 +214,19 @@ static int find_places(struct settings *s, struct err *e)
     return 0;
 }
 
-static int read_token(struct settings *s, const char *path, struct err *e)
+/* What a file is that holds a secret: its first line. */
+static int read_secret(struct settings *s, const char *key, str path, str *ret, struct err *e)
 {
     char bytes[TOKEN_MAX];
-    CLEANUP(close_fdp) int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+    const char *name = arena_cstr(s->arena, path);
+    CLEANUP(close_fdp) int fd = name ? open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
     ssize_t n = fd < 0 ? -1 : read(fd, bytes, sizeof bytes);
     if (n < 0)
-        return err_errno(e, "api.tokenfile: %s", path ? path : "");
+        return err_errno(e, "%s: %s", key, name ? name : "");
     str rest = str_of(bytes, (size_t)n), first = str_trim(str_line(&rest));
     if (!first.len || first.len == sizeof bytes)
-        return err_set(e, ERR_FORMAT, "api.tokenfile: %s: no token in its first line", path);
-    s->view.token = arena_dup(s->arena, first);
+        return err_set(e, ERR_FORMAT, "%s: %s: nothing in its first line", key, name);
+    *ret = arena_dup(s->arena, first);
     return 0;
 }
 
@@ -230,7 +234,7 @@ static int find_token(struct settings *s, struct err *e)
 {
     const struct config *c = &s->view.config;
     s->view.token = c->token;
-    return c->tokenfile.len ? read_token(s, arena_cstr(s->arena, c->tokenfile), e) : 0;
+    return c->tokenfile.len ? read_secret(s, "api.tokenfile", c->tokenfile, &s->view.token, e) : 0;
 }
 
 /* Where the key that counts was written, for error texts. */
@@ -258,6 +262,26 @@ static int find_pagination_key(struct settings *s, struct err *e)
                    STR_ARG(pagination_place(s)));
 }
 
+static int find_notifier(struct settings *s, struct err *e)
+{
+    const struct config *c = &s->view.config;
+    str note = STR("");
+    struct settings_notifier n = { .hmac = c->webhook.hmac,
+                                   .jwt_secret = c->webhook.jwt_secret,
+                                   .note = &note };
+    if ((c->webhook.hmacfile.len &&
+         read_secret(s, "notifier.http.hmac.secretfile", c->webhook.hmacfile, &n.hmac, e) < 0) ||
+        (c->webhook.jwt_secretfile.len &&
+         read_secret(s, "notifier.http.jwt.secretfile", c->webhook.jwt_secretfile, &n.jwt_secret, e) < 0))
+        return -1;
+    s->view.notify.database = s->view.database;
+    if (settings_notifier(c, &n, s->arena, &s->view.notify, e) < 0)
+        return -1;
+    if (note.len)
+        s->notes[s->view.note_count++] = note;
+    return 0;
+}
+
 static void find_log(struct settings *s)
 {
     const struct config *c = &s->view.config;
@@ -275,7 +299,8 @@ static int load(struct settings *s, const struct serve_options *o, struct err *e
 {
     s->view.insecure_tls = o->insecure_tls > 0;
     if (read_config(s, o, e) < 0 || find_database(s, o, e) < 0 || find_sources(s, e) < 0 ||
-        find_places(s, e) < 0 || find_token(s, e) < 0 || find_pagination_key(s, e) < 0)
+        find_places(s, e) < 0 || find_token(s, e) < 0 || find_pagination_key(s, e) < 0 ||
+        find_notifier(s, e) < 0)
         return -1;
     find_log(s);
     return arena_failed(s->arena) ? err_set(e, ERR_OOM, "out of memory") : 0;

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "net/places.h"
+#include "notify/notify.h"
 
 #define CONFIG_PLACE "/etc/clair/config.yaml"    /* if it is there */
 #define DB_PLACE     "/var/lib/eclair/eclair.db" /* of a service (design.md 9, Store place) */
@@ -34,8 +35,9 @@ struct settings_view {
     uint8_t pagination_key[32];
     bool has_pagination_key; /* else one is to be made up */
     bool insecure_tls;
-    struct places places;     /* of layers' URLs */
-    const char *fetch_cafile; /* NULL: none */
+    struct places places;         /* of layers' URLs */
+    struct notify_options notify; /* without told and ctx */
+    const char *fetch_cafile;     /* NULL: none */
     enum log_level log_level;
     enum log_form log_form;
 };

@@ -49,6 +49,9 @@ COUNT_BEHIND(updaters, updater_count);
 COUNT_BEHIND(localpaths, localpath_count);
 COUNT_BEHIND(fetch_allow, fetch_allow_count);
 COUNT_BEHIND(fetch_deny, fetch_deny_count);
+COUNT_BEHIND(amqp.uris, amqp.uri_count);
+COUNT_BEHIND(stomp.brokers, stomp.broker_count);
+COUNT_BEHIND(stomp.uris, stomp.uri_count);
 
 /* A later row of the same field wins where the file has both. */
 static const struct key keys[] = {
@@ -110,15 +113,67 @@ static const struct key keys[] = {
         "names the sources."),
     OF_SOURCE("interval", SECONDS, interval_s,
               "Time between two updates of this source, if it has one of its own; 0: never."),
-    ROW("notifier.http.endpoint", TEXT, notifier_endpoint, "", "Address that is told of changes."),
-    OLD("notifier.attempts"),
-    OLD("notifier.renotifyinterval"),
-    OLD("notifier.http.servername"),
-    OLD("notifier.http.cafile"),
-    OLD("notifier.http.keyfile"),
-    OLD("notifier.http.certfile"),
-    OLD("notifier.http.proxy"),
-    OLD("notifier.stomp"),
+    LIVE("notifier.attempts", NUMBER, notifier_attempts, "5",
+         "Tries to tell a notification, 1, 2, 4 ... seconds apart; the next round begins renotifyinterval "
+         "later."),
+    LIVE("notifier.renotifyinterval", SECONDS, notifier_again_s, "2h",
+         "A notification that no client has deleted is told again after this time; at least 1s."),
+    LIVE("notifier.http.endpoint", TEXT, webhook.endpoint, "",
+         "URL that is told of changes by POST, a notification each; without one nobody is."),
+    LIVE("notifier.http.servername", TEXT, webhook.servername, "",
+         "Name that the endpoint's certificate must have, in place of the URL's."),
+    LIVE("notifier.http.cafile", TEXT, webhook.cafile, "",
+         "PEM file: authorities that are believed in place of the system's."),
+    LIVE("notifier.http.certfile", TEXT, webhook.certfile, "",
+         "PEM file: the certificate that is shown to the endpoint."),
+    LIVE("notifier.http.keyfile", TEXT, webhook.keyfile, "", "PEM file: its private key."),
+    LIVE("notifier.http.proxy", TEXT, webhook.proxy, "",
+         "URL of the proxy on the way to the endpoint; those of the environment are not used for it."),
+    LIVE("notifier.http.hmac.secret", SECRET, webhook.hmac, "",
+         "With it requests say `Clair-Signature: sha256=HEX`, HMAC-SHA-256 of the body."),
+    LIVE("notifier.http.hmac.secretfile", TEXT, webhook.hmacfile, "",
+         "File whose first line is that secret."),
+    LIVE("notifier.http.jwt.secret", SECRET, webhook.jwt_secret, "",
+         "With it requests say `Authorization: Bearer JWT`, signed by HS256: iss, aud (the endpoint), iat, "
+         "exp and jti (the notification)."),
+    LIVE("notifier.http.jwt.secretfile", TEXT, webhook.jwt_secretfile, "",
+         "File whose first line is that secret."),
+    LIVE("notifier.http.jwt.keyfile", TEXT, webhook.jwt_keyfile, "",
+         "PEM file of a private key that signs in its place: RSA (RS256) or P-256 (ES256)."),
+    LIVE("notifier.http.jwt.keyid", TEXT, webhook.jwt_keyid, "", "What the JWT says as kid."),
+    LIVE("notifier.http.jwt.issuer", TEXT, webhook.jwt_issuer, "clair", "What it says as iss."),
+    LIVE("notifier.amqp.uris", LIST, amqp.uris, "",
+         "Brokers of AMQP 0-9-1 that are told too, amqp://user:password@host:port/vhost or amqps; the first "
+         "that answers is taken."),
+    LIVE("notifier.amqp.exchange.name", TEXT, amqp.exchange, "",
+         "Exchange, which must be there; without it the default one."),
+    LIVE("notifier.amqp.exchange.type", TEXT, amqp.type, "direct", "Its type."),
+    LIVE("notifier.amqp.exchange.durability", BOOL, amqp.durable, "false", "Whether it is durable."),
+    LIVE("notifier.amqp.exchange.auto_delete", BOOL, amqp.auto_delete, "false",
+         "Whether it goes with its last user."),
+    LIVE("notifier.amqp.routing_key", TEXT, amqp.routing_key, "",
+         "Routing key; of the default exchange a queue."),
+    LIVE("notifier.amqp.tls.root_ca", TEXT, amqp.cafile, "", "PEM file of authorities for amqps."),
+    LIVE("notifier.amqp.tls.cert", TEXT, amqp.certfile, "", "PEM file of a client certificate."),
+    LIVE("notifier.amqp.tls.key", TEXT, amqp.keyfile, "", "PEM file of its private key."),
+    LIVE("notifier.stomp.brokers", LIST, stomp.brokers, "",
+         "Brokers of STOMP that are told too, host:port, always in TLS; the first that answers is taken."),
+    LIVE("notifier.stomp.uris", LIST, stomp.uris, "",
+         "The same, in TLS only if one of the files below is named; wins over brokers."),
+    LIVE("notifier.stomp.destination", TEXT, stomp.destination, "", "To which it is sent."),
+    LIVE("notifier.stomp.user.login", TEXT, stomp.login, "", "Name of a user of the broker."),
+    LIVE("notifier.stomp.user.passcode", SECRET, stomp.passcode, "", "Their password."),
+    LIVE("notifier.stomp.failoverretrydelay", MILLISECONDS, stomp.delay_ms, "0s",
+         "Time between a broker that failed and the next one; at most 10s."),
+    LIVE("notifier.stomp.cafile", TEXT, stomp.cafile, "", "PEM file of authorities."),
+    LIVE("notifier.stomp.certfile", TEXT, stomp.certfile, "", "PEM file of a client certificate."),
+    LIVE("notifier.stomp.keyfile", TEXT, stomp.keyfile, "", "PEM file of its private key."),
+    LIVE("notifier.stomp.tls.root_ca", TEXT, stomp.cafile, "", "The same as cafile."),
+    LIVE("notifier.stomp.tls.cert", TEXT, stomp.certfile, "", "The same as certfile."),
+    LIVE("notifier.stomp.tls.key", TEXT, stomp.keyfile, "", "The same as keyfile."),
+    /* of later Clairs, whose consumers are told where to ask */
+    OLD("notifier.amqp.callback"),
+    OLD("notifier.stomp.callback"),
     LIVE_WORD("log.level", log_level, "info", "panic fatal error warn warning info debug trace",
               "What is logged: panic, fatal, error, warn, info or debug."),
     LIVE_WORD("log.format", log_format, "auto", "auto json text",
@@ -481,6 +536,35 @@ static int set_from_flags(struct loading *l, const struct config_sources *from, 
 
 /* ---- all of it ---- */
 
+static int check_pair(const char *name, const char *where, str cert, str key, struct err *e)
+{
+    if (!cert.len == !key.len)
+        return 0;
+    return err_set(e, ERR_USAGE, "%s: clair.notifier.%s: a certificate and its key go together", name, where);
+}
+
+static int check_notifier(struct loading *l, const char *name, struct err *e)
+{
+    const struct config *c = l->to;
+    const struct config_webhook *w = &c->webhook;
+    if (check_pair(name, "http", w->certfile, w->keyfile, e) < 0 ||
+        check_pair(name, "amqp.tls", c->amqp.certfile, c->amqp.keyfile, e) < 0 ||
+        check_pair(name, "stomp", c->stomp.certfile, c->stomp.keyfile, e) < 0)
+        return -1;
+    if (w->hmac.len && w->hmacfile.len)
+        return err_set(e, ERR_USAGE, "%s: clair.notifier.http.hmac: secret or secretfile, not both", name);
+    if (!!w->jwt_secret.len + !!w->jwt_secretfile.len + !!w->jwt_keyfile.len > 1)
+        return err_set(e, ERR_USAGE, "%s: clair.notifier.http.jwt: one of secret, secretfile and keyfile",
+                       name);
+    if (c->stomp.broker_count + c->stomp.uri_count && !c->stomp.destination.len)
+        return err_set(e, ERR_USAGE, "%s: clair.notifier.stomp: no destination", name);
+    if (c->amqp.uri_count && !c->amqp.routing_key.len)
+        return err_set(e, ERR_USAGE, "%s: clair.notifier.amqp: no routing_key", name);
+    if (c->stomp.broker_count && c->stomp.uri_count)
+        CONFIG_WARN(l, "%s: clair.notifier.stomp: uris win over brokers", name);
+    return 0;
+}
+
 static int check(struct loading *l, struct err *e)
 {
     const struct config *c = l->to;
@@ -503,9 +587,7 @@ static int check(struct loading *l, struct err *e)
     if (c->token.len && c->tokenfile.len)
         return err_set(e, ERR_USAGE, "%s: clair.api.token and clair.api.tokenfile: one of them is enough",
                        name);
-    if (c->notifier_endpoint.len)
-        CONFIG_WARN(l, "%s: clair.notifier.http.endpoint: notifications are not sent yet", name);
-    return arena_failed(l->arena) ? config_oom(e) : 0;
+    return check_notifier(l, name, e) < 0 ? -1 : arena_failed(l->arena) ? config_oom(e) : 0;
 }
 
 static void set_defaults(struct loading *l)
@@ -522,6 +604,10 @@ static void set_defaults(struct loading *l)
         .updater_interval_s = 2 * 3600,
         .fetch_timeout_ms = 3600 * 1000,
         .fetch_size_max = (uint64_t)32 << 30,
+        .notifier_attempts = 5,
+        .notifier_again_s = 2 * 3600,
+        .webhook.jwt_issuer = STR("clair"),
+        .amqp.type = STR("direct"),
         .log_level = STR("info"),
         .log_format = STR("auto"),
         .values = l->values,

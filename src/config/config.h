@@ -66,7 +66,27 @@ struct config {
     str fetch_cafile;
     int64_t fetch_timeout_ms; /* 0: none */
     uint64_t fetch_size_max;  /* bytes, 0: any */
-    str notifier_endpoint;
+    int64_t notifier_attempts, notifier_again_s;
+    struct config_webhook {
+        str endpoint, servername, cafile, certfile, keyfile, proxy;
+        str hmac, hmacfile; /* a secret, or a file with it; so the next two */
+        str jwt_secret, jwt_secretfile;
+        str jwt_keyfile, jwt_keyid, jwt_issuer;
+    } webhook;
+    struct config_amqp {
+        const str *uris;
+        size_t uri_count;
+        str exchange, type, routing_key, cafile, certfile, keyfile;
+        bool durable, auto_delete;
+    } amqp;
+    struct config_stomp {
+        const str *brokers; /* in TLS */
+        size_t broker_count;
+        const str *uris; /* in TLS where one of its files is named */
+        size_t uri_count;
+        str destination, login, passcode, cafile, certfile, keyfile;
+        int64_t delay_ms;
+    } stomp;
     str log_level, log_format;
     const struct config_value *values; /* one for each config_key() */
     const str *warnings;               /* without secrets */

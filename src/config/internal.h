@@ -17,6 +17,7 @@ enum type {
     MILLISECONDS,
     SECONDS,
     BYTES,
+    NUMBER,  /* 0 to 1,000,000 */
     LIST,    /* its count is the field behind it */
     IGNORED, /* from here on there is no field */
     WITHOUT_EFFECT,

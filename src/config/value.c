@@ -106,6 +106,15 @@ static int set_bytes(struct loading *l, const struct setting *s, uint64_t *to, s
     return 0;
 }
 
+static int set_number(struct loading *l, const struct setting *s, int64_t *to, struct err *e)
+{
+    uint64_t number;
+    if (!str_to_u64(s->value->text, &number) || number > 1000000)
+        return wrong(l, s, s->value, "number (0 to 1000000)", e);
+    *to = (int64_t)number;
+    return 0;
+}
+
 static int set_bool(struct loading *l, const struct setting *s, bool *to, struct err *e)
 {
     static const char *const words[] = { "false", "true", "no", "yes", "off", "on" }; /* of YAML 1.1 */
@@ -216,6 +225,8 @@ int config_set_field(struct loading *l, const struct setting *s, struct err *e)
         return set_duration(l, s, 1000000000, field, e);
     case BYTES:
         return set_bytes(l, s, field, e);
+    case NUMBER:
+        return set_number(l, s, field, e);
     case LIST:
         return set_list(l, s, field, e);
     case IGNORED:

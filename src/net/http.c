@@ -25,9 +25,11 @@ struct http_pool {
 struct http {
     CURLM *multi; /* of the pool */
     CURL *easy;
-    struct curl_slist *headers;  /* given ones, then ours */
-    struct curl_slist *ours;     /* what any host may see */
-    char *url;                   /* the first one */
+    struct curl_slist *headers; /* given ones, then ours */
+    struct curl_slist *ours;    /* what any host may see */
+    struct curl_slist
+        *connect; /* where the first host is, when the URL carries the name of its certificate */
+    char *url;    /* the first one */
     const struct places *places; /* NULL: libcurl finds its way itself */
     char *hop;                   /* with places: the URL that is asked now */
     bool direct, name_allowed;   /* no proxy is between; what places say of its name */
@@ -373,16 +375,22 @@ static bool add_given(struct http *h, const char *line)
 }
 
 /* Ours only take away what libcurl would add to a body on its own. */
-static bool add_headers(struct http *h, const char *const headers[])
+static bool add_headers(struct http *h, const char *const headers[], const char *const shared[])
 {
-    bool typed = false;
+    bool typed = false, typed_ours = false;
     for (; headers && *headers; headers++) {
         typed |= !strncasecmp(*headers, "Content-Type:", 13);
         if (!add_given(h, *headers))
             return false;
     }
+    for (; shared && *shared; shared++) {
+        typed_ours |= !strncasecmp(*shared, "Content-Type:", 13);
+        if (!add_given(h, *shared) || !append(&h->ours, *shared))
+            return false;
+    }
     return append(&h->headers, "Expect:") && append(&h->ours, "Expect:") &&
-           append(&h->ours, "Content-Type:") && (typed || append(&h->headers, "Content-Type:"));
+           (typed_ours || append(&h->ours, "Content-Type:")) &&
+           (typed || typed_ours || append(&h->headers, "Content-Type:"));
 }
 
 /* A line end in a value would be a header, or a request, of its own. */
@@ -408,6 +416,48 @@ static bool set_method(CURL *c, const struct http_options *o)
             return true;
     }
     return !strcmp(method, "GET") && !body ? true : !curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, method);
+}
+
+/* libcurl takes SNI and the name to be found in the certificate from the URL: so the URL gets that name, and libcurl is told where it is. The
+ * Host stays. */
+static bool set_servername(struct http *h, const char *name)
+{
+    char *host = NULL, *port = NULL, *written = NULL, *changed = NULL, text[HTTP_PLACE * 3];
+    CURLU *u = curl_url();
+    bool ok = u && !curl_url_set(u, CURLUPART_URL, h->url, 0) && !curl_url_get(u, CURLUPART_HOST, &host, 0) &&
+              !curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) &&
+              !curl_url_set(u, CURLUPART_HOST, name, 0) && !curl_url_get(u, CURLUPART_URL, &changed, 0);
+    if (ok) {
+        bool has_port = !curl_url_get(u, CURLUPART_PORT, &written, 0);
+        snprintf(text, sizeof text, "Host: %.256s%s%.8s", host, has_port ? ":" : "", has_port ? written : "");
+        ok = append(&h->headers, text);
+        snprintf(text, sizeof text, "%.256s:%.8s:%.256s:%.8s", name, port, host, port);
+        char *copy = strdup(changed);
+        ok = ok && copy && append(&h->connect, text) &&
+             !curl_easy_setopt(h->easy, CURLOPT_CONNECT_TO, h->connect) &&
+             !curl_easy_setopt(h->easy, CURLOPT_HTTPHEADER, h->headers) &&
+             !curl_easy_setopt(h->easy, CURLOPT_URL, copy);
+        if (copy) {
+            free(h->url);
+            h->url = copy;
+        }
+    }
+    curl_free(host);
+    curl_free(port);
+    curl_free(written);
+    curl_free(changed);
+    curl_url_cleanup(u);
+    return ok;
+}
+
+/* What stands between, and under whose name the server is there. */
+static bool set_way(struct http *h, const struct http_options *o)
+{
+    bool secure = !strncasecmp(h->url, "https://", strlen("https://"));
+    if (o->proxy && (curl_easy_setopt(h->easy, CURLOPT_PROXY, o->proxy) ||
+                     curl_easy_setopt(h->easy, CURLOPT_NOPROXY, "")))
+        return false;
+    return !o->servername || !secure || set_servername(h, o->servername);
 }
 
 static bool set_options(struct http *h, const struct http_options *o)
@@ -440,7 +490,7 @@ static bool set_options(struct http *h, const struct http_options *o)
         return false;
     if (o->places && curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L))
         return false;
-    return set_method(c, o) &&
+    return set_method(c, o) && set_way(h, o) &&
            !curl_easy_setopt(c, CURLOPT_USERAGENT,
                              o->user_agent ? o->user_agent : "eclair/" ECLAIR_VERSION) &&
            !curl_easy_setopt(c, CURLOPT_MAXREDIRS, (long)h->max_redirects);
@@ -460,6 +510,7 @@ static bool set_up(struct http *h, const struct http_limits *l)
            !curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, "http,https") &&
            !curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L) &&
            !curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, connect_ms) &&
+           !curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, l ? (long)l->total_ms : 0L) &&
            !curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) &&
            !curl_easy_setopt(c, CURLOPT_BUFFERSIZE, 64L << 10) &&
            !curl_easy_setopt(c, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L) &&
@@ -616,7 +667,9 @@ struct http *http_open(struct http_pool *pool, const char *url, const char *cons
                        const struct http_options *options, const struct http_limits *limits, struct err *e)
 {
     static const struct http_options plain;
-    if (check_headers(headers, e) < 0)
+    if (!options)
+        options = &plain;
+    if (check_headers(headers, e) < 0 || check_headers(options->shared, e) < 0)
         return NULL;
     CLEANUP(http_freep) struct http *h = calloc(1, sizeof *h);
     if (h) {
@@ -624,8 +677,8 @@ struct http *http_open(struct http_pool *pool, const char *url, const char *cons
         h->easy = curl_easy_init();
         h->url = strdup(url);
     }
-    if (!h || !h->easy || !h->url || !add_headers(h, headers) || !set_up(h, limits) ||
-        !set_options(h, options ? options : &plain) || curl_multi_add_handle(h->multi, h->easy)) {
+    if (!h || !h->easy || !h->url || !add_headers(h, headers, options->shared) || !set_up(h, limits) ||
+        !set_options(h, options) || curl_multi_add_handle(h->multi, h->easy)) {
         err_set(e, ERR_OOM, "out of memory");
         return NULL;
     }
@@ -655,6 +708,7 @@ void http_freep(struct http **h)
     curl_easy_cleanup((*h)->easy);
     curl_slist_free_all((*h)->headers);
     curl_slist_free_all((*h)->ours);
+    curl_slist_free_all((*h)->connect);
     free((*h)->url);
     free((*h)->hop);
     buf_done(&(*h)->body);

@@ -29,6 +29,7 @@ struct places;
 struct http_limits {     /* 0 = the default in brackets */
     unsigned connect_ms; /* name, connection and TLS together [10,000] */
     unsigned idle_ms;    /* without a byte while the reader waits [60,000] */
+    unsigned total_ms;   /* from the open to the last byte, over all redirects [any]: ERR_NETWORK */
 };
 
 struct http_head {
@@ -64,6 +65,10 @@ struct http_options {
     unsigned max_redirects; /* 0: 20. Headers given go on to the same host only */
     const atomic_bool *
         stop; /* looked at while the reader waits: nobody needs it any more (ERR_BUSY). NULL: somebody does */
+    const char *const
+        *shared;       /* more headers, which other hosts behind redirects are told too; ends with NULL */
+    const char *proxy; /* URL, in place of the environment's and whatever NO_PROXY says; empty: none */
+    const char *servername; /* https: what the certificate must say, and SNI, in place of the URL's host */
 };
 
 struct http;

@@ -137,7 +137,8 @@ static const struct {
     { "  updater:\n    notifier:\n      attempts: 3\n", ":6060", 900000, true, 7200,
       "line 4: clair.updater.notifier is taken for clair.notifier" },
     { "  log:\n    level: WARNING\n    format: text\n", ":6060", 900000, true, 7200, NULL },
-    { "  notifier:\n    http:\n      endpoint: http://x/\n", ":6060", 900000, true, 7200, "not sent yet" },
+    { "  notifier:\n    stomp: {brokers: [a:1], uris: [b:1], destination: /q}\n", ":6060", 900000, true, 7200,
+      "uris win over brokers" },
     { "  notifier: &n\n    attempts: 5\n  other: *n\n", ":6060", 900000, true, 7200,
       "unknown key clair.other" },
 };
@@ -351,19 +352,25 @@ static void test_precedence(void **state)
 /* Nothing secret is in what people are shown. */
 static void test_secrets(void **state)
 {
-    static const char text[] = "clair:\n"
-                               "  database:\n"
-                               "    options:\n"
-                               "      source: host=a password='hid den' user=b\n"
-                               "  api:\n"
-                               "    token: hidden\n"
-                               "    paginationkey: hidden\n"
-                               "    prot: hidden\n"
-                               "  feeds:\n"
-                               "    mirror: https://u:hidden@host/path?sig=hidden\n"
-                               "  notifier:\n"
-                               "    http:\n"
-                               "      endpoint: http://u:hidden@h/\n";
+    static const char text[] =
+        "clair:\n"
+        "  database:\n"
+        "    options:\n"
+        "      source: host=a password='hid den' user=b\n"
+        "  api:\n"
+        "    token: hidden\n"
+        "    paginationkey: hidden\n"
+        "    prot: hidden\n"
+        "  feeds:\n"
+        "    mirror: https://u:hidden@host/path?sig=hidden\n"
+        "  notifier:\n"
+        "    http:\n"
+        "      endpoint: http://u:hidden@h/\n"
+        "      proxy: http://u:hidden@h/\n"
+        "      hmac: {secret: hidden}\n"
+        "      jwt: {secret: hidden}\n"
+        "    amqp: {uris: ['amqp://u:hidden@h/', 'amqps://u:hidden@h/'], routing_key: a}\n"
+        "    stomp: {uris: [h:1], destination: /q, user: {login: a, passcode: hidden}}\n";
     struct err e = { 0 };
     struct config c;
     CLEANUP(arena_freep) struct arena *arena = arena_new(0);
