@@ -39,7 +39,8 @@ struct call {
     struct request *request;
     str parameters[ROUTE_PARAMETERS]; /* of the path, decoded */
     struct response *response;
-    const char *face; /* of API v3: the form of its answers, as api.reports knows them: "grpc", "grpc gzip", "json" */
+    const char *
+        face; /* of API v3: the form of its answers, as api.reports knows them: "grpc", "grpc gzip", "json" */
 };
 
 /* ---- answers of REST v1 (v1_answer.c) ---- */

@@ -16,8 +16,8 @@ struct v3_reply {
     enum grpc_code code;
     str why;                         /* of a failure */
     const ProtobufCMessage *message; /* of a success */
-    bool kept;          /* of a success: its answer is in call.response.body already, as this face wrote it once */
-    str key;            /* of a message that is to be kept: all that it depends on but for the generation */
+    bool kept; /* of a success: its answer is in call.response.body already, as this face wrote it once */
+    str key;   /* of a message that is to be kept: all that it depends on but for the generation */
     int64_t generation; /* of the store, in which it was made */
 };
 /* Was the same asked in this generation, in this form (call.face)? Then ret->kept, and the method is done: its face adds no more than headers. Else

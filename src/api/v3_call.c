@@ -156,9 +156,10 @@ void v3_call(struct call *c, const struct v3_rpc *rpc, const ProtobufCMessage *r
 static void *take(void *data, size_t size)
 {
     struct v3_memory *m = data;
-    void *p = size <= m->left ? arena_alloc(m->arena, size ? size : 1, 1) : NULL;
+    size_t whole = (size / 16 + 1) * 16; /* what an arena makes of it */
+    void *p = whole <= m->left ? arena_alloc(m->arena, whole, 1) : NULL;
     m->failed |= !p;
-    m->left -= p ? size : 0;
+    m->left -= p ? whole : 0;
     return p;
 }
 

@@ -7,7 +7,7 @@
 #pragma once
 #include "api/v3.h"
 
-#define V3_MEMORY_MAX ((size_t)64 << 20)
+#define V3_MEMORY_MAX ((size_t)16 << 20)
 
 struct v3_stream;
 /* An event of a stream, on the loop: as server_handler.message. What is in *ret is sent, if there is a message; false: the stream ends with its
