@@ -135,6 +135,26 @@ static int load_layer(struct row *r, str digest, const struct layer_index **ret,
     return 0;
 }
 
+/* A layer that takes all packages away changes nothing, for what they installed is there (spec/detection.md 5). */
+static int put_back(const struct layer_index *const *layers, struct image_index *image, struct arena *arena,
+                    struct err *e)
+{
+    struct image_index before = { 0 };
+    uint32_t by = 0;
+    for (size_t i = 0; i < image->removed_count; i++)
+        by = image->removed[i].removed > by ? image->removed[i].removed : by;
+    if (image->package_count || !by)
+        return 0;
+    if (image_fold(layers, by, arena, &before, e) < 0)
+        return -1;
+    image->packages = before.packages;
+    image->package_count = before.package_count;
+    image->removed_count = 0;
+    if (!image->distribution.namespace.len)
+        image->distribution = before.distribution;
+    return 0;
+}
+
 static int make_image(struct row *r, str digest, int64_t *ret, struct err *e)
 {
     struct image_index image = { .digest = digest };
@@ -144,7 +164,8 @@ static int make_image(struct row *r, str digest, int64_t *ret, struct err *e)
     for (size_t i = 0; i < r->count; i++)
         if (load_layer(r, r->digests[i], &layers[i], e) < 0)
             return -1;
-    if (image_fold(layers, r->count, r->arena, &image, e) < 0 || attribute(&image, r->arena, e) < 0)
+    if (image_fold(layers, r->count, r->arena, &image, e) < 0 || put_back(layers, &image, r->arena, e) < 0 ||
+        attribute(&image, r->arena, e) < 0)
         return -1;
     return store_image_put(r->store, &image, indexer_version(), ret, e);
 }

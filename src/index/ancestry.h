@@ -2,7 +2,8 @@
  * ancestry.h - the images of API v3: a name for a row of layers, and what each of them brought (spec/detection.md 5, spec/api-v3.md 4).
  *
  * Rules      Packages and their layers are those of fold.h. When a layer upgrades the distribution ("debian:11" to "debian:12"), what was
- *            there before counts as brought by that layer. A layer that comes twice brings what it has in its first place.
+ *            there before counts as brought by that layer. A layer that comes twice brings what it has in its first place. One after which
+ *            there is no package at all changes nothing, as in REST v1 (named.h).
  *            Each dpkg and rpm package is two features, itself and its source; of other kinds one. A source counts as brought by the first
  *            layer that brought one of its packages. What is no package of the image's distribution is no feature.
  * Storing    What a row of layers has depends on their content alone: it is stored once for all ancestries of equal layers, as an image named

@@ -14,9 +14,9 @@ const char *const postgres_tables[BULKS] = {
 };
 
 const uint8_t postgres_record_columns[QUERIES] = {
-    [Q_MATCH_SOURCE] = 11,   [Q_MATCH_BINARY] = 11, [Q_ADVISORIES] = 8,
-    [Q_METADATA] = 11,       [Q_ADVISORY_GET] = 10, [Q_ADVISORIES_AFTER] = 10,
-    [Q_AFFECTED_THESE] = 11, [Q_SAID_OF] = 12,      [Q_MANUAL_OF] = 9,
+    [Q_MATCH_SOURCE] = 11, [Q_MATCH_BINARY] = 11,     [Q_ADVISORIES] = 8,        [Q_METADATA] = 11,
+    [Q_ADVISORY_GET] = 10, [Q_ADVISORIES_THESE] = 10, [Q_ADVISORIES_AFTER] = 10, [Q_AFFECTED_THESE] = 11,
+    [Q_SAID_OF] = 12,      [Q_MANUAL_OF] = 9,
 };
 
 #define PACKAGE_COLUMNS "name, version, arch, kind, source, source_version, module"
@@ -333,6 +333,14 @@ const char *const postgres_queries[QUERIES] = {
         "ON"
         " a.gen_to = (SELECT generation + 1 FROM state) AND a.feed = f.id AND a.key = $2 WHERE f.name = $1",
     [Q_ADVISORY_GET] = ENTRIES " WHERE a.id = $1",
+    [Q_ADVISORY_SIZES] =
+        "SELECT j.place - 1, (length(a.ranges) + length(a.record))::bigint FROM unnest($1) WITH ORDINALITY AS"
+        " j(value, place) CROSS JOIN LATERAL (SELECT ranges, record FROM advisory WHERE id = j.value OFFSET "
+        "0) a",
+    [Q_ADVISORIES_THESE] = "SELECT '\\x00000008'::bytea || int8send(a.document) || " SIZED(
+        "a.ranges") " || a.record FROM unnest($1) AS j(value) CROSS JOIN LATERAL (SELECT document, ranges, "
+                    "record FROM"
+                    " advisory WHERE id = j.value OFFSET 0) a",
     [Q_ADVISORY_PLACE] =
         "SELECT f.name, coalesce(d.name, ''), f.rank FROM advisory a JOIN feed f ON f.id = a.feed"
         " LEFT JOIN document d ON d.id = a.document WHERE a.id = $1",
@@ -342,12 +350,14 @@ const char *const postgres_queries[QUERIES] = {
         " m.id = n.advisory JOIN feed f ON f.id = m.feed WHERE n.namespace = $1 AND n.name = $2"
         " AND n.kind = $3 AND n.id = $4 AND f.rank <= $5 AND m.gen_from <= (SELECT generation FROM state)"
         " AND (m.gen_to IS NULL OR m.gen_to > (SELECT generation FROM state))",
-    [Q_PACKAGES_OF_SOURCE] =
-        "SELECT id, source_key, arch, module, version FROM package WHERE source = $1 AND source_key < $2"
-        " AND kind = $3",
-    [Q_PACKAGES_OF_NAME] =
-        "SELECT id, version_key, arch, module, version FROM package WHERE name = $1 AND version_key < $2"
-        " AND kind = $3",
+    [Q_PACKAGES_OF_SOURCE] = "SELECT id, source_key, arch, module, version, name, source, source_version "
+                             "FROM package WHERE source = $1 AND"
+                             " source_key < $2"
+                             " AND kind = $3",
+    [Q_PACKAGES_OF_NAME] = "SELECT id, version_key, arch, module, version, name, source, source_version FROM "
+                           "package WHERE name = $1 AND"
+                           " version_key < $2"
+                           " AND kind = $3",
     [Q_SPACE_USED] = "SELECT 1 FROM distribution WHERE namespace = $1 LIMIT 1",
     [Q_NAMED_WITH] =
         "SELECT v.named, v.image, j.value FROM unnest($1) AS j(value) CROSS JOIN LATERAL (SELECT id FROM "
@@ -362,8 +372,35 @@ const char *const postgres_queries[QUERIES] = {
         " AND distribution = d.id OFFSET 0) i CROSS JOIN LATERAL (SELECT id, image FROM ancestry WHERE"
         " image = i.id AND id >= $3 OFFSET 0) a ORDER BY a.id LIMIT $4",
     [Q_IMAGE_SET] = "SELECT packages FROM image WHERE id = $1",
-    [Q_NAMED_NAME] = "SELECT name FROM named_layer WHERE id = $1",
-    [Q_ANCESTRY_NAME] = "SELECT name FROM ancestry WHERE id = $1",
+    [Q_SPACE_DISTRIBUTIONS] = "SELECT id FROM distribution WHERE namespace = $1 ORDER BY id",
+    [Q_NAMED_WALK] =
+        "SELECT v.named, v.part, v.image, coalesce(i.packages, 0), coalesce(i.distribution, 0) FROM (SELECT "
+        "named, part,"
+        " image FROM named_view WHERE (named, part) > ($1, $2) ORDER BY named, part LIMIT $3) v LEFT JOIN "
+        "LATERAL (SELECT"
+        " packages, distribution FROM image WHERE id = v.image OFFSET 0) i ON true ORDER BY v.named, v.part",
+    [Q_ANCESTRY_WALK] = "SELECT a.id, 0::bigint, a.image, coalesce(i.packages, 0), coalesce(i.distribution, "
+                        "0) FROM (SELECT id, image FROM"
+                        " ancestry WHERE id > $1 AND $2 IS NOT NULL ORDER BY id LIMIT $3) a LEFT JOIN "
+                        "LATERAL (SELECT packages,"
+                        " distribution FROM image WHERE id = a.image OFFSET 0) i ON true ORDER BY a.id",
+    [Q_NAMED_LAST] = "SELECT coalesce(max(id), 0) FROM named_layer",
+    [Q_ANCESTRY_LAST] = "SELECT coalesce(max(id), 0) FROM ancestry",
+    [Q_PARENT_SETS] = "SELECT j.place - 1, i.packages FROM unnest($1) WITH ORDINALITY AS j(value, place) "
+                      "CROSS JOIN LATERAL (SELECT"
+                      " parent FROM named_layer WHERE id = j.value OFFSET 0) n CROSS JOIN LATERAL (SELECT "
+                      "image FROM named_view WHERE"
+                      " named = n.parent OFFSET 0) v CROSS JOIN LATERAL (SELECT packages FROM image WHERE id "
+                      "= v.image OFFSET 0) i",
+    [Q_SETS_GET] = "SELECT j.place - 1, s.members FROM unnest($1) WITH ORDINALITY AS j(value, place) CROSS "
+                   "JOIN LATERAL (SELECT"
+                   " members FROM package_set WHERE id = j.value OFFSET 0) s",
+    [Q_NAMED_NAMES] = "SELECT j.place - 1, n.name FROM unnest($1) WITH ORDINALITY AS j(value, place) CROSS "
+                      "JOIN LATERAL (SELECT name"
+                      " FROM named_layer WHERE id = j.value OFFSET 0) n",
+    [Q_ANCESTRY_NAMES] = "SELECT j.place - 1, n.name FROM unnest($1) WITH ORDINALITY AS j(value, place) "
+                         "CROSS JOIN LATERAL (SELECT name"
+                         " FROM ancestry WHERE id = j.value OFFSET 0) n",
     [Q_IMAGES_WITH] =
         "SELECT j.value, d.id, i.id, i.digest, i.indexer FROM unnest($1) WITH ORDINALITY AS j(value, place)"
         " CROSS JOIN LATERAL (SELECT id FROM distribution WHERE namespace = $2 AND (j.value > $3 OR id >= $4)"

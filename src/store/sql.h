@@ -142,6 +142,8 @@ enum query {
     Q_SETS_ALIVE,
     Q_ADVISORY_VISIBLE,
     Q_ADVISORY_GET,
+    Q_ADVISORY_SIZES,
+    Q_ADVISORIES_THESE,
     Q_ADVISORY_PLACE,
     Q_NAMESPACE_BY_ID,
     Q_NEGATIVES_OF,
@@ -152,8 +154,15 @@ enum query {
     Q_NAMED_WITH,
     Q_ANCESTRIES_WITH,
     Q_IMAGE_SET,
-    Q_NAMED_NAME,
-    Q_ANCESTRY_NAME,
+    Q_SPACE_DISTRIBUTIONS,
+    Q_NAMED_WALK,
+    Q_ANCESTRY_WALK,
+    Q_NAMED_LAST,
+    Q_ANCESTRY_LAST,
+    Q_PARENT_SETS,
+    Q_SETS_GET,
+    Q_NAMED_NAMES,
+    Q_ANCESTRY_NAMES,
     Q_NOTIFY_WAITING,
     Q_NOTIFY_PLACE,
     Q_NOTIFY_PLACE_SET,
@@ -425,6 +434,10 @@ int sql_advisory_read(struct sql *s, int64_t id, struct arena *arena, struct sto
 
 /* The column `hashes` of an ancestry; the error says no more than that it is damaged. */
 int ancestry_unpack(str blob, struct arena *arena, const str **ret, size_t *ret_count, struct err *e);
+
+/* Those of some numbers, which ascend, each once: ret[i] is that of ids[i], or id 0. Inside a transaction. */
+int sql_advisories_these(struct sql *s, const int64_t *ids, size_t count, struct arena *arena,
+                         struct stored_entry **ret, struct err *e);
 
 /* An image or a layer is of it: it is in the list of all namespaces from now on. */
 int sql_namespace_seen(struct sql *s, str namespace, struct err *e);

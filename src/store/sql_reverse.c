@@ -11,6 +11,7 @@
 
 struct of_package { /* what a row of Q_PACKAGES_OF_* says beside its number */
     str key, arch, module, version;
+    uint64_t feature;
     bool unlabelled;
 };
 
@@ -87,7 +88,7 @@ static int add_package(struct reverse *v, struct affected_space *n, int64_t id, 
                        const struct affected_range *r, const struct bounds *denials, size_t denial_count,
                        struct err *e)
 {
-    struct affected_package one = { .id = id, .cpe = r->cpe };
+    struct affected_package one = { .id = id, .feature = p->feature, .cpe = r->cpe };
     size_t cap = 0;
     struct bounds *some = NULL;
     for (size_t i = 0; i < denial_count; i++) {
@@ -109,6 +110,19 @@ static int add_package(struct reverse *v, struct affected_space *n, int64_t id, 
     return 0;
 }
 
+/* `st`: a row of Q_PACKAGES_OF_*. */
+static uint64_t feature_of(struct sql_stmt *st, str kind)
+{
+    const struct package p = { .kind = kind,
+                               .version = sql_str(st, 4),
+                               .name = sql_str(st, 5),
+                               .source = sql_str(st, 6),
+                               .source_version = sql_str(st, 7) };
+    str name, version;
+    package_feature(&p, &name, &version);
+    return str_hash(name, str_hash(version, str_hash(kind, 0)));
+}
+
 static int add_packages(struct reverse *v, struct affected_space *n, const struct affected_range *r,
                         const struct bounds *b, struct err *e)
 {
@@ -125,6 +139,7 @@ static int add_packages(struct reverse *v, struct affected_space *n, const struc
                                       .arch = sql_str(st, 2),
                                       .module = sql_str(st, 3),
                                       .version = sql_str(st, 4),
+                                      .feature = feature_of(st, r->scheme),
                                       .unlabelled = distribution_unlabelled(n->data) };
         if (within(b, &p) && add_package(v, n, sql_int(st, 0), &p, r, denials, denial_count, e) < 0)
             return -1;
@@ -157,14 +172,26 @@ static int add_range(struct reverse *v, const struct affected_range *r, struct e
     return arena_failed(v->arena) ? sql_oom(v->s, e) : 0;
 }
 
+static int by_package_id(const void *pa, const void *pb)
+{
+    return number_order(&((const struct affected_package *)pa)->id,
+                        &((const struct affected_package *)pb)->id);
+}
+
 static int list_packages(struct reverse *v, struct affected_space *n, struct err *e)
 {
     n->packages = arena_array(v->arena, int64_t, n->list_count + 1);
-    if (!n->packages)
+    n->features = arena_array(v->arena, uint64_t, n->list_count + 1);
+    if (!n->packages || !n->features)
         return sql_oom(v->s, e);
-    for (size_t i = 0; i < n->list_count; i++)
-        n->packages[i] = n->list[i].id;
-    n->count = numbers_sort(n->packages, n->list_count);
+    if (n->list_count)
+        qsort(n->list, n->list_count, sizeof *n->list, by_package_id);
+    for (size_t i = 0; i < n->list_count; i++) {
+        if (i && n->list[i].id == n->list[i - 1].id)
+            continue;
+        n->features[n->count] = n->list[i].feature;
+        n->packages[n->count++] = n->list[i].id;
+    }
     return 0;
 }
 

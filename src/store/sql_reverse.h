@@ -10,6 +10,7 @@ struct bounds { /* of a range */
 /* A package that is affected in images with a repository of `cpe`, and with none of those that deny it. */
 struct affected_package {
     int64_t id;
+    uint64_t feature; /* names what REST v1 calls so (package_feature()) */
     str cpe;
     const struct bounds *denials;
     size_t denial_count;
@@ -27,7 +28,8 @@ struct affected_space {
     bool depends;      /* of some it is the repositories that tell */
     int64_t *packages; /* all of them: ascending, each once */
     size_t count;
-    int64_t *usual; /* those in images that name no repository; NULL: not asked for yet */
+    uint64_t *features; /* of these */
+    int64_t *usual;     /* those in images that name no repository; NULL: not asked for yet */
     size_t usual_count;
 };
 
@@ -48,3 +50,17 @@ int sql_reverse_packages(struct reverse *v, struct affected_space *n, int64_t im
                          int64_t **ret, size_t *ret_count, struct err *e);
 /* A set that has one of n->packages: is the image, whose it is, hit? 1, 0, -1. */
 int sql_reverse_hits(struct reverse *v, struct affected_space *n, int64_t image, int64_t set, struct err *e);
+
+/* store_introducing() or store_affected_ancestries(). Names that are hit are found in one of two ways: by a walk over all of them that looks
+ * at `walk` rows at most, then from what is hit; INT64_MAX: as many as seem worthwhile. */
+enum names_asked { NAMES_INTRODUCING, NAMES_OF_ANCESTRIES };
+struct names_question {
+    enum names_asked what;
+    int64_t advisory;
+    str namespace;
+    int64_t from;
+    size_t limit;
+    int64_t walk;
+};
+int sql_names_hit(struct sql *s, const struct names_question *q, struct arena *arena,
+                  struct affected_name **ret, size_t *ret_count, struct err *e);

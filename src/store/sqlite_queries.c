@@ -3,9 +3,9 @@
 
 /* The last column of these is a record of so many fields (sql.h). */
 const uint8_t sqlite_record_columns[QUERIES] = {
-    [Q_MATCH_SOURCE] = 10,   [Q_MATCH_BINARY] = 10, [Q_ADVISORIES] = 8,
-    [Q_METADATA] = 8,        [Q_ADVISORY_GET] = 8,  [Q_ADVISORIES_AFTER] = 8,
-    [Q_AFFECTED_THESE] = 10, [Q_SAID_OF] = 8,       [Q_MANUAL_OF] = 8,
+    [Q_MATCH_SOURCE] = 10, [Q_MATCH_BINARY] = 10,    [Q_ADVISORIES] = 8,       [Q_METADATA] = 8,
+    [Q_ADVISORY_GET] = 8,  [Q_ADVISORIES_THESE] = 8, [Q_ADVISORIES_AFTER] = 8, [Q_AFFECTED_THESE] = 10,
+    [Q_SAID_OF] = 8,       [Q_MANUAL_OF] = 8,
 };
 
 #define VISIBLE(row, g) row ".gen_from <= " g " AND (" row ".gen_to IS NULL OR " row ".gen_to > " g ")"
@@ -271,6 +271,11 @@ const char *const sqlite_queries[QUERIES] = {
         "advisory a ON"
         " a.gen_to = (SELECT generation + 1 FROM state) AND a.feed = f.id AND a.key = ?2 WHERE f.name = ?1",
     [Q_ADVISORY_GET] = "SELECT document, ranges, record FROM advisory WHERE id = ?1",
+    [Q_ADVISORY_SIZES] =
+        "SELECT j.rowid, length(a.ranges) + length(a.record) FROM list(?1) j CROSS JOIN advisory a"
+        " ON a.id = j.value",
+    [Q_ADVISORIES_THESE] =
+        "SELECT a.document, a.ranges, a.record FROM list(?1) j CROSS JOIN advisory a ON a.id = j.value",
     [Q_ADVISORY_PLACE] =
         "SELECT f.name, coalesce(d.name, x''), f.rank FROM advisory a CROSS JOIN feed f ON f.id = a.feed"
         " LEFT JOIN document d ON d.id = a.document WHERE a.id = ?1",
@@ -280,12 +285,14 @@ const char *const sqlite_queries[QUERIES] = {
         " m.id = n.advisory CROSS JOIN feed f ON f.id = m.feed WHERE n.namespace = ?1 AND n.name = ?2"
         " AND n.kind = ?3 AND n.id = ?4 AND f.rank <= ?5 AND m.gen_from <= (SELECT generation FROM state)"
         " AND (m.gen_to IS NULL OR m.gen_to > (SELECT generation FROM state))",
-    [Q_PACKAGES_OF_SOURCE] =
-        "SELECT id, source_key, arch, module, version FROM package WHERE source = ?1 AND source_key < ?2"
-        " AND kind = ?3",
-    [Q_PACKAGES_OF_NAME] =
-        "SELECT id, version_key, arch, module, version FROM package WHERE name = ?1 AND version_key < ?2"
-        " AND kind = ?3",
+    [Q_PACKAGES_OF_SOURCE] = "SELECT id, source_key, arch, module, version, name, source, source_version "
+                             "FROM package WHERE source = ?1 AND"
+                             " source_key < ?2"
+                             " AND kind = ?3",
+    [Q_PACKAGES_OF_NAME] = "SELECT id, version_key, arch, module, version, name, source, source_version FROM "
+                           "package WHERE name = ?1 AND"
+                           " version_key < ?2"
+                           " AND kind = ?3",
     [Q_SPACE_USED] = "SELECT 1 FROM distribution WHERE namespace = ?1",
     [Q_NAMED_WITH] =
         "SELECT v.named, v.image, j.value FROM list(?1) j CROSS JOIN (SELECT id FROM distribution WHERE"
@@ -297,8 +304,22 @@ const char *const sqlite_queries[QUERIES] = {
         " CROSS JOIN image i ON i.packages = j.value AND i.distribution = d.id CROSS JOIN ancestry a ON"
         " a.image = i.id WHERE a.id >= ?3 ORDER BY a.id LIMIT ?4",
     [Q_IMAGE_SET] = "SELECT packages FROM image WHERE id = ?1",
-    [Q_NAMED_NAME] = "SELECT name FROM named_layer WHERE id = ?1",
-    [Q_ANCESTRY_NAME] = "SELECT name FROM ancestry WHERE id = ?1",
+    [Q_SPACE_DISTRIBUTIONS] = "SELECT id FROM distribution WHERE namespace = ?1 ORDER BY id",
+    [Q_NAMED_WALK] = "SELECT v.named, v.part, v.image, coalesce(i.packages, 0), coalesce(i.distribution, 0) "
+                     "FROM named_view v"
+                     " LEFT JOIN image i ON i.id = v.image WHERE (v.named, v.part) > (?1, ?2) ORDER BY "
+                     "v.named, v.part LIMIT ?3",
+    [Q_ANCESTRY_WALK] =
+        "SELECT a.id, 0, a.image, coalesce(i.packages, 0), coalesce(i.distribution, 0) FROM ancestry a"
+        " LEFT JOIN image i ON i.id = a.image WHERE a.id > ?1 AND ?2 IS NOT NULL ORDER BY a.id LIMIT ?3",
+    [Q_NAMED_LAST] = "SELECT coalesce(max(id), 0) FROM named_layer",
+    [Q_ANCESTRY_LAST] = "SELECT coalesce(max(id), 0) FROM ancestry",
+    [Q_PARENT_SETS] = "SELECT j.rowid, i.packages FROM list(?1) j CROSS JOIN named_layer n ON n.id = j.value "
+                      "CROSS JOIN named_view v ON"
+                      " v.named = n.parent CROSS JOIN image i ON i.id = v.image",
+    [Q_SETS_GET] = "SELECT j.rowid, s.members FROM list(?1) j CROSS JOIN package_set s ON s.id = j.value",
+    [Q_NAMED_NAMES] = "SELECT j.rowid, n.name FROM list(?1) j CROSS JOIN named_layer n ON n.id = j.value",
+    [Q_ANCESTRY_NAMES] = "SELECT j.rowid, a.name FROM list(?1) j CROSS JOIN ancestry a ON a.id = j.value",
     [Q_IMAGES_WITH] =
         "SELECT i.packages, i.distribution, i.id, i.digest, i.indexer FROM list(?1) j CROSS JOIN (SELECT id "
         "FROM"

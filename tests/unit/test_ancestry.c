@@ -54,6 +54,17 @@ static const struct {
       "says etc/os-release debian 9\nfile var/lib/dpkg/status a=1/a=1\nlayer\nsays etc/os-release ubuntu "
       "18.04",
       "os-release ubuntu:18.04 | a=1 a=1* |" },
+    { "the package database goes: nothing changes",
+      BASE "\nlayer\ngone var/lib/dpkg\nlayer\nsays etc/debian_version debian 9",
+      "os-release debian:9 | demo-bin=2.5-3+b1 demo-lib=1.0-1 demo-lib=1.0-1* demo-src=2.5-3* "
+      "zlib=1:1.2.8.dfsg-5* zlib1g=1:1.2.8.dfsg-5 | |" },
+    { "it is emptied, and all that tells the distribution goes",
+      BASE CHILD "\nlayer\nfile var/lib/dpkg/status\ngone etc",
+      "os-release debian:9 | demo-bin=2.5-3+b1 demo-src=2.5-3* zlib=1:1.2.8.dfsg-5* zlib1g=1:1.2.8.dfsg-5 | "
+      "extra=3.1~rc1-2 extra=3.1~rc1-2* |" },
+    { "it goes, and another one comes",
+      BASE "\nlayer\ngone var/lib/dpkg\nlayer\nfile var/lib/dpkg/status a=1/a=1",
+      "os-release debian:9 | | | a=1 a=1*" },
     { "rpm, told by another file",
       "says etc/redhat-release centos 7\nfile var/lib/rpm/Packages a=0:1-1/s=1-1",
       "redhat-release centos:7 | a=0:1-1 s=1-1*" },

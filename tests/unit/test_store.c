@@ -281,7 +281,7 @@ int main(int argc, char **argv)
     };
     int failed = cmocka_run_group_tests_name("store", tests, NULL, NULL);
     return failed + store_match_tests() + store_metadata_tests() + store_update_tests() +
-           store_named_tests() + store_ancestry_tests() + store_lease_tests() + store_reverse_tests() + store_watch_tests() +
-           store_notify_tests() + store_check_tests() + store_copy_tests() + store_vulnerability_tests() +
-           store_vendor_tests();
+           store_named_tests() + store_ancestry_tests() + store_hit_tests() + store_lease_tests() +
+           store_reverse_tests() + store_watch_tests() + store_notify_tests() + store_check_tests() +
+           store_copy_tests() + store_vulnerability_tests() + store_vendor_tests();
 }
