@@ -33,7 +33,8 @@ void clock_format(int64_t t, char ret[CLOCK_TEXT])
 {
     time_t seconds = (time_t)t;
     struct tm tm = { 0 };
-    if (!gmtime_r(&seconds, &tm) || !strftime(ret, CLOCK_TEXT, "%Y-%m-%dT%H:%M:%SZ", &tm))
+    if (!gmtime_r(&seconds, &tm) ||
+        !strftime(ret, CLOCK_TEXT, "%04Y-%m-%dT%H:%M:%SZ", &tm)) /* also before the year 1000 */
         snprintf(ret, CLOCK_TEXT, "1970-01-01T00:00:00Z");
 }
 

@@ -56,6 +56,7 @@ static void test_there_and_back(void **state)
         { &coreos__clair__clair_status__descriptor, "{\"last_update_time\":\"2020-09-13T12:26:40Z\"}", NULL },
         { &coreos__clair__clair_status__descriptor, "{\"lastUpdateTime\":\"2020-09-13T12:26:40.000000007Z\"}",
           "{\"last_update_time\":\"2020-09-13T12:26:40.000000007Z\"}" },
+        { &coreos__clair__clair_status__descriptor, "{\"last_update_time\":\"0202-01-02T03:04:05Z\"}", NULL },
         { &coreos__clair__get_status_response__descriptor, "{\"status\":{}}", NULL },
         { &coreos__clair__get_status_request__descriptor, "null", "{}" },
         { &coreos__clair__get_status_request__descriptor, "", "{}" },
