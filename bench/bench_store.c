@@ -451,6 +451,10 @@ static void put_u32(struct buf *b, uint32_t v)
 
 static void put_value(struct buf *b, sqlite3_stmt *st, int column)
 {
+    if (sqlite3_column_type(st, column) == SQLITE_NULL) {
+        put_u32(b, UINT32_MAX);
+        return;
+    }
     if (sqlite3_column_type(st, column) == SQLITE_INTEGER) {
         uint64_t v = (uint64_t)sqlite3_column_int64(st, column);
         put_u32(b, 8);
@@ -504,11 +508,13 @@ static int copy_table(sqlite3 *db, PGconn *to, const char *table, struct err *e)
 
 static int copy(const char *from, const char *server, struct err *e)
 {
-    static const char *const tables[] = { "package",         "package_set",  "layer",       "layer_set",
-                                          "distribution",    "image",        "image_layer", "posting_queue",
-                                          "posting_segment", "posting_block" };
+    static const char *const tables[] = { "package",         "package_set",   "layer",       "layer_set",
+                                          "distribution",    "image",         "image_layer", "posting_queue",
+                                          "posting_segment", "posting_block", "named_layer", "named_view",
+                                          "layer_hash",      "ancestry" };
     static const char *const counted[] = { "package",      "package_set", "layer",
-                                           "distribution", "image",       "posting_segment" };
+                                           "distribution", "image",       "posting_segment",
+                                           "named_layer",  "layer_hash",  "ancestry" };
     CLEANUP(store_freep) struct store *s = store_open(server, STORE_WRITE, e); /* makes the schema */
     sqlite3 *db;
     if (!s || sqlite3_open_v2(from, &db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK)

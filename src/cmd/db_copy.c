@@ -13,8 +13,9 @@ static void on_progress(void *ctx, const struct copy_counts *n)
 {
     bool *told = ctx;
     *told = true;
-    fprintf(stderr, "\r%lld advisories, %lld layers, %lld images, %lld named layers ",
-            (long long)n->advisories, (long long)n->layers, (long long)n->images, (long long)n->named);
+    fprintf(stderr, "\r%lld advisories, %lld layers, %lld images, %lld named layers, %lld ancestries ",
+            (long long)n->advisories, (long long)n->layers, (long long)n->images, (long long)n->named,
+            (long long)n->ancestries);
 }
 
 static int copy(struct store *from, struct store *to, struct err *e)
@@ -26,10 +27,12 @@ static int copy(struct store *from, struct store *to, struct err *e)
         fprintf(stderr, "\r\033[K");
     if (r < 0)
         return -1;
-    printf("%lld advisories, %lld layers, %lld images, %lld named layers\n", (long long)n.advisories,
-           (long long)n.layers, (long long)n.images, (long long)n.named);
+    printf("%lld advisories, %lld layers, %lld images, %lld named layers, %lld ancestries\n",
+           (long long)n.advisories, (long long)n.layers, (long long)n.images, (long long)n.named,
+           (long long)n.ancestries);
     if (n.left_out)
-        warn("%lld named layers are left out: other layers have their names, or those of their parents",
+        warn("%lld named layers or ancestries are left out: others have their names, or those of their "
+             "parents",
              (long long)n.left_out);
     return 0;
 }

@@ -224,6 +224,15 @@ static int by_from(const void *pa, const void *pb)
     return (a->from > b->from) - (a->from < b->from);
 }
 
+/* Its number in `to`; 0: there is none. */
+static int64_t copied_image(const struct copying *c, int64_t from)
+{
+    struct pair key = { .from = from }, *at = NULL;
+    if (c->images.count)
+        at = bsearch(&key, c->images.list, c->images.count, sizeof key, by_from);
+    return at ? at->to : 0;
+}
+
 /* What stands under that name, or that of its parent, is another layer: its owner must choose. */
 static bool is_conflict(const struct err *e)
 {
@@ -245,12 +254,9 @@ static int copy_named(struct copying *c, struct named_layer *n, struct arena *ar
     if (!views)
         return oom(e);
     for (size_t i = 0; i < n->view_count; i++) {
-        struct pair key = { .from = n->views[i] }, *at = NULL;
-        if (c->images.count)
-            at = bsearch(&key, c->images.list, c->images.count, sizeof key, by_from);
-        if (!at)
+        views[i] = copied_image(c, n->views[i]);
+        if (!views[i])
             return err_set(e, ERR_FORMAT, "a view of layer " STR_FMT " is not stored", STR_ARG(n->name));
-        views[i] = at->to;
     }
     n->views = views;
     int r = store_named_put(c->to, n, &why);
@@ -281,6 +287,73 @@ static int copy_all_named(struct copying *c, struct err *e)
             return 0;
         for (size_t i = 0; i < count; i++)
             if (copy_named(c, &list[i], arena, e) < 0)
+                return -1;
+        after = list[count - 1].id;
+        tell(c);
+    }
+}
+
+/* ---- API v3's names ---- */
+
+static int copy_hashes(struct copying *c, struct err *e)
+{
+    for (int64_t after = 0;;) {
+        struct stored_hash *list;
+        size_t count;
+        CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+        if (!arena)
+            return oom(e);
+        if (store_hashes_after(c->from, after, PAGE, arena, &list, &count, e) < 0)
+            return -1;
+        if (!count)
+            return 0;
+        for (size_t i = 0; i < count; i++)
+            if (store_hash_put(c->to, list[i].hash, list[i].digest, list[i].indexer, e) < 0)
+                return -1;
+        after = list[count - 1].id;
+    }
+}
+
+static bool same_hashes(const struct ancestry *a, const struct ancestry *b)
+{
+    bool same = a->hash_count == b->hash_count;
+    for (size_t i = 0; same && i < a->hash_count; i++)
+        same = str_eq(a->hashes[i], b->hashes[i]);
+    return same;
+}
+
+static int copy_ancestry(struct copying *c, struct ancestry *a, struct arena *arena, struct err *e)
+{
+    struct ancestry old;
+    int found = store_ancestry_find(c->to, a->name, arena, &old, e);
+    if (found < 0)
+        return -1;
+    if (found) {
+        bool same = same_hashes(a, &old);
+        c->counts.ancestries += same;
+        c->counts.left_out += !same;
+        return 0;
+    }
+    if (a->image && !(a->image = copied_image(c, a->image)))
+        return err_set(e, ERR_FORMAT, "the image of ancestry " STR_FMT " is not stored", STR_ARG(a->name));
+    c->counts.ancestries++;
+    return store_ancestry_put(c->to, a, e);
+}
+
+static int copy_ancestries(struct copying *c, struct err *e)
+{
+    for (int64_t after = 0;;) {
+        struct ancestry *list;
+        size_t count;
+        CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+        if (!arena)
+            return oom(e);
+        if (store_ancestries_after(c->from, after, PAGE, arena, &list, &count, e) < 0)
+            return -1;
+        if (!count)
+            return 0;
+        for (size_t i = 0; i < count; i++)
+            if (copy_ancestry(c, &list[i], arena, e) < 0)
                 return -1;
         after = list[count - 1].id;
         tell(c);
@@ -319,7 +392,7 @@ int store_copy(struct store *from, struct store *to, store_progress *progress, v
         return -1;
     int r = copy_feeds(&c, e) < 0 || copy_contents(&c, store_layers_after, copy_layer, e) < 0 ||
                     copy_contents(&c, store_images_after, copy_image, e) < 0 || copy_all_named(&c, e) < 0 ||
-                    copy_values(&c, e) < 0
+                    copy_hashes(&c, e) < 0 || copy_ancestries(&c, e) < 0 || copy_values(&c, e) < 0
                 ? -1
                 : 0;
     store_view_end(from);

@@ -14,9 +14,9 @@ const char *const postgres_tables[BULKS] = {
 };
 
 const uint8_t postgres_record_columns[QUERIES] = {
-    [Q_MATCH_SOURCE] = 11,   [Q_MATCH_BINARY] = 11, [Q_ADVISORIES] = 8,
-    [Q_METADATA] = 11,       [Q_ADVISORY_GET] = 10, [Q_ADVISORIES_AFTER] = 10,
-    [Q_AFFECTED_THESE] = 11, [Q_SAID_OF] = 12,      [Q_MANUAL_OF] = 9,
+    [Q_MATCH_SOURCE] = 11, [Q_MATCH_BINARY] = 11,     [Q_ADVISORIES] = 8,        [Q_METADATA] = 11,
+    [Q_ADVISORY_GET] = 10, [Q_ADVISORIES_THESE] = 10, [Q_ADVISORIES_AFTER] = 10, [Q_AFFECTED_THESE] = 11,
+    [Q_SAID_OF] = 12,      [Q_MANUAL_OF] = 9,
 };
 
 #define PACKAGE_COLUMNS "name, version, arch, kind, source, source_version, module"
@@ -98,6 +98,8 @@ const char postgres_advisories_find[] =
     "id, name, (SELECT f.name FROM feed f WHERE f.id = notification.feed), before, after, generation, "      \
     "created, notified, deleted, attempts, due, owner, until, error, coalesce((SELECT n.name FROM "          \
     "namespace n WHERE n.id = notification.namespace), '')"
+
+#define ANCESTRY "SELECT id, name, image, indexer, hashes FROM ancestry"
 
 const char *const postgres_queries[QUERIES] = {
     [Q_GENERATION] = "SELECT generation, metadata FROM state",
@@ -212,6 +214,22 @@ const char *const postgres_queries[QUERIES] = {
         " FROM chain c JOIN named_layer n ON n.id = c.parent WHERE c.depth < $2)"
         " SELECT c.name, l.digest, l.indexer FROM chain c JOIN layer l ON l.id = c.layer ORDER BY c.depth",
 
+    [Q_LAYER_KNOWN] = "SELECT id FROM layer WHERE digest = $1 AND indexer = $2",
+    [Q_HASH_FIND] = "SELECT l.digest FROM layer_hash h JOIN layer l ON l.id = h.layer WHERE h.hash = $1"
+                    " AND h.indexer = $2",
+    [Q_HASH_ADD] = "INSERT INTO layer_hash(hash, indexer, layer) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+    [Q_HASHES_AFTER] =
+        "SELECT h.id, h.hash, l.digest, h.indexer FROM layer_hash h JOIN layer l ON l.id = h.layer"
+        " WHERE h.id > $1 ORDER BY h.id LIMIT $2",
+    [Q_ANCESTRY_FIND] = ANCESTRY " WHERE name = $1",
+    [Q_ANCESTRY_DROP] = "DELETE FROM ancestry WHERE name = $1",
+    [Q_ANCESTRY_PUT] =
+        "INSERT INTO ancestry(name, image, indexer, hashes) SELECT $1, $2, $3, $4 WHERE $2 = 0 OR EXISTS "
+        "(SELECT 1 FROM"
+        " image WHERE id = $2) ON CONFLICT (name) DO UPDATE SET id = excluded.id, image = excluded.image,"
+        " indexer = excluded.indexer, hashes = excluded.hashes",
+    [Q_ANCESTRIES_AFTER] = ANCESTRY " WHERE id > $1 ORDER BY id LIMIT $2",
+
     [Q_LEASE_GET] =
         "SELECT owner, ceil(extract(epoch FROM expires - clock_timestamp()))::bigint, seconds FROM lease"
         " WHERE name = $1",
@@ -315,6 +333,14 @@ const char *const postgres_queries[QUERIES] = {
         "ON"
         " a.gen_to = (SELECT generation + 1 FROM state) AND a.feed = f.id AND a.key = $2 WHERE f.name = $1",
     [Q_ADVISORY_GET] = ENTRIES " WHERE a.id = $1",
+    [Q_ADVISORY_SIZES] =
+        "SELECT j.place - 1, (length(a.ranges) + length(a.record))::bigint FROM unnest($1) WITH ORDINALITY AS"
+        " j(value, place) CROSS JOIN LATERAL (SELECT ranges, record FROM advisory WHERE id = j.value OFFSET "
+        "0) a",
+    [Q_ADVISORIES_THESE] = "SELECT '\\x00000008'::bytea || int8send(a.document) || " SIZED(
+        "a.ranges") " || a.record FROM unnest($1) AS j(value) CROSS JOIN LATERAL (SELECT document, ranges, "
+                    "record FROM"
+                    " advisory WHERE id = j.value OFFSET 0) a",
     [Q_ADVISORY_PLACE] =
         "SELECT f.name, coalesce(d.name, ''), f.rank FROM advisory a JOIN feed f ON f.id = a.feed"
         " LEFT JOIN document d ON d.id = a.document WHERE a.id = $1",
@@ -324,20 +350,57 @@ const char *const postgres_queries[QUERIES] = {
         " m.id = n.advisory JOIN feed f ON f.id = m.feed WHERE n.namespace = $1 AND n.name = $2"
         " AND n.kind = $3 AND n.id = $4 AND f.rank <= $5 AND m.gen_from <= (SELECT generation FROM state)"
         " AND (m.gen_to IS NULL OR m.gen_to > (SELECT generation FROM state))",
-    [Q_PACKAGES_OF_SOURCE] =
-        "SELECT id, source_key, arch, module, version FROM package WHERE source = $1 AND source_key < $2"
-        " AND kind = $3",
-    [Q_PACKAGES_OF_NAME] =
-        "SELECT id, version_key, arch, module, version FROM package WHERE name = $1 AND version_key < $2"
-        " AND kind = $3",
+    [Q_PACKAGES_OF_SOURCE] = "SELECT id, source_key, arch, module, version, name, source, source_version "
+                             "FROM package WHERE source = $1 AND"
+                             " source_key < $2"
+                             " AND kind = $3",
+    [Q_PACKAGES_OF_NAME] = "SELECT id, version_key, arch, module, version, name, source, source_version FROM "
+                           "package WHERE name = $1 AND"
+                           " version_key < $2"
+                           " AND kind = $3",
     [Q_SPACE_USED] = "SELECT 1 FROM distribution WHERE namespace = $1 LIMIT 1",
     [Q_NAMED_WITH] =
-        "SELECT v.named, v.image FROM unnest($1) AS j(value) CROSS JOIN LATERAL (SELECT id FROM distribution"
+        "SELECT v.named, v.image, j.value FROM unnest($1) AS j(value) CROSS JOIN LATERAL (SELECT id FROM "
+        "distribution"
         " WHERE namespace = $2 OFFSET 0) d CROSS JOIN LATERAL (SELECT id FROM image WHERE packages = j.value"
         " AND distribution = d.id OFFSET 0) i CROSS JOIN LATERAL (SELECT named, image FROM named_view WHERE"
         " image = i.id AND named >= $3 OFFSET 0) v ORDER BY v.named, v.image LIMIT $4",
+    [Q_ANCESTRIES_WITH] =
+        "SELECT a.id, a.image, j.value FROM unnest($1) AS j(value) CROSS JOIN LATERAL (SELECT id FROM "
+        "distribution"
+        " WHERE namespace = $2 OFFSET 0) d CROSS JOIN LATERAL (SELECT id FROM image WHERE packages = j.value"
+        " AND distribution = d.id OFFSET 0) i CROSS JOIN LATERAL (SELECT id, image FROM ancestry WHERE"
+        " image = i.id AND id >= $3 OFFSET 0) a ORDER BY a.id LIMIT $4",
     [Q_IMAGE_SET] = "SELECT packages FROM image WHERE id = $1",
-    [Q_NAMED_NAME] = "SELECT name FROM named_layer WHERE id = $1",
+    [Q_SPACE_DISTRIBUTIONS] = "SELECT id FROM distribution WHERE namespace = $1 ORDER BY id",
+    [Q_NAMED_WALK] =
+        "SELECT v.named, v.part, v.image, coalesce(i.packages, 0), coalesce(i.distribution, 0) FROM (SELECT "
+        "named, part,"
+        " image FROM named_view WHERE (named, part) > ($1, $2) ORDER BY named, part LIMIT $3) v LEFT JOIN "
+        "LATERAL (SELECT"
+        " packages, distribution FROM image WHERE id = v.image OFFSET 0) i ON true ORDER BY v.named, v.part",
+    [Q_ANCESTRY_WALK] = "SELECT a.id, 0::bigint, a.image, coalesce(i.packages, 0), coalesce(i.distribution, "
+                        "0) FROM (SELECT id, image FROM"
+                        " ancestry WHERE id > $1 AND $2 IS NOT NULL ORDER BY id LIMIT $3) a LEFT JOIN "
+                        "LATERAL (SELECT packages,"
+                        " distribution FROM image WHERE id = a.image OFFSET 0) i ON true ORDER BY a.id",
+    [Q_NAMED_LAST] = "SELECT coalesce(max(id), 0) FROM named_layer",
+    [Q_ANCESTRY_LAST] = "SELECT coalesce(max(id), 0) FROM ancestry",
+    [Q_PARENT_SETS] = "SELECT j.place - 1, i.packages FROM unnest($1) WITH ORDINALITY AS j(value, place) "
+                      "CROSS JOIN LATERAL (SELECT"
+                      " parent FROM named_layer WHERE id = j.value OFFSET 0) n CROSS JOIN LATERAL (SELECT "
+                      "image FROM named_view WHERE"
+                      " named = n.parent OFFSET 0) v CROSS JOIN LATERAL (SELECT packages FROM image WHERE id "
+                      "= v.image OFFSET 0) i",
+    [Q_SETS_GET] = "SELECT j.place - 1, s.members FROM unnest($1) WITH ORDINALITY AS j(value, place) CROSS "
+                   "JOIN LATERAL (SELECT"
+                   " members FROM package_set WHERE id = j.value OFFSET 0) s",
+    [Q_NAMED_NAMES] = "SELECT j.place - 1, n.name FROM unnest($1) WITH ORDINALITY AS j(value, place) CROSS "
+                      "JOIN LATERAL (SELECT name"
+                      " FROM named_layer WHERE id = j.value OFFSET 0) n",
+    [Q_ANCESTRY_NAMES] = "SELECT j.place - 1, n.name FROM unnest($1) WITH ORDINALITY AS j(value, place) "
+                         "CROSS JOIN LATERAL (SELECT name"
+                         " FROM ancestry WHERE id = j.value OFFSET 0) n",
     [Q_IMAGES_WITH] =
         "SELECT j.value, d.id, i.id, i.digest, i.indexer FROM unnest($1) WITH ORDINALITY AS j(value, place)"
         " CROSS JOIN LATERAL (SELECT id FROM distribution WHERE namespace = $2 AND (j.value > $3 OR id >= $4)"
@@ -369,6 +432,9 @@ const char *const postgres_queries[QUERIES] = {
         " THEN " CLOCK " + $3 ELSE 0 END WHERE name = $1 AND owner = $2 AND until > 0",
     [Q_NOTIFY_DELETE] = "UPDATE notification SET deleted = " CLOCK ", due = 0 WHERE name = $1"
                         " AND deleted = 0",
+    [Q_NOTIFY_RETRY] =
+        "UPDATE notification SET due = " CLOCK ", until = 0 WHERE name = $1 AND deleted = 0 AND"
+        " (until < " CLOCK " OR until > " CLOCK " + 86400)",
     [Q_NOTIFY_FIND] = "SELECT " NOTIFICATION " FROM notification WHERE name = $1",
     [Q_NOTIFY_LIST] = "SELECT " NOTIFICATION " FROM notification WHERE id > $1 ORDER BY id LIMIT $2",
     [Q_NOTIFY_COUNTS] = "SELECT count(*), coalesce(min(created), 0), count(nullif(attempts, 0)) FROM "
@@ -393,7 +459,8 @@ const char *const postgres_queries[QUERIES] = {
     [Q_TIDY_IMAGES] = "SELECT i.id FROM image i WHERE i.id > $1 AND i.id <= $2 AND i.used < CASE WHEN "
                       "substr(i.digest, 1, 6) ="
                       " 'chain:'::bytea THEN $3 ELSE $4 END AND NOT EXISTS (SELECT 1 FROM named_view v WHERE "
-                      "v.image = i.id)",
+                      "v.image = i.id)"
+                      " AND NOT EXISTS (SELECT 1 FROM ancestry a WHERE a.image = i.id)",
     [Q_TIDY_IMAGE_LAYERS] = "DELETE FROM image_layer WHERE image = $1",
     [Q_TIDY_IMAGE] = "DELETE FROM image WHERE id = $1",
     [Q_TIDY_LAYERS] =
@@ -401,6 +468,7 @@ const char *const postgres_queries[QUERIES] = {
         " AND NOT EXISTS (SELECT 1 FROM image_layer i WHERE i.layer = l.id)"
         " AND NOT EXISTS (SELECT 1 FROM named_layer n WHERE n.layer = l.id)",
     [Q_TIDY_LAYER_SETS] = "DELETE FROM layer_set WHERE layer = $1",
+    [Q_TIDY_LAYER_HASHES] = "DELETE FROM layer_hash WHERE layer = $1",
     [Q_TIDY_LAYER] = "DELETE FROM layer WHERE id = $1",
     [Q_TIDY_SETS] = "SELECT s.id FROM package_set s WHERE s.id > $1 AND s.id <= $2 AND $3 + $4 IS NOT NULL"
                     " AND NOT EXISTS (SELECT 1 FROM layer_set l WHERE l.packages = s.id)"
@@ -479,6 +547,12 @@ const char *const postgres_queries[QUERIES] = {
     [Q_CHECK_LOST_VIEWS] =
         "SELECT v.named, v.image FROM named_view v WHERE NOT EXISTS (SELECT 1 FROM named_layer n"
         " WHERE n.id = v.named) LIMIT $1",
+    [Q_CHECK_LOST_HASHES] = "SELECT h.id, h.layer FROM layer_hash h WHERE NOT EXISTS (SELECT 1 FROM layer l "
+                            "WHERE l.id = h.layer) LIMIT $1",
+    [Q_CHECK_ANCESTRIES] =
+        "SELECT a.id, a.name, a.hashes, a.image, (CASE WHEN a.image = 0 OR EXISTS (SELECT 1 FROM image i "
+        "WHERE"
+        " i.id = a.image) THEN 1 ELSE 0 END)::bigint FROM ancestry a WHERE a.id > $1 ORDER BY a.id LIMIT $2",
     [Q_CHECK_ADVISORIES] =
         "SELECT id, feed, document, gen_from, coalesce(gen_to, 0), name, ranges FROM advisory"
         " WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3",

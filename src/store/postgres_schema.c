@@ -273,5 +273,17 @@ static const char *const schema_4[] = { vulnerability_tables, notification_space
 /* The column `module` of ranges may have a CPE behind the module (rows.h): programs of before would find that no package has such a module. */
 static const char *const schema_5[] = { NULL };
 
-const char *const *const postgres_migrations[SCHEMA_NUMBER] = { schema_1, schema_2, schema_3, schema_4,
-                                                                schema_5 };
+/* See sqlite_schema.c. */
+static const char ancestry_tables[] =
+    "CREATE TABLE layer_hash(" ID ", hash bytea NOT NULL, indexer bigint NOT NULL, layer bigint NOT NULL,"
+    " UNIQUE(hash, indexer));"
+    "CREATE INDEX layer_hash_layer ON layer_hash(layer);"
+    "CREATE TABLE ancestry(" ID
+    ", name bytea NOT NULL UNIQUE, image bigint NOT NULL, indexer bigint NOT NULL,"
+    " hashes bytea NOT NULL);"
+    "CREATE INDEX ancestry_image ON ancestry(image);";
+
+static const char *const schema_6[] = { ancestry_tables, NULL };
+
+const char *const *const postgres_migrations[SCHEMA_NUMBER] = { schema_1, schema_2, schema_3,
+                                                                schema_4, schema_5, schema_6 };

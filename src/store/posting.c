@@ -139,10 +139,12 @@ int number_order(const void *pa, const void *pb)
 
 size_t numbers_sort(int64_t *list, size_t count)
 {
-    size_t kept = 0;
-    if (count)
+    size_t kept = 0, i = 1;
+    while (i < count && list[i - 1] <= list[i])
+        i++;
+    if (i < count) /* what comes from an index is sorted already, as a rule */
         qsort(list, count, sizeof *list, number_order);
-    for (size_t i = 0; i < count; i++)
+    for (i = 0; i < count; i++)
         if (!kept || list[kept - 1] != list[i])
             list[kept++] = list[i];
     return kept;

@@ -20,7 +20,7 @@
 #include "base/buf.h"
 #include "store/engine.h"
 
-#define SCHEMA_NUMBER 5
+#define SCHEMA_NUMBER 6
 
 enum query {
     Q_GENERATION,
@@ -79,6 +79,14 @@ enum query {
     Q_NAMED_DELETE_VIEWS,
     Q_NAMED_DELETE,
     Q_NAMED_CHAIN,
+    Q_LAYER_KNOWN,
+    Q_HASH_FIND,
+    Q_HASH_ADD,
+    Q_HASHES_AFTER,
+    Q_ANCESTRY_FIND,
+    Q_ANCESTRY_DROP,
+    Q_ANCESTRY_PUT,
+    Q_ANCESTRIES_AFTER,
     Q_LEASE_GET,
     Q_LEASE_PUT,
     Q_LEASE_RENEW,
@@ -134,6 +142,8 @@ enum query {
     Q_SETS_ALIVE,
     Q_ADVISORY_VISIBLE,
     Q_ADVISORY_GET,
+    Q_ADVISORY_SIZES,
+    Q_ADVISORIES_THESE,
     Q_ADVISORY_PLACE,
     Q_NAMESPACE_BY_ID,
     Q_NEGATIVES_OF,
@@ -142,8 +152,17 @@ enum query {
     Q_SPACE_USED,
     Q_IMAGES_WITH,
     Q_NAMED_WITH,
+    Q_ANCESTRIES_WITH,
     Q_IMAGE_SET,
-    Q_NAMED_NAME,
+    Q_SPACE_DISTRIBUTIONS,
+    Q_NAMED_WALK,
+    Q_ANCESTRY_WALK,
+    Q_NAMED_LAST,
+    Q_ANCESTRY_LAST,
+    Q_PARENT_SETS,
+    Q_SETS_GET,
+    Q_NAMED_NAMES,
+    Q_ANCESTRY_NAMES,
     Q_NOTIFY_WAITING,
     Q_NOTIFY_PLACE,
     Q_NOTIFY_PLACE_SET,
@@ -155,6 +174,7 @@ enum query {
     Q_NOTIFY_SENT,
     Q_NOTIFY_FAILED,
     Q_NOTIFY_DELETE,
+    Q_NOTIFY_RETRY,
     Q_NOTIFY_FIND,
     Q_NOTIFY_LIST,
     Q_NOTIFY_COUNTS,
@@ -170,6 +190,7 @@ enum query {
     Q_TIDY_IMAGE,
     Q_TIDY_LAYERS,
     Q_TIDY_LAYER_SETS,
+    Q_TIDY_LAYER_HASHES,
     Q_TIDY_LAYER,
     Q_TIDY_SETS,
     Q_TIDY_SET_QUEUED,
@@ -207,6 +228,8 @@ enum query {
     Q_CHECK_LOST_LAYERS,
     Q_CHECK_NAMED,
     Q_CHECK_LOST_VIEWS,
+    Q_CHECK_LOST_HASHES,
+    Q_CHECK_ANCESTRIES,
     Q_CHECK_ADVISORIES,
     Q_CHECK_AFFECTED,
     Q_CHECK_NEGATIVE,
@@ -408,6 +431,13 @@ int sql_image_brought(struct sql *s, int64_t image, int64_t layer, const int64_t
 /* store_advisory_get() inside a transaction. */
 int sql_advisory_read(struct sql *s, int64_t id, struct arena *arena, struct stored_advisory *ret,
                       struct err *e);
+
+/* The column `hashes` of an ancestry; the error says no more than that it is damaged. */
+int ancestry_unpack(str blob, struct arena *arena, const str **ret, size_t *ret_count, struct err *e);
+
+/* Those of some numbers, which ascend, each once: ret[i] is that of ids[i], or id 0. Inside a transaction. */
+int sql_advisories_these(struct sql *s, const int64_t *ids, size_t count, struct arena *arena,
+                         struct stored_entry **ret, struct err *e);
 
 /* An image or a layer is of it: it is in the list of all namespaces from now on. */
 int sql_namespace_seen(struct sql *s, str namespace, struct err *e);

@@ -183,6 +183,32 @@ static int check_named(struct checking *c, struct err *e)
     return each_row(c, Q_CHECK_NAMED, NAMED_AT_ONCE, check_named_one, e);
 }
 
+/* ---- ancestries ---- */
+
+static int check_ancestry(struct checking *c, struct sql_stmt *st, int64_t id, struct err *e)
+{
+    str name = sql_str(st, 1);
+    const str *hashes;
+    size_t count = 0;
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    if (!arena)
+        return sql_oom(c->s, e);
+    if (!sql_int(st, 4))
+        check_problem(c, "ancestry " STR_FMT ": its image is not stored", STR_ARG(name));
+    if (ancestry_unpack(sql_str(st, 2), arena, &hashes, &count, e) < 0)
+        return tell_damage(c, "ancestry", id, e);
+    if (count && !sql_int(st, 3))
+        check_problem(c, "ancestry " STR_FMT ": it has layers and no image", STR_ARG(name));
+    return 0;
+}
+
+static int check_ancestries(struct checking *c, struct err *e)
+{
+    if (no_rows(c, Q_CHECK_LOST_HASHES, "hash", "layer", "which is not stored", e) < 0)
+        return -1;
+    return each_row(c, Q_CHECK_ANCESTRIES, NAMED_AT_ONCE, check_ancestry, e);
+}
+
 /* ---- small tables ---- */
 
 static int check_metadata(struct checking *c, struct err *e)
@@ -235,7 +261,7 @@ static int check_engine(struct checking *c, struct err *e)
 int store_check(struct store *store, bool full, store_problem *report, void *ctx, struct err *e)
 {
     static int (*const parts[])(struct checking * c, struct err * e) = {
-        check_engine,     check_postings, check_layers, check_images,  check_named,
+        check_engine,     check_postings, check_layers, check_images,  check_named,  check_ancestries,
         check_advisories, check_metadata, check_spaces, check_changes, check_leases,
     };
     struct checking c = { .s = (struct sql *)store, .full = full, .report = report, .ctx = ctx };

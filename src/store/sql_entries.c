@@ -267,6 +267,24 @@ int sql_advisory_read(struct sql *s, int64_t id, struct arena *arena, struct sto
     return arena_failed(arena) ? sql_oom(s, e) : 1;
 }
 
+int sql_advisories_these(struct sql *s, const int64_t *ids, size_t count, struct arena *arena,
+                         struct stored_entry **ret, struct err *e)
+{
+    CLEANUP(arena_freep) struct arena *work = arena_new(0);
+    struct page p = { .s = s, .arena = arena, .work = work };
+    struct stored_entry *list = arena_array(arena, struct stored_entry, count + 1);
+    p.list = arena_array(arena, struct stored_entry, count + 1);
+    if (!work || !p.list || !list)
+        return sql_oom(s, e);
+    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_ADVISORIES_THESE, "I", ids, count);
+    if (read_page(&p, st, count, e) < 0)
+        return -1;
+    for (size_t i = 0, k = 0; i < count; i++) /* they come in order */
+        list[i] = k < p.count && p.list[k].id == ids[i] ? p.list[k++] : (struct stored_entry){ 0 };
+    *ret = list;
+    return 0;
+}
+
 /* ---- those of some names ---- */
 
 /* rank, feed; the place of the name stands where a document does */

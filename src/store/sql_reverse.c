@@ -1,56 +1,18 @@
 /* sql_reverse.c - who is hit: from an advisory over the packages that its ranges mean to the images that have them. */
-#include "store/sql_posting.h"
+#include "store/sql_reverse.h"
 
 #include "base/cleanup.h"
 #include "store/rows.h"
-#include "store/sql_match.h"
 #include "store/sql_update.h"
 
 #include <stdlib.h>
 
 #define SETS_AT_LEAST 256 /* whose images one statement gives; a page may need the first few of many sets */
 
-struct bounds {
-    str introduced, fixed, arch, module, cpe;
-};
-
 struct of_package { /* what a row of Q_PACKAGES_OF_* says beside its number */
     str key, arch, module, version;
+    uint64_t feature;
     bool unlabelled;
-};
-
-/* A package that is affected in images with a repository of `cpe`, and with none of those that deny it. */
-struct affected_package {
-    int64_t id;
-    str cpe;
-    const struct bounds *denials;
-    size_t denial_count;
-};
-
-/* What an advisory affects in images of one namespace. */
-struct affected_space {
-    struct affected_space *next;         /* by number */
-    struct sql_space spaces[SQL_SPACES]; /* by whose ranges they are judged; its own first */
-    size_t space_count;
-    int64_t id;
-    str name, data;
-    struct affected_package *list;
-    size_t list_count, cap;
-    bool depends;      /* of some it is the repositories that tell */
-    int64_t *packages; /* all of them: ascending, each once */
-    size_t count;
-    int64_t *usual; /* those in images that name no repository; NULL: not asked for yet */
-    size_t usual_count;
-};
-
-struct reverse {
-    struct sql *s;
-    struct arena *arena;
-    int64_t generation;
-    bool metadata;
-    str only; /* the namespace of ranges that is wanted; empty: all */
-    struct stored_advisory stored;
-    struct affected_space *spaces;
 };
 
 /* NULL in *ret: it was never seen, no image is of it. */
@@ -126,7 +88,7 @@ static int add_package(struct reverse *v, struct affected_space *n, int64_t id, 
                        const struct affected_range *r, const struct bounds *denials, size_t denial_count,
                        struct err *e)
 {
-    struct affected_package one = { .id = id, .cpe = r->cpe };
+    struct affected_package one = { .id = id, .feature = p->feature, .cpe = r->cpe };
     size_t cap = 0;
     struct bounds *some = NULL;
     for (size_t i = 0; i < denial_count; i++) {
@@ -148,6 +110,19 @@ static int add_package(struct reverse *v, struct affected_space *n, int64_t id, 
     return 0;
 }
 
+/* `st`: a row of Q_PACKAGES_OF_*. */
+static uint64_t feature_of(struct sql_stmt *st, str kind)
+{
+    const struct package p = { .kind = kind,
+                               .version = sql_str(st, 4),
+                               .name = sql_str(st, 5),
+                               .source = sql_str(st, 6),
+                               .source_version = sql_str(st, 7) };
+    str name, version;
+    package_feature(&p, &name, &version);
+    return str_hash(name, str_hash(version, str_hash(kind, 0)));
+}
+
 static int add_packages(struct reverse *v, struct affected_space *n, const struct affected_range *r,
                         const struct bounds *b, struct err *e)
 {
@@ -164,6 +139,7 @@ static int add_packages(struct reverse *v, struct affected_space *n, const struc
                                       .arch = sql_str(st, 2),
                                       .module = sql_str(st, 3),
                                       .version = sql_str(st, 4),
+                                      .feature = feature_of(st, r->scheme),
                                       .unlabelled = distribution_unlabelled(n->data) };
         if (within(b, &p) && add_package(v, n, sql_int(st, 0), &p, r, denials, denial_count, e) < 0)
             return -1;
@@ -196,19 +172,31 @@ static int add_range(struct reverse *v, const struct affected_range *r, struct e
     return arena_failed(v->arena) ? sql_oom(v->s, e) : 0;
 }
 
+static int by_package_id(const void *pa, const void *pb)
+{
+    return number_order(&((const struct affected_package *)pa)->id,
+                        &((const struct affected_package *)pb)->id);
+}
+
 static int list_packages(struct reverse *v, struct affected_space *n, struct err *e)
 {
     n->packages = arena_array(v->arena, int64_t, n->list_count + 1);
-    if (!n->packages)
+    n->features = arena_array(v->arena, uint64_t, n->list_count + 1);
+    if (!n->packages || !n->features)
         return sql_oom(v->s, e);
-    for (size_t i = 0; i < n->list_count; i++)
-        n->packages[i] = n->list[i].id;
-    n->count = numbers_sort(n->packages, n->list_count);
+    if (n->list_count)
+        qsort(n->list, n->list_count, sizeof *n->list, by_package_id);
+    for (size_t i = 0; i < n->list_count; i++) {
+        if (i && n->list[i].id == n->list[i - 1].id)
+            continue;
+        n->features[n->count] = n->list[i].feature;
+        n->packages[n->count++] = n->list[i].id;
+    }
     return 0;
 }
 
 /* 1, 0 unknown, -1. */
-static int read_advisory(struct reverse *v, int64_t id, struct err *e)
+int sql_reverse_read(struct reverse *v, int64_t id, struct err *e)
 {
     if (sql_state(v->s, &v->generation, &v->metadata, e) < 0)
         return -1;
@@ -257,8 +245,8 @@ static int choose(struct reverse *v, const struct affected_space *n, const struc
 }
 
 /* Of the packages those that are affected in that image. */
-static int packages_in(struct reverse *v, struct affected_space *n, int64_t image, struct arena *arena,
-                       int64_t **ret, size_t *ret_count, struct err *e)
+int sql_reverse_packages(struct reverse *v, struct affected_space *n, int64_t image, struct arena *arena,
+                         int64_t **ret, size_t *ret_count, struct err *e)
 {
     const struct image_fact *facts = NULL;
     size_t fact_count = 0;
@@ -278,7 +266,7 @@ static int packages_in(struct reverse *v, struct affected_space *n, int64_t imag
 }
 
 /* The set has one of n->packages. 1, 0, -1. */
-static int is_hit(struct reverse *v, struct affected_space *n, int64_t image, int64_t set, struct err *e)
+int sql_reverse_hits(struct reverse *v, struct affected_space *n, int64_t image, int64_t set, struct err *e)
 {
     if (!n->depends)
         return 1;
@@ -287,7 +275,7 @@ static int is_hit(struct reverse *v, struct affected_space *n, int64_t image, in
     size_t count;
     if (!arena)
         return sql_oom(v->s, e);
-    if (packages_in(v, n, image, arena, &packages, &count, e) < 0)
+    if (sql_reverse_packages(v, n, image, arena, &packages, &count, e) < 0)
         return -1;
     return sql_set_has(v->s, set, packages, count, e);
 }
@@ -313,7 +301,7 @@ static int add_some_images(struct reverse *v, struct affected_space *n, const in
         at->distribution = sql_int(st, 1);
         at->image = sql_int(st, 2);
         ++*ret_rows;
-        int hit = is_hit(v, n, at->image, at->set, e);
+        int hit = sql_reverse_hits(v, n, at->image, at->set, e);
         if (hit < 0)
             return -1;
         if (!hit)
@@ -383,7 +371,7 @@ int store_affected(struct store *store, int64_t advisory, struct affected_cursor
     struct page page = { .limit = limit };
     CLEANUP(sql_endp) struct sql *t = sql_begin(v.s, false, e);
     *ret = NULL, *ret_count = 0;
-    int known = t ? read_advisory(&v, advisory, e) : -1;
+    int known = t ? sql_reverse_read(&v, advisory, e) : -1;
     if (known <= 0)
         return known < 0 ? -1
                          : err_set(e, ERR_NOT_FOUND, "%s: no advisory %lld", v.s->where, (long long)advisory);
@@ -399,138 +387,4 @@ int store_affected(struct store *store, int64_t advisory, struct affected_cursor
     *ret = page.list;
     *ret_count = page.count;
     return sql_commit(&t, e) < 0 ? -1 : page.count == limit;
-}
-
-/* ---- REST v1's layers ---- */
-
-#define CANDIDATES_MORE 64 /* of layers that inherit, beside those that are wanted */
-
-struct candidate_layer {
-    int64_t named, image;
-};
-
-struct introducing {
-    struct affected_name *list;
-    size_t count, limit;
-};
-
-static int judge_layer(struct reverse *v, struct affected_space *n, const struct candidate_layer *c,
-                       struct introducing *page, struct err *e)
-{
-    if (page->count && page->list[page->count - 1].id == c->named)
-        return 0;
-    int64_t depth = 0; /* layers that add nothing share the image of the one below */
-    if (sql_number(v->s, e, &depth, Q_NAMED_DEPTH, "ii", c->named, (int64_t)STORE_CHAIN_MAX + 1) < 0)
-        return -1;
-    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
-    int64_t *packages;
-    size_t count;
-    if (!arena)
-        return sql_oom(v->s, e);
-    if (packages_in(v, n, c->image, arena, &packages, &count, e) < 0)
-        return -1;
-    int is = sql_image_brought(v->s, c->image, depth - 1, packages, count, e);
-    if (is <= 0)
-        return is;
-    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(v->s, e, Q_NAMED_NAME, "i", c->named);
-    int found = st ? sql_row(v->s, st, e) : -1;
-    if (found > 0)
-        page->list[page->count++] =
-            (struct affected_name){ .id = c->named, .name = arena_dup(v->arena, sql_str(st, 0)) };
-    return found < 0 ? -1 : arena_failed(v->arena) ? sql_oom(v->s, e) : 0;
-}
-
-static int find_candidates(struct reverse *v, const struct affected_space *n, const int64_t *sets,
-                           size_t set_count, int64_t from, struct candidate_layer *list, size_t room,
-                           size_t *count, struct err *e)
-{
-    CLEANUP(sql_resetp)
-    struct sql_stmt *st =
-        sql_bind(v->s, e, Q_NAMED_WITH, "Ibii", sets, set_count, n->name, from, (int64_t)room);
-    int r = -1;
-    *count = 0;
-    while (st && *count < room && (r = sql_row(v->s, st, e)) > 0)
-        list[(*count)++] = (struct candidate_layer){ sql_int(st, 0), sql_int(st, 1) };
-    return r < 0 ? -1 : 0;
-}
-
-/* From `from` on until the page is full; each round begins behind the last layer of the one before. */
-static int fill_introducing(struct reverse *v, struct affected_space *n, const int64_t *sets,
-                            size_t set_count, int64_t from, struct introducing *page, struct err *e)
-{
-    size_t room = 2 * page->limit + CANDIDATES_MORE, count = room;
-    CLEANUP(freep) struct candidate_layer *list = malloc(room * sizeof *list);
-    if (!list)
-        return sql_oom(v->s, e);
-    while (count == room && page->count < page->limit) {
-        if (find_candidates(v, n, sets, set_count, from, list, room, &count, e) < 0)
-            return -1;
-        for (size_t i = 0; i < count && page->count < page->limit; i++) {
-            if (judge_layer(v, n, &list[i], page, e) < 0)
-                return -1;
-            from = list[i].named + 1; /* its other views say the same of it */
-        }
-    }
-    return page->count == page->limit;
-}
-
-/* Those of images of one namespace, from `from` on: 1 there may be more, 0, -1. */
-static int introducing_in(struct reverse *v, struct affected_space *n, int64_t from, struct introducing *page,
-                          struct err *e)
-{
-    CLEANUP(freep) int64_t *sets = NULL;
-    size_t set_count = 0;
-    int64_t end;
-    page->list = arena_array(v->arena, struct affected_name, page->limit + 1);
-    if (!page->list)
-        return sql_oom(v->s, e);
-    if (sql_sets_with(v->s, n->packages, n->count, 0, SIZE_MAX / 64, &sets, &set_count, &end, e) < 0)
-        return -1;
-    return set_count ? fill_introducing(v, n, sets, set_count, from, page, e) : 0;
-}
-
-/* Two pages into one: each is whole up to its last layer, or has all. True: something is left. */
-static bool merge(struct introducing *into, const struct introducing *more, struct affected_name *room)
-{
-    size_t a = 0, b = 0, n = 0;
-    while (n < into->limit && (a < into->count || b < more->count)) {
-        const struct affected_name *x = a < into->count ? &into->list[a] : NULL;
-        const struct affected_name *y = b < more->count ? &more->list[b] : NULL;
-        bool first = x && (!y || x->id <= y->id);
-        room[n++] = first ? *x : *y;
-        b += y && (!first || x->id == y->id); /* a layer with views of both */
-        a += first;
-    }
-    bool left = a < into->count || b < more->count;
-    into->list = room;
-    into->count = n;
-    return left;
-}
-
-int store_introducing(struct store *store, int64_t advisory, str namespace, int64_t from, size_t limit,
-                      struct arena *arena, struct affected_name **ret, size_t *ret_count, struct err *e)
-{
-    struct reverse v = { .s = (struct sql *)store, .arena = arena, .only = namespace };
-    struct introducing page = { .limit = limit };
-    bool more = false;
-    CLEANUP(sql_endp) struct sql *t = sql_begin(v.s, false, e);
-    *ret = NULL, *ret_count = 0;
-    int known = t ? read_advisory(&v, advisory, e) : -1;
-    if (known <= 0)
-        return known < 0 ? -1
-                         : err_set(e, ERR_NOT_FOUND, "%s: no advisory %lld", v.s->where, (long long)advisory);
-    if (!v.spaces || !limit)
-        return v.spaces && !limit;
-    for (struct affected_space *n = v.spaces; n; n = n->next) {
-        struct introducing one = { .limit = limit };
-        struct affected_name *room = arena_array(arena, struct affected_name, limit + 1);
-        int r = room ? introducing_in(&v, n, from, &one, e) : sql_oom(v.s, e);
-        if (r < 0)
-            return -1;
-        more |= r > 0;
-        more |= merge(&page, &one, room);
-    }
-    *ret = page.list;
-    *ret_count = page.count;
-    return sql_commit(&t, e) < 0 ? -1 : more;
 }

@@ -178,7 +178,10 @@ static int delete_image(struct tidying *t, int64_t id, struct err *e)
 static int delete_layer(struct tidying *t, int64_t id, struct err *e)
 {
     t->counts.layers++;
-    return sql_run(t->s, e, Q_TIDY_LAYER_SETS, "i", id) < 0 ? -1 : sql_run(t->s, e, Q_TIDY_LAYER, "i", id);
+    if (sql_run(t->s, e, Q_TIDY_LAYER_SETS, "i", id) < 0 ||
+        sql_run(t->s, e, Q_TIDY_LAYER_HASHES, "i", id) < 0)
+        return -1;
+    return sql_run(t->s, e, Q_TIDY_LAYER, "i", id);
 }
 
 static int delete_set(struct tidying *t, int64_t id, struct err *e)

@@ -3,9 +3,9 @@
 
 /* The last column of these is a record of so many fields (sql.h). */
 const uint8_t sqlite_record_columns[QUERIES] = {
-    [Q_MATCH_SOURCE] = 10,   [Q_MATCH_BINARY] = 10, [Q_ADVISORIES] = 8,
-    [Q_METADATA] = 8,        [Q_ADVISORY_GET] = 8,  [Q_ADVISORIES_AFTER] = 8,
-    [Q_AFFECTED_THESE] = 10, [Q_SAID_OF] = 8,       [Q_MANUAL_OF] = 8,
+    [Q_MATCH_SOURCE] = 10, [Q_MATCH_BINARY] = 10,    [Q_ADVISORIES] = 8,       [Q_METADATA] = 8,
+    [Q_ADVISORY_GET] = 8,  [Q_ADVISORIES_THESE] = 8, [Q_ADVISORIES_AFTER] = 8, [Q_AFFECTED_THESE] = 10,
+    [Q_SAID_OF] = 8,       [Q_MANUAL_OF] = 8,
 };
 
 #define VISIBLE(row, g) row ".gen_from <= " g " AND (" row ".gen_to IS NULL OR " row ".gen_to > " g ")"
@@ -42,6 +42,8 @@ const uint8_t sqlite_record_columns[QUERIES] = {
     "id, name, (SELECT f.name FROM feed f WHERE f.id = notification.feed), before, after, generation, "      \
     "created, notified, deleted, attempts, due, owner, until, error, coalesce((SELECT n.name FROM "          \
     "namespace n WHERE n.id = notification.namespace), x'')"
+
+#define ANCESTRY "SELECT id, name, image, indexer, hashes FROM ancestry"
 
 const char *const sqlite_queries[QUERIES] = {
     [Q_GENERATION] = "SELECT generation, metadata FROM state",
@@ -151,6 +153,20 @@ const char *const sqlite_queries[QUERIES] = {
         " ON n.id = c.parent LIMIT ?2) SELECT c.name, l.digest, l.indexer FROM chain c CROSS JOIN layer l"
         " ON l.id = c.layer",
 
+    [Q_LAYER_KNOWN] = "SELECT id FROM layer WHERE digest = ?1 AND indexer = ?2",
+    [Q_HASH_FIND] = "SELECT l.digest FROM layer_hash h CROSS JOIN layer l ON l.id = h.layer WHERE h.hash = ?1"
+                    " AND h.indexer = ?2",
+    [Q_HASH_ADD] = "INSERT INTO layer_hash(hash, indexer, layer) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+    [Q_HASHES_AFTER] =
+        "SELECT h.id, h.hash, l.digest, h.indexer FROM layer_hash h CROSS JOIN layer l ON l.id = h.layer"
+        " WHERE h.id > ?1 ORDER BY h.id LIMIT ?2",
+    [Q_ANCESTRY_FIND] = ANCESTRY " WHERE name = ?1",
+    [Q_ANCESTRY_DROP] = "DELETE FROM ancestry WHERE name = ?1",
+    [Q_ANCESTRY_PUT] = "INSERT INTO ancestry(name, image, indexer, hashes) SELECT ?1, ?2, ?3, ?4 WHERE ?2 = "
+                       "0 OR EXISTS (SELECT 1 FROM"
+                       " image WHERE id = ?2)",
+    [Q_ANCESTRIES_AFTER] = ANCESTRY " WHERE id > ?1 ORDER BY id LIMIT ?2",
+
     [Q_LEASE_GET] = "SELECT owner, expires - ?2, seconds FROM lease WHERE name = ?1",
     [Q_LEASE_PUT] =
         "INSERT INTO lease VALUES (?1, ?2, ?3 + ?4, ?4) ON CONFLICT(name)"
@@ -255,6 +271,11 @@ const char *const sqlite_queries[QUERIES] = {
         "advisory a ON"
         " a.gen_to = (SELECT generation + 1 FROM state) AND a.feed = f.id AND a.key = ?2 WHERE f.name = ?1",
     [Q_ADVISORY_GET] = "SELECT document, ranges, record FROM advisory WHERE id = ?1",
+    [Q_ADVISORY_SIZES] =
+        "SELECT j.rowid, length(a.ranges) + length(a.record) FROM list(?1) j CROSS JOIN advisory a"
+        " ON a.id = j.value",
+    [Q_ADVISORIES_THESE] =
+        "SELECT a.document, a.ranges, a.record FROM list(?1) j CROSS JOIN advisory a ON a.id = j.value",
     [Q_ADVISORY_PLACE] =
         "SELECT f.name, coalesce(d.name, x''), f.rank FROM advisory a CROSS JOIN feed f ON f.id = a.feed"
         " LEFT JOIN document d ON d.id = a.document WHERE a.id = ?1",
@@ -264,19 +285,41 @@ const char *const sqlite_queries[QUERIES] = {
         " m.id = n.advisory CROSS JOIN feed f ON f.id = m.feed WHERE n.namespace = ?1 AND n.name = ?2"
         " AND n.kind = ?3 AND n.id = ?4 AND f.rank <= ?5 AND m.gen_from <= (SELECT generation FROM state)"
         " AND (m.gen_to IS NULL OR m.gen_to > (SELECT generation FROM state))",
-    [Q_PACKAGES_OF_SOURCE] =
-        "SELECT id, source_key, arch, module, version FROM package WHERE source = ?1 AND source_key < ?2"
-        " AND kind = ?3",
-    [Q_PACKAGES_OF_NAME] =
-        "SELECT id, version_key, arch, module, version FROM package WHERE name = ?1 AND version_key < ?2"
-        " AND kind = ?3",
+    [Q_PACKAGES_OF_SOURCE] = "SELECT id, source_key, arch, module, version, name, source, source_version "
+                             "FROM package WHERE source = ?1 AND"
+                             " source_key < ?2"
+                             " AND kind = ?3",
+    [Q_PACKAGES_OF_NAME] = "SELECT id, version_key, arch, module, version, name, source, source_version FROM "
+                           "package WHERE name = ?1 AND"
+                           " version_key < ?2"
+                           " AND kind = ?3",
     [Q_SPACE_USED] = "SELECT 1 FROM distribution WHERE namespace = ?1",
     [Q_NAMED_WITH] =
-        "SELECT v.named, v.image FROM list(?1) j CROSS JOIN (SELECT id FROM distribution WHERE"
+        "SELECT v.named, v.image, j.value FROM list(?1) j CROSS JOIN (SELECT id FROM distribution WHERE"
         " namespace = ?2) d CROSS JOIN image i ON i.packages = j.value AND i.distribution = d.id CROSS JOIN"
         " named_view v ON v.image = i.id WHERE v.named >= ?3 ORDER BY v.named, v.image LIMIT ?4",
+    [Q_ANCESTRIES_WITH] =
+        "SELECT a.id, a.image, j.value FROM list(?1) j CROSS JOIN (SELECT id FROM distribution WHERE "
+        "namespace = ?2) d"
+        " CROSS JOIN image i ON i.packages = j.value AND i.distribution = d.id CROSS JOIN ancestry a ON"
+        " a.image = i.id WHERE a.id >= ?3 ORDER BY a.id LIMIT ?4",
     [Q_IMAGE_SET] = "SELECT packages FROM image WHERE id = ?1",
-    [Q_NAMED_NAME] = "SELECT name FROM named_layer WHERE id = ?1",
+    [Q_SPACE_DISTRIBUTIONS] = "SELECT id FROM distribution WHERE namespace = ?1 ORDER BY id",
+    [Q_NAMED_WALK] = "SELECT v.named, v.part, v.image, coalesce(i.packages, 0), coalesce(i.distribution, 0) "
+                     "FROM named_view v"
+                     " LEFT JOIN image i ON i.id = v.image WHERE (v.named, v.part) > (?1, ?2) ORDER BY "
+                     "v.named, v.part LIMIT ?3",
+    [Q_ANCESTRY_WALK] =
+        "SELECT a.id, 0, a.image, coalesce(i.packages, 0), coalesce(i.distribution, 0) FROM ancestry a"
+        " LEFT JOIN image i ON i.id = a.image WHERE a.id > ?1 AND ?2 IS NOT NULL ORDER BY a.id LIMIT ?3",
+    [Q_NAMED_LAST] = "SELECT coalesce(max(id), 0) FROM named_layer",
+    [Q_ANCESTRY_LAST] = "SELECT coalesce(max(id), 0) FROM ancestry",
+    [Q_PARENT_SETS] = "SELECT j.rowid, i.packages FROM list(?1) j CROSS JOIN named_layer n ON n.id = j.value "
+                      "CROSS JOIN named_view v ON"
+                      " v.named = n.parent CROSS JOIN image i ON i.id = v.image",
+    [Q_SETS_GET] = "SELECT j.rowid, s.members FROM list(?1) j CROSS JOIN package_set s ON s.id = j.value",
+    [Q_NAMED_NAMES] = "SELECT j.rowid, n.name FROM list(?1) j CROSS JOIN named_layer n ON n.id = j.value",
+    [Q_ANCESTRY_NAMES] = "SELECT j.rowid, a.name FROM list(?1) j CROSS JOIN ancestry a ON a.id = j.value",
     [Q_IMAGES_WITH] =
         "SELECT i.packages, i.distribution, i.id, i.digest, i.indexer FROM list(?1) j CROSS JOIN (SELECT id "
         "FROM"
@@ -310,6 +353,8 @@ const char *const sqlite_queries[QUERIES] = {
         "UPDATE notification SET attempts = attempts + 1, error = ?4, until = 0, due = CASE WHEN deleted = 0"
         " THEN ?5 + ?3 ELSE 0 END WHERE name = ?1 AND owner = ?2 AND until > 0",
     [Q_NOTIFY_DELETE] = "UPDATE notification SET deleted = ?2, due = 0 WHERE name = ?1 AND deleted = 0",
+    [Q_NOTIFY_RETRY] = "UPDATE notification SET due = ?2, until = 0 WHERE name = ?1 AND deleted = 0 AND"
+                       " (until < ?2 OR until > ?2 + 86400)",
     [Q_NOTIFY_FIND] = "SELECT " NOTIFICATION " FROM notification WHERE name = ?1",
     [Q_NOTIFY_LIST] = "SELECT " NOTIFICATION " FROM notification WHERE id > ?1 ORDER BY id LIMIT ?2",
     [Q_NOTIFY_COUNTS] = "SELECT count(*), coalesce(min(created), 0), count(nullif(attempts, 0)) FROM "
@@ -334,7 +379,8 @@ const char *const sqlite_queries[QUERIES] = {
     [Q_TIDY_IMAGES] = "SELECT i.id FROM image i WHERE i.id > ?1 AND i.id <= ?2 AND i.used < CASE WHEN "
                       "substr(i.digest, 1, 6) ="
                       " x'636861696e3a' THEN ?3 ELSE ?4 END AND NOT EXISTS (SELECT 1 FROM named_view v WHERE "
-                      "v.image = i.id)",
+                      "v.image = i.id)"
+                      " AND NOT EXISTS (SELECT 1 FROM ancestry a WHERE a.image = i.id)",
     [Q_TIDY_IMAGE_LAYERS] = "DELETE FROM image_layer WHERE image = ?1",
     [Q_TIDY_IMAGE] = "DELETE FROM image WHERE id = ?1",
     [Q_TIDY_LAYERS] =
@@ -342,6 +388,7 @@ const char *const sqlite_queries[QUERIES] = {
         " AND NOT EXISTS (SELECT 1 FROM image_layer i WHERE i.layer = l.id)"
         " AND NOT EXISTS (SELECT 1 FROM named_layer n WHERE n.layer = l.id)",
     [Q_TIDY_LAYER_SETS] = "DELETE FROM layer_set WHERE layer = ?1",
+    [Q_TIDY_LAYER_HASHES] = "DELETE FROM layer_hash WHERE layer = ?1",
     [Q_TIDY_LAYER] = "DELETE FROM layer WHERE id = ?1",
     [Q_TIDY_SETS] = "SELECT s.id FROM package_set s WHERE s.id > ?1 AND s.id <= ?2 AND ?3 + ?4 IS NOT NULL"
                     " AND NOT EXISTS (SELECT 1 FROM layer_set l WHERE l.packages = s.id)"
@@ -421,6 +468,12 @@ const char *const sqlite_queries[QUERIES] = {
     [Q_CHECK_LOST_VIEWS] =
         "SELECT v.named, v.image FROM named_view v WHERE NOT EXISTS (SELECT 1 FROM named_layer n"
         " WHERE n.id = v.named) LIMIT ?1",
+    [Q_CHECK_LOST_HASHES] = "SELECT h.id, h.layer FROM layer_hash h WHERE NOT EXISTS (SELECT 1 FROM layer l "
+                            "WHERE l.id = h.layer) LIMIT ?1",
+    [Q_CHECK_ANCESTRIES] =
+        "SELECT a.id, a.name, a.hashes, a.image, (CASE WHEN a.image = 0 OR EXISTS (SELECT 1 FROM image i "
+        "WHERE"
+        " i.id = a.image) THEN 1 ELSE 0 END) FROM ancestry a WHERE a.id > ?1 ORDER BY a.id LIMIT ?2",
     [Q_CHECK_ADVISORIES] =
         "SELECT id, feed, document, gen_from, coalesce(gen_to, 0), name, ranges FROM advisory"
         " WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3",

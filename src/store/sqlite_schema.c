@@ -215,5 +215,17 @@ static const char *const schema_4[] = { vulnerability_tables, notification_space
 /* The column `module` of ranges may have a CPE behind the module (rows.h): programs of before would find that no package has such a module. */
 static const char *const schema_5[] = { NULL };
 
-const char *const *const sqlite_migrations[SCHEMA_NUMBER] = { schema_1, schema_2, schema_3, schema_4,
-                                                              schema_5 };
+/* API v3: what clients call a layer, and rows of such names. ancestry.image 0: there is none; hashes: sql_ancestry.c. */
+static const char ancestry_tables[] = "CREATE TABLE layer_hash(id INTEGER PRIMARY KEY AUTOINCREMENT, hash "
+                                      "BLOB NOT NULL, indexer INTEGER NOT NULL,"
+                                      " layer INTEGER NOT NULL, UNIQUE(hash, indexer));"
+                                      "CREATE INDEX layer_hash_layer ON layer_hash(layer);"
+                                      "CREATE TABLE ancestry(id INTEGER PRIMARY KEY AUTOINCREMENT, name BLOB "
+                                      "NOT NULL UNIQUE, image INTEGER NOT NULL,"
+                                      " indexer INTEGER NOT NULL, hashes BLOB NOT NULL);"
+                                      "CREATE INDEX ancestry_image ON ancestry(image);";
+
+static const char *const schema_6[] = { ancestry_tables, NULL };
+
+const char *const *const sqlite_migrations[SCHEMA_NUMBER] = { schema_1, schema_2, schema_3,
+                                                              schema_4, schema_5, schema_6 };

@@ -100,7 +100,8 @@ int store_named_chain(struct store *s, str name, struct arena *arena, struct nam
 /* What a client calls a layer need not be its digest: the content that was stored for that hash. 1, 0 unknown, -1. */
 int store_hash_find(struct store *s, str hash, unsigned indexer, struct arena *arena, str *ret_digest,
                     struct err *e);
-/* The layer `digest` must be stored (else ERR_NOT_FOUND). The first one of a hash and indexer stays. */
+/* The layer `digest` must be stored (else ERR_NOT_FOUND). The first one of a hash and indexer stays. ERR_USAGE: a hash that begins with a
+ * byte 01, here and in an ancestry. */
 int store_hash_put(struct store *s, str hash, str digest, unsigned indexer, struct err *e);
 
 struct ancestry {
@@ -115,8 +116,8 @@ struct ancestry {
 };
 /* 1 and *ret, 0 unknown, -1. */
 int store_ancestry_find(struct store *s, str name, struct arena *arena, struct ancestry *ret, struct err *e);
-/* In one transaction, in place of the one of that name, if there is one. ERR_NOT_FOUND: its image is not stored. Of two at once with one name the
- * later one stays. */
+/* In one transaction, in place of the one of that name, if there is one. ERR_NOT_FOUND: its image is not stored. ERR_LIMIT: more than
+ * STORE_CHAIN_MAX layers. Of two at once with one name the later one stays. */
 int store_ancestry_put(struct store *s, const struct ancestry *a, struct err *e);
 /* By number, from the one after `after` on. */
 int store_ancestries_after(struct store *s, int64_t after, size_t limit, struct arena *arena,
@@ -469,6 +470,13 @@ int store_layers_after(struct store *s, int64_t after, size_t limit, struct aren
                        struct stored_content **ret, size_t *ret_count, struct err *e);
 int store_images_after(struct store *s, int64_t after, size_t limit, struct arena *arena,
                        struct stored_content **ret, size_t *ret_count, struct err *e);
+struct stored_hash { /* see store_hash_find() */
+    int64_t id;
+    str hash, digest;
+    unsigned indexer;
+};
+int store_hashes_after(struct store *s, int64_t after, size_t limit, struct arena *arena,
+                       struct stored_hash **ret, size_t *ret_count, struct err *e);
 /* Parents before their children. */
 int store_named_after(struct store *s, int64_t after, size_t limit, struct arena *arena,
                       struct named_layer **ret, size_t *ret_count, struct err *e);
@@ -493,11 +501,11 @@ int store_values_after(struct store *s, str after, size_t limit, struct arena *a
 
 /*
  * All that is in `from`, as it is at this moment, into `to`, whatever engines they are: what is there already is not doubled, and named layers
- * whose names stand for something else there are left out. Each feed becomes what it is in `from`, by a usual update; feeds that only `to` has
+ * and ancestries whose names stand for something else there are left out. Each feed becomes what it is in `from`, by a usual update; feeds that only `to` has
  * stay. In transactions of their own: an error leaves what came before it, and the whole may be done again. Memory: 16 bytes for each image.
  */
 struct copy_counts {
-    int64_t advisories, layers, images, named, left_out;
+    int64_t advisories, layers, images, named, ancestries, left_out;
 };
 typedef void store_progress(void *ctx, const struct copy_counts *so_far);
 int store_copy(struct store *from, struct store *to, store_progress *progress, void *ctx,

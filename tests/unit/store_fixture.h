@@ -90,6 +90,8 @@ int store_match_tests(void);
 int store_metadata_tests(void);
 int store_update_tests(void);
 int store_named_tests(void);
+int store_ancestry_tests(void);
+int store_hit_tests(void);
 int store_lease_tests(void);
 int store_reverse_tests(void);
 int store_watch_tests(void);

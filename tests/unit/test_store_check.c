@@ -24,6 +24,12 @@ static void fill(struct place *p)
     child.views = &image, child.view_count = 1;
     assert_int_equal(store_named_put(p->store, &root, &p->e), 1);
     assert_int_equal(store_named_put(p->store, &child, &p->e), 1);
+    const str hash = STR("a");
+    const struct ancestry a = {
+        .name = STR("a"), .hashes = &hash, .hash_count = 1, .image = image, .indexer = 1
+    };
+    ok(p, store_hash_put(p->store, hash, layer_one.digest, 1, &p->e));
+    ok(p, store_ancestry_put(p->store, &a, &p->e));
     load(p, "f C1 S openssl - 4 - -;f C2 s openssl - - - -;f C3 B libssl3 1 4 amd64 m");
     struct store_update *u = begin(p, "g");
     fill_document(p, u, "d", "v1", "C1=2 C2=3 C3=4");
@@ -105,6 +111,10 @@ static const struct {
     { "DELETE FROM named_layer WHERE parent IS NULL", "its parent is not stored" },
     { "UPDATE named_layer SET parent = id", "it is one of its own" },
     { "UPDATE named_view SET named = 99", "but is not stored itself" },
+    { "UPDATE layer_hash SET layer = 99", "hash 1 has layer 99" },
+    { "UPDATE ancestry SET image = 99", "ancestry a: its image is not stored" },
+    { "UPDATE ancestry SET image = 0", "ancestry a: it has layers and no image" },
+    { "UPDATE ancestry SET hashes = 'x'", "ancestry 1: its list of layers is damaged" },
     { "DELETE FROM affected WHERE part = 1", "its ranges are not those" },
     { "DELETE FROM negative", "its ranges are not those" },
     { "UPDATE negative SET kind = 2", "its ranges are not those" },

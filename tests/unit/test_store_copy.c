@@ -99,6 +99,16 @@ static void put_contents(struct place *p)
                                  .view_count = 1 };
     assert_int_equal(store_named_put(p->store, &root, &p->e), 1);
     assert_int_equal(store_named_put(p->store, &child, &p->e), 1);
+    const str hashes[] = { STR("h" RAW), STR("h") };
+    const struct ancestry a = { .name = STR("a" RAW),
+                                .hashes = hashes,
+                                .hash_count = 2,
+                                .image = id,
+                                .indexer = 4 },
+                          none = { .name = STR("none"), .indexer = 4 };
+    ok(p, store_hash_put(p->store, hashes[0], layer_one.digest, 4, &p->e));
+    ok(p, store_ancestry_put(p->store, &a, &p->e));
+    ok(p, store_ancestry_put(p->store, &none, &p->e));
     ok(p, store_value_set(p->store, STR("updater/last"), STR("77"), &p->e));
     ok(p, store_value_set(p->store, STR("tidy/place"), STR("1 1"), &p->e));
 }
@@ -175,6 +185,14 @@ static void same_contents(struct place *p, struct store *s)
         same(named->namespace, STR("debian:12"));
     same(named->digest, layer_empty.digest);
     assert_true(named->engine == 2 && named->indexer == 4 && named->view_count == 1 && named->views[0] == id);
+    struct ancestry a;
+    assert_int_equal(store_ancestry_find(s, STR("a" RAW), p->arena, &a, &p->e), 1);
+    assert_true(a.image == id && a.indexer == 4 && a.hash_count == 2);
+    same(a.hashes[0], STR("h" RAW));
+    assert_int_equal(store_ancestry_find(s, STR("none"), p->arena, &a, &p->e), 1);
+    assert_true(!a.image && !a.hash_count);
+    assert_int_equal(store_hash_find(s, STR("h" RAW), 4, p->arena, &value, &p->e), 1);
+    same(value, layer_one.digest);
     assert_int_equal(store_value_get(s, STR("updater/last"), p->arena, &value, &p->e), 1);
     same(value, STR("77"));
 }
@@ -197,7 +215,7 @@ static void test_copy(void **state)
     for (int i = 0; i < 2; i++) { /* twice is once */
         ok(p, store_copy(p->store, to, NULL, NULL, &n, &p->e));
         assert_true(n.advisories == MANY + 2 && n.layers == 2 && n.images == 1 && n.named == 2 &&
-                    !n.left_out);
+                    n.ancestries == 2 && !n.left_out);
         ok(p, store_count(to, &after, &p->e));
         assert_int_equal(after.generation, 2); /* "never" has nothing */
         assert_true(after.layers == 2 && after.images == 1);
@@ -216,6 +234,15 @@ static void test_copy(void **state)
     ok(p, store_copy(to, p->store, NULL, NULL, &n, &p->e)); /* and back: nothing is new */
     ok(p, store_count(p->store, &after, &p->e));
     assert_memory_equal(&before, &after, sizeof before);
+    const struct ancestry other = { .name = STR("none"), .image = 1, .indexer = 4 };
+    ok(p, store_ancestry_put(p->store, &other, &p->e)); /* the same layers: none */
+    const str hash = STR("h");
+    const struct ancestry clash = {
+        .name = STR("a" RAW), .hashes = &hash, .hash_count = 1, .image = 1, .indexer = 4
+    };
+    ok(p, store_ancestry_put(p->store, &clash, &p->e));
+    ok(p, store_copy(to, p->store, NULL, NULL, &n, &p->e));
+    assert_true(n.ancestries == 1 && n.left_out == 1);
     store_freep(&to);
     remove(path);
     remove(folder);

@@ -214,6 +214,7 @@ static void test_names(void **state)
         assert_int_equal(store_notification_sent(p->store, none[i], STR("a"), 0, &p->e), 0);
         assert_int_equal(store_notification_failed(p->store, none[i], STR("a"), 0, STR("x"), &p->e), 0);
         assert_int_equal(store_notification_delete(p->store, none[i], &p->e), 0);
+        assert_int_equal(store_notification_retry(p->store, none[i], &p->e), 0);
     }
     fails(p, store_notification_take(p->store, STR(""), 60, p->arena, &n, &p->e), ERR_USAGE);
     fails(p, store_notification_take(p->store, STR("a"), 0, p->arena, &n, &p->e), ERR_USAGE);
@@ -229,6 +230,7 @@ static void test_names(void **state)
     counts_are(p, 1, 1000, 0);
     fails(p, store_notification_take(p->store, STR("a"), 1, p->arena, &n, &p->e), ERR_READONLY);
     fails(p, store_notification_delete(p->store, n.name, &p->e), ERR_READONLY);
+    fails(p, store_notification_retry(p->store, n.name, &p->e), ERR_READONLY);
     fails(p, store_notifications_make(p->store, 1, 1, &count, &p->e), ERR_READONLY);
 }
 
@@ -330,6 +332,29 @@ static void test_delete(void **state)
     assert_true(all[0].notified && !all[1].notified);
     sleep(2);
     assert_int_equal(take(p, "y", 60, &got), 0);
+}
+
+/* An operator's word: whatever came of it, it is due now; but not while somebody tells it, and not once the client has read it. */
+static void test_retry(void **state)
+{
+    struct place *p = *state;
+    struct notification n, got;
+    prepare(p, 1);
+    assert_int_equal(take(p, "a", 60, &n), 1);
+    assert_int_equal(store_notification_retry(p->store, n.name, &p->e), 0);
+    assert_int_equal(store_notification_failed(p->store, n.name, STR("a"), 3600, STR("no"), &p->e), 1);
+    assert_int_equal(take(p, "b", 60, &got), 0);
+    assert_int_equal(store_notification_retry(p->store, n.name, &p->e), 1);
+    assert_int_equal(take(p, "b", 60, &got), 1);
+    same(got.name, n.name), same(got.error, STR("no"));
+    assert_int_equal(store_notification_sent(p->store, n.name, STR("b"), 0, &p->e), 1);
+    assert_int_equal(take(p, "c", 60, &got), 0);
+    assert_int_equal(store_notification_retry(p->store, n.name, &p->e), 1); /* also when it was told */
+    assert_int_equal(take(p, "c", 60, &got), 1);
+    assert_int_equal(store_notification_sent(p->store, n.name, STR("c"), 0, &p->e), 1);
+    assert_int_equal(store_notification_delete(p->store, n.name, &p->e), 1);
+    assert_int_equal(store_notification_retry(p->store, n.name, &p->e), 0);
+    assert_int_equal(take(p, "d", 60, &got), 0);
 }
 
 /* ---- tidying ---- */
@@ -591,11 +616,12 @@ static void test_killed(void **state)
 int store_notify_tests(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_made),   cmocka_unit_test_setup_teardown(test_migrated, fresh_place, tidy),
-        CASE(test_names),  CASE(test_take),
-        CASE(test_expiry), CASE(test_delete),
-        CASE(test_prune),  CASE(test_unwanted),
-        CASE(test_enough), CASE(test_killed),
+        CASE(test_made),     cmocka_unit_test_setup_teardown(test_migrated, fresh_place, tidy),
+        CASE(test_names),    CASE(test_take),
+        CASE(test_retry),    CASE(test_expiry),
+        CASE(test_delete),   CASE(test_prune),
+        CASE(test_unwanted), CASE(test_enough),
+        CASE(test_killed),
     };
     return cmocka_run_group_tests_name("store: notify", tests, NULL, NULL);
 }
