@@ -286,8 +286,8 @@ def test_down_and_up(serve, database, receiver, tmp_path):
 
 
 @SQLITE
-def test_restart(serve, database, receiver, tmp_path):
-    """Attempts and the next try outlive the server; a reload tells another endpoint."""
+def test_restart_and_retry(serve, database, receiver, tmp_path):
+    """Attempts and the next try outlive the server; `retry` does not wait for it, a reload tells another endpoint."""
     (port,) = free_ports(1)
     more = section(f"http://127.0.0.1:{port}/hook", attempts=1, again="1h")
     server = serve(more)
@@ -304,10 +304,12 @@ def test_restart(serve, database, receiver, tmp_path):
     server.config()
     server.process.send_signal(signal.SIGHUP)
     eventually(lambda: "configuration read again" in server.events())
-    create(server, 1, 1)
-    eventually(lambda: len(endpoint.names()) == 1 and endpoint.names() != [n["name"]])
+    assert ask(tmp_path, "retry", n["name"], database=database).out == "due now\n"
+    eventually(lambda: endpoint.names() == [n["name"]])
+    eventually(lambda: [x["state"] for x in listed(tmp_path, database)] == ["told"])
     shown = ask(tmp_path, "show", n["name"], database=database).out
     assert "old: none\nnew: CVE-2999-0\n     images that it hits: 0\n     demo  High  fixed in: 2.0-1\n" in shown
+    assert "no such notification" in ask(tmp_path, "retry", "11111111-1111-4111-8111-111111111111", database=database, code=1).err
 
 
 @POSTGRES
