@@ -375,6 +375,7 @@ def test_brokers(serve, receiver, database, tmp_path):
         told_by_amqp, told_by_stomp = Subscriber(rabbit.stomp, "/exchange/amq.direct/clair"), Subscriber(rabbit.stomp, "/queue/clair")
         check_settings(tmp_path, rabbit, (ca.cert, cert, key), told_by_amqp, told_by_stomp)
         check_slow_webhook(serve, receiver, rabbit, database, told_by_amqp, told_by_stomp)
+        check_one_that_fails(serve, receiver, rabbit, database, told_by_stomp)
         told_by_amqp.close()
         told_by_stomp.close()
     finally:
@@ -428,6 +429,18 @@ def check_slow_webhook(serve, receiver, rabbit, database, told_by_amqp, told_by_
     hold.set()
     server.stop()
     assert told_by_amqp.got.empty() and told_by_stomp.got.empty()
+
+
+def check_one_that_fails(serve, receiver, rabbit, database, told_by_stomp):
+    """What another could not tell is not told twice by the one that could."""
+    endpoint = receiver(lambda h, n: reply(h, n, 500 if n <= 2 else 200))
+    server = serve(section(endpoint.url, more=stomp([f"127.0.0.1:{rabbit.stomp}"])), database=database.with_name("other.db"))
+    create(server, 2)
+    eventually(lambda: server.events().count("successfully sent notification") == 2)
+    assert len(endpoint.got) == 4
+    server.stop()
+    got = [json.loads(told_by_stomp.got.get(timeout=20)[1])["Notification"]["Name"] for _ in range(2)]
+    assert len(set(got)) == 2 and told_by_stomp.got.empty()
 
 
 # ---- configuration ----
