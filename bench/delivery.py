@@ -1,5 +1,5 @@
-#!/usr/bin/python3
-"""How fast are notifications told: from an update that changed one advisory to the webhook's POST, and many to a receiver that answers at once.
+"""How fast are notifications told: from an update that changed one advisory to the webhook's POST, and many to a receiver that answers at once: a part of
+notify.py.
 
 The receiver is Python on the same two cores: it is the better part of what many take. The reference is as many posts by curl to it, one after the other
 on one connection.
@@ -18,7 +18,6 @@ from serve import new_server
 
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/e2e"), str(ROOT / "tests/server")]
 import helpers  # noqa: E402
-import pg  # noqa: E402
 
 MANY, ROUNDS = 10_000, 9
 BODY = '{"Notification":{"Name":"6a681b4e-7ef8-4548-8e9e-2f1d06418910"}}'
@@ -98,20 +97,11 @@ def bench(table, name, database, folder):
         receiver.server.shutdown()
 
 
-def main():
-    measure.prepare()
+def delivery(servers):
     table = measure.Table("delivery of notifications")
     folder = WORK / "delivery"
     folder.mkdir(parents=True, exist_ok=True)
     measure.remove_database(folder / "eclair.db")
     bench(table, "sqlite", folder / "eclair.db", folder)
-    server = pg.start(folder)
-    try:
-        bench(table, "postgres", server.new_database(), folder)
-    finally:
-        server.remove()
-    return table.exit()
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    bench(table, "postgres", servers.new_database(), folder)
+    return table

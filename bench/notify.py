@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Notifications, on both engines: how fast they are made of what changed, and the pages of names that an advisory hits.
+"""Notifications, on both engines: how fast they are made of what changed, the pages of names that an advisory hits, and how fast they are told.
 
     bench/notify.py                 0.1 million layers of REST v1, and as many ancestries
     bench/notify.py making pages    only these parts
@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 import measure
+from delivery import delivery
 from measure import ECLAIR, MIB, ROOT, WORK
 
 sys.path.insert(0, str(ROOT / "tests"))
@@ -84,7 +85,7 @@ def main():
     servers = pg.start(WORK)
     tables = []
     try:
-        for part in (making, pages):
+        for part in (making, pages, delivery):
             if not sys.argv[1:] or part.__name__ in sys.argv[1:]:
                 tables.append(part(servers))
             print()

@@ -17,6 +17,19 @@ static const struct option options[] = {
 };
 _Static_assert(sizeof(struct notify_command) <= OPTIONS_SIZE_MAX, "options");
 
+static int retry(const struct notify_command *o, struct settings *s, const char *name, struct err *e)
+{
+    (void)o;
+    CLEANUP(store_freep) struct store *store = store_open(settings_view(s)->database, STORE_WRITE, e);
+    int found = store ? store_notification_retry(store, str_from(name), e) : -1;
+    if (found == 0)
+        return err_set(e, ERR_NOT_FOUND,
+                       "%s: no such notification, or a deleted one, or it is being told now", name);
+    if (found > 0)
+        printf("due now\n");
+    return found < 0 ? -1 : 0;
+}
+
 /* ---- test ---- */
 
 /* A random UUID: nobody has it. */
@@ -66,6 +79,7 @@ static const struct action {
 } actions[] = {
     { "list", notify_list, false, true },
     { "show", notify_show, true, true },
+    { "retry", retry, true, true },
     { "test", test, false, false },
 };
 
@@ -74,7 +88,7 @@ static const struct action *find_action(const char *name, struct err *e)
     for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
         if (!strcmp(name, actions[i].name))
             return &actions[i];
-    err_set(e, ERR_USAGE, "notify: unknown action '%s' (there are: list, show, test)", name);
+    err_set(e, ERR_USAGE, "notify: unknown action '%s' (there are: list, show, retry, test)", name);
     return NULL;
 }
 
@@ -106,6 +120,7 @@ const struct command command_notify = {
                "  list           notifications that no client has deleted: told or waiting, tries that "
                "failed, when the next one is\n"
                "  show NAME      one of them, with the vulnerability before and after the change\n"
+               "  retry NAME     makes it due now, whatever came of earlier tries\n"
                "  test           tells all senders of a notification that is not there; 1 if one could not",
     .options = options,
     .args_min = 1,

@@ -382,6 +382,18 @@ static int take_over(struct serving *s, struct settings *next, struct err *e)
     return 0;
 }
 
+static void restart_notifier(struct serving *s)
+{
+    struct err e = { 0 };
+    if (!s->notify_due)
+        return;
+    stop_notifier(s);
+    s->notify_due = start_notifier(s, &e) < 0;
+    if (s->notify_due)
+        log_error("the notifier could not be started: it is tried again",
+                  LOG_TEXT("error", str_from(e.text)));
+}
+
 static void reload(struct serving *s)
 {
     struct err e = { 0 };
@@ -396,6 +408,7 @@ static void reload(struct serving *s)
     struct settings *old = s->current;
     s->current = next;
     next = old; /* freed here, when no request goes by it */
+    restart_notifier(s);
     log_info("configuration read again");
 }
 
@@ -408,18 +421,6 @@ static void restart_updater(struct serving *s)
     s->updater_due = start_updater(s, &e) < 0;
     if (s->updater_due)
         log_error("the updater could not be started: it is tried again", LOG_TEXT("error", str_from(e.text)));
-}
-
-static void restart_notifier(struct serving *s)
-{
-    struct err e = { 0 };
-    if (!s->notify_due)
-        return;
-    stop_notifier(s);
-    s->notify_due = start_notifier(s, &e) < 0;
-    if (s->notify_due)
-        log_error("the notifier could not be started: it is tried again",
-                  LOG_TEXT("error", str_from(e.text)));
 }
 
 /* The next signal; 0 when it is time to look after something. */

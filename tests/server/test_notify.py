@@ -286,8 +286,8 @@ def test_down_and_up(serve, database, receiver, tmp_path):
 
 
 @SQLITE
-def test_restart(serve, database, receiver, tmp_path):
-    """Attempts and the next try outlive the server; a reload tells another endpoint."""
+def test_restart_and_retry(serve, database, receiver, tmp_path):
+    """Attempts and the next try outlive the server; `retry` does not wait for it, a reload tells another endpoint."""
     (port,) = free_ports(1)
     more = section(f"http://127.0.0.1:{port}/hook", attempts=1, again="1h")
     server = serve(more)
@@ -304,10 +304,12 @@ def test_restart(serve, database, receiver, tmp_path):
     server.config()
     server.process.send_signal(signal.SIGHUP)
     eventually(lambda: "configuration read again" in server.events())
-    create(server, 1, 1)
-    eventually(lambda: len(endpoint.names()) == 1 and endpoint.names() != [n["name"]])
+    assert ask(tmp_path, "retry", n["name"], database=database).out == "due now\n"
+    eventually(lambda: endpoint.names() == [n["name"]])
+    eventually(lambda: [x["state"] for x in listed(tmp_path, database)] == ["told"])
     shown = ask(tmp_path, "show", n["name"], database=database).out
     assert "old: none\nnew: CVE-2999-0\n     images that it hits: 0\n     demo  High  fixed in: 2.0-1\n" in shown
+    assert "no such notification" in ask(tmp_path, "retry", "11111111-1111-4111-8111-111111111111", database=database, code=1).err
 
 
 @POSTGRES
@@ -373,6 +375,7 @@ def test_brokers(serve, receiver, database, tmp_path):
         told_by_amqp, told_by_stomp = Subscriber(rabbit.stomp, "/exchange/amq.direct/clair"), Subscriber(rabbit.stomp, "/queue/clair")
         check_settings(tmp_path, rabbit, (ca.cert, cert, key), told_by_amqp, told_by_stomp)
         check_slow_webhook(serve, receiver, rabbit, database, told_by_amqp, told_by_stomp)
+        check_one_that_fails(serve, receiver, rabbit, database, told_by_stomp)
         told_by_amqp.close()
         told_by_stomp.close()
     finally:
@@ -426,6 +429,18 @@ def check_slow_webhook(serve, receiver, rabbit, database, told_by_amqp, told_by_
     hold.set()
     server.stop()
     assert told_by_amqp.got.empty() and told_by_stomp.got.empty()
+
+
+def check_one_that_fails(serve, receiver, rabbit, database, told_by_stomp):
+    """What another could not tell is not told twice by the one that could."""
+    endpoint = receiver(lambda h, n: reply(h, n, 500 if n <= 2 else 200))
+    server = serve(section(endpoint.url, more=stomp([f"127.0.0.1:{rabbit.stomp}"])), database=database.with_name("other.db"))
+    create(server, 2)
+    eventually(lambda: server.events().count("successfully sent notification") == 2)
+    assert len(endpoint.got) == 4
+    server.stop()
+    got = [json.loads(told_by_stomp.got.get(timeout=20)[1])["Notification"]["Name"] for _ in range(2)]
+    assert len(set(got)) == 2 and told_by_stomp.got.empty()
 
 
 # ---- configuration ----
