@@ -37,10 +37,11 @@ static void handle(void *ctx, struct request *r, struct response *ret)
 
 static bool message(void *ctx, struct request *r, enum stream_event event, str bytes, struct buf *out)
 {
+    static const char much[70000]; /* more than waits for a client that takes nothing */
     (void)ctx;
     if (event == STREAM_MESSAGE)
-        grpc_frame(r, bytes, out);
-    return event != STREAM_ENDED;
+        grpc_frame(r, str_starts(bytes, STR("m")) ? str_of(much, sizeof much) : bytes, out);
+    return event != STREAM_ENDED && !str_eq(bytes, STR("e"));
 }
 
 static struct server *serve(void)

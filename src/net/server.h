@@ -9,7 +9,10 @@
  *            answered. A client that vanishes, or whose time is up, does not stop handle(): its response is dropped.
  * Bodies     Kept up to body_max; what follows is read and dropped (body_cut), up to BODY_DROP_MAX, then the connection is closed. All bodies together: 256 times body_max, else 503.
  * Responses  Date is added. Up to 2048 bytes with Content-Length, else chunked (HTTP/1.0: until the connection closes), both after
- *            gzip (spec/api-v1.md 1); over HTTP/2 always with Content-Length. A HEAD gets the headers alone.
+ *            gzip (spec/api-v1.md 1); over HTTP/2 always with Content-Length, unless there are trailers. A HEAD gets the headers alone.
+ * Streams    A SERVE_STREAM is silent as long as it likes: dead peers are found by TCP. What its client does not take is not added to beyond 64 KiB:
+ *            its messages wait, and there are no ticks; after idle_ms without a move it is reset. Messages have 64 KiB, all of one stream 256 KiB,
+ *            and there are 1024 streams at once: RESOURCE_EXHAUSTED. server_stop() ends them with UNAVAILABLE, and does not wait for them.
  * Limits     32 KiB of headers (431 beyond); connections, of which one address (of IPv6: one /64) gets seven eighths; time without
  *            a byte; time until a request is complete; an answer must be taken at send_rate. HTTP/2: 128
  *            streams at once, a hundred resets more than answers. A full queue answers 503 with Retry-After.

@@ -46,7 +46,11 @@ class Peer:
     def close(self):
         """It must end well, with nothing from a sanitizer."""
         self.process.stdin.close()
-        code, errors = self.process.wait(PATIENCE), self.process.stderr.read()
+        try:
+            code = self.process.wait(PATIENCE)
+        finally:
+            self.process.kill()
+        errors = self.process.stderr.read()
         assert (code, errors) == (0, "")
 
 
@@ -177,8 +181,8 @@ def test_watch_lasts(start):
 def test_stop_ends_streams(start):
     peer = start()
     with grpc.insecure_channel(f"127.0.0.1:{peer.port}") as channel:
-        watch = channel.unary_stream("/t/Watch")(b"w")
-        chat = channel.stream_stream("/t/Chat")(iter(queue.Queue().get, None))
+        watch = channel.unary_stream("/t/Watch")(b"w", timeout=PATIENCE)
+        chat = channel.stream_stream("/t/Chat")(iter(queue.Queue().get, None), timeout=PATIENCE)
         assert next(watch) == b"w"
         running = channel.unary_unary("/t/Wait").future(b"r")
         peer.expect("waits")
@@ -502,6 +506,18 @@ def test_too_many_streams(peer):
     assert wires[8].wait(DATA, 3)[3] == message(b"w")
     for w in wires:
         w.socket.close()
+
+
+def test_ends_of_streams_are_no_flood(wire):
+    """A client that has enough of a stream that lived resets it, for there is no other way."""
+    w = wire()
+    w.send(b"".join(begin(b"/t/Tick", 2 * i + 1) for i in range(128)))
+    ticked = set()
+    while len(ticked) < 128:
+        ticked.add(w.wait(DATA)[2])
+    w.send(b"".join(frame(RESET, 0, 2 * i + 1, b"\0\0\0\x08") for i in range(128)))
+    w.send(unary(257, b"/t/Echo", message(b"next")))
+    assert w.status(257) == 0
 
 
 # ---- trailers of others ----
