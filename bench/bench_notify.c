@@ -390,7 +390,7 @@ static int timed(const struct question *q, int64_t from, double *ret, struct err
         times[i] = spent_ms() - start;
     }
     qsort(times, TIMES, sizeof *times, by_number);
-    *ret = times[TIMES / 2];
+    *ret = times[by_clock ? 0 : TIMES / 2]; /* the clock counts neighbours */
     return 0;
 }
 

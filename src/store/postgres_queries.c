@@ -371,7 +371,6 @@ const char *const postgres_queries[QUERIES] = {
         " WHERE namespace = $2 OFFSET 0) d CROSS JOIN LATERAL (SELECT id FROM image WHERE packages = j.value"
         " AND distribution = d.id OFFSET 0) i CROSS JOIN LATERAL (SELECT id, image FROM ancestry WHERE"
         " image = i.id AND id >= $3 OFFSET 0) a ORDER BY a.id LIMIT $4",
-    [Q_IMAGE_SET] = "SELECT packages FROM image WHERE id = $1",
     [Q_SPACE_DISTRIBUTIONS] = "SELECT id FROM distribution WHERE namespace = $1 ORDER BY id",
     [Q_NAMED_WALK] =
         "SELECT v.named, v.part, v.image, coalesce(i.packages, 0), coalesce(i.distribution, 0) FROM (SELECT "

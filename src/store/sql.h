@@ -153,7 +153,6 @@ enum query {
     Q_IMAGES_WITH,
     Q_NAMED_WITH,
     Q_ANCESTRIES_WITH,
-    Q_IMAGE_SET,
     Q_SPACE_DISTRIBUTIONS,
     Q_NAMED_WALK,
     Q_ANCESTRY_WALK,
@@ -424,9 +423,6 @@ int sql_set_has(struct sql *s, int64_t set, const int64_t *packages, size_t coun
 /* What files tell of an image; none of one that is not stored. */
 int sql_image_facts(struct sql *s, int64_t id, struct arena *arena, const struct image_fact **ret,
                     size_t *ret_count, struct err *e);
-/* Did that layer of an image bring one of these packages, which ascend? 1, 0, -1. */
-int sql_image_brought(struct sql *s, int64_t image, int64_t layer, const int64_t *packages, size_t count,
-                      struct err *e);
 
 /* store_advisory_get() inside a transaction. */
 int sql_advisory_read(struct sql *s, int64_t id, struct arena *arena, struct stored_advisory *ret,

@@ -303,7 +303,6 @@ const char *const sqlite_queries[QUERIES] = {
         "namespace = ?2) d"
         " CROSS JOIN image i ON i.packages = j.value AND i.distribution = d.id CROSS JOIN ancestry a ON"
         " a.image = i.id WHERE a.id >= ?3 ORDER BY a.id LIMIT ?4",
-    [Q_IMAGE_SET] = "SELECT packages FROM image WHERE id = ?1",
     [Q_SPACE_DISTRIBUTIONS] = "SELECT id FROM distribution WHERE namespace = ?1 ORDER BY id",
     [Q_NAMED_WALK] = "SELECT v.named, v.part, v.image, coalesce(i.packages, 0), coalesce(i.distribution, 0) "
                      "FROM named_view v"
