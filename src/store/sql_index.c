@@ -332,13 +332,23 @@ static int image_layer_rows(struct sql *s, const struct image_index *image, unsi
     return 0;
 }
 
+/* Names have what their image has beside it: it may have been another one until now. */
+static int refresh_names(struct sql *s, int64_t id, int64_t set, struct err *e)
+{
+    if (s->scratch)
+        return 0;
+    return sql_run(s, e, Q_IMAGE_VIEWS, "ii", id, set) < 0 ? -1
+                                                           : sql_run(s, e, Q_IMAGE_ANCESTRIES, "ii", id, set);
+}
+
 static int image_put(struct sql *s, const struct image_index *image, unsigned indexer, int64_t *ret_id,
                      struct err *e)
 {
     int64_t id = 0, set;
     CLEANUP(sql_endp) struct sql *t = sql_begin_as(s, SQL_INDEX, e);
     if (!t || put_image_set(s, image, &set, e) < 0 || sql_image_row(s, image, indexer, set, &id, e) < 0 ||
-        image_layer_rows(s, image, indexer, id, e) < 0 || sql_commit(&t, e) < 0)
+        image_layer_rows(s, image, indexer, id, e) < 0 || refresh_names(s, id, set, e) < 0 ||
+        sql_commit(&t, e) < 0)
         return -1;
     *ret_id = id;
     return 0;
