@@ -261,9 +261,8 @@ static int fill_rows(struct filler *f, unsigned count, struct err *e)
                    " details) VALUES (?1, ?2, 1, 1, ?1, 9999999999, 0, ?3, ?4)");
     f->layer = prepare(f, "INSERT INTO named_layer(id, name, parent, layer, chain, namespace, engine)"
                           " VALUES (?1, ?2, nullif(?3, 0), 1, ?4, x'64656269616e3a3132', 3)");
-    f->view = prepare(f, "INSERT INTO named_view(named, part, image) VALUES (?1, 0, ?1)");
-    f->ancestry =
-        prepare(f, "INSERT INTO ancestry(id, name, image, indexer, hashes) VALUES (?1, ?2, ?1, 1, ?3)");
+    f->view = prepare(f, "INSERT INTO named_view VALUES (?1, 0, ?1, ?1, 1)");
+    f->ancestry = prepare(f, "INSERT INTO ancestry VALUES (?1, ?2, ?1, ?1, 1, 1, ?3)");
     if (!f->set || !f->queue || !f->image || !f->layer || !f->view || !f->ancestry)
         return err_set(e, ERR_FORMAT, "the schema is another one");
     for (unsigned chain = 0; chain < count / CHAIN; chain++)
@@ -390,7 +389,7 @@ static int timed(const struct question *q, int64_t from, double *ret, struct err
         times[i] = spent_ms() - start;
     }
     qsort(times, TIMES, sizeof *times, by_number);
-    *ret = times[TIMES / 2];
+    *ret = times[by_clock ? 0 : TIMES / 2]; /* the clock counts neighbours */
     return 0;
 }
 

@@ -152,6 +152,12 @@ const char *const postgres_queries[QUERIES] = {
         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (digest, indexer) DO UPDATE SET"
         " distribution = $3, packages = $4, origins = $5, unreadable = $6, details = $7, used = $8"
         " RETURNING id",
+    [Q_IMAGE_VIEWS] =
+        "UPDATE named_view SET packages = $2, distribution = i.distribution FROM image i WHERE i.id = $1 AND"
+        " image = $1 AND (named_view.packages <> $2 OR named_view.distribution <> i.distribution)",
+    [Q_IMAGE_ANCESTRIES] =
+        "UPDATE ancestry SET packages = $2, distribution = i.distribution FROM image i WHERE i.id = $1 AND"
+        " image = $1 AND (ancestry.packages <> $2 OR ancestry.distribution <> i.distribution)",
     [Q_IMAGE_LAYERS_CLEAR] = "DELETE FROM image_layer WHERE image = $1",
     [Q_IMAGE_LAYER_ADD] = "INSERT INTO image_layer VALUES ($1, $2, $3)",
     [Q_IMAGE_LAYERS] =
@@ -203,7 +209,8 @@ const char *const postgres_queries[QUERIES] = {
     [Q_NAMED_REPLACE] =
         "UPDATE named_layer SET layer = $2, chain = $3, namespace = $4, engine = $5 WHERE id = $1",
     [Q_NAMED_VIEWS_CLEAR] = "DELETE FROM named_view WHERE named = $1",
-    [Q_NAMED_VIEW_ADD] = "INSERT INTO named_view SELECT $1, $2, id FROM image WHERE id = $3",
+    [Q_NAMED_VIEW_ADD] = "INSERT INTO named_view SELECT $1, $2, id, packages, distribution FROM image WHERE"
+                         " id = $3 FOR SHARE",
     [Q_NAMED_DELETE_VIEWS] = NAMED_TREE " DELETE FROM named_view WHERE named IN (SELECT id FROM tree)",
     /* and the views of those that came meanwhile: one statement sees one tree */
     [Q_NAMED_DELETE] = NAMED_TREE ", v AS (DELETE FROM named_view WHERE named IN (SELECT id FROM tree))"
@@ -224,10 +231,13 @@ const char *const postgres_queries[QUERIES] = {
     [Q_ANCESTRY_FIND] = ANCESTRY " WHERE name = $1",
     [Q_ANCESTRY_DROP] = "DELETE FROM ancestry WHERE name = $1",
     [Q_ANCESTRY_PUT] =
-        "INSERT INTO ancestry(name, image, indexer, hashes) SELECT $1, $2, $3, $4 WHERE $2 = 0 OR EXISTS "
-        "(SELECT 1 FROM"
-        " image WHERE id = $2) ON CONFLICT (name) DO UPDATE SET id = excluded.id, image = excluded.image,"
-        " indexer = excluded.indexer, hashes = excluded.hashes",
+        "INSERT INTO ancestry(name, image, packages, distribution, indexer, hashes) SELECT $1, $2, "
+        "i.packages,"
+        " i.distribution, $3, $4 FROM (SELECT packages, distribution FROM (SELECT packages, distribution "
+        "FROM image WHERE id = $2 FOR SHARE) x UNION ALL SELECT 0, 0 WHERE $2 = 0) i"
+        " ON CONFLICT (name) DO UPDATE SET id = excluded.id, image = excluded.image, packages = "
+        "excluded.packages,"
+        " distribution = excluded.distribution, indexer = excluded.indexer, hashes = excluded.hashes",
     [Q_ANCESTRIES_AFTER] = ANCESTRY " WHERE id > $1 ORDER BY id LIMIT $2",
 
     [Q_LEASE_GET] =
@@ -371,27 +381,20 @@ const char *const postgres_queries[QUERIES] = {
         " WHERE namespace = $2 OFFSET 0) d CROSS JOIN LATERAL (SELECT id FROM image WHERE packages = j.value"
         " AND distribution = d.id OFFSET 0) i CROSS JOIN LATERAL (SELECT id, image FROM ancestry WHERE"
         " image = i.id AND id >= $3 OFFSET 0) a ORDER BY a.id LIMIT $4",
-    [Q_IMAGE_SET] = "SELECT packages FROM image WHERE id = $1",
     [Q_SPACE_DISTRIBUTIONS] = "SELECT id FROM distribution WHERE namespace = $1 ORDER BY id",
     [Q_NAMED_WALK] =
-        "SELECT v.named, v.part, v.image, coalesce(i.packages, 0), coalesce(i.distribution, 0) FROM (SELECT "
-        "named, part,"
-        " image FROM named_view WHERE (named, part) > ($1, $2) ORDER BY named, part LIMIT $3) v LEFT JOIN "
-        "LATERAL (SELECT"
-        " packages, distribution FROM image WHERE id = v.image OFFSET 0) i ON true ORDER BY v.named, v.part",
-    [Q_ANCESTRY_WALK] = "SELECT a.id, 0::bigint, a.image, coalesce(i.packages, 0), coalesce(i.distribution, "
-                        "0) FROM (SELECT id, image FROM"
-                        " ancestry WHERE id > $1 AND $2 IS NOT NULL ORDER BY id LIMIT $3) a LEFT JOIN "
-                        "LATERAL (SELECT packages,"
-                        " distribution FROM image WHERE id = a.image OFFSET 0) i ON true ORDER BY a.id",
+        "SELECT named, part, image, packages, distribution FROM named_view WHERE (named, part) > ($1, $2)"
+        " ORDER BY named, part LIMIT $3",
+    [Q_ANCESTRY_WALK] =
+        "SELECT id, 0::bigint, image, packages, distribution FROM ancestry WHERE id > $1 AND $2 IS NOT NULL"
+        " ORDER BY id LIMIT $3",
     [Q_NAMED_LAST] = "SELECT coalesce(max(id), 0) FROM named_layer",
     [Q_ANCESTRY_LAST] = "SELECT coalesce(max(id), 0) FROM ancestry",
-    [Q_PARENT_SETS] = "SELECT j.place - 1, i.packages FROM unnest($1) WITH ORDINALITY AS j(value, place) "
+    [Q_PARENT_SETS] = "SELECT j.place - 1, v.packages FROM unnest($1) WITH ORDINALITY AS j(value, place) "
                       "CROSS JOIN LATERAL (SELECT"
                       " parent FROM named_layer WHERE id = j.value OFFSET 0) n CROSS JOIN LATERAL (SELECT "
-                      "image FROM named_view WHERE"
-                      " named = n.parent OFFSET 0) v CROSS JOIN LATERAL (SELECT packages FROM image WHERE id "
-                      "= v.image OFFSET 0) i",
+                      "packages FROM named_view WHERE"
+                      " named = n.parent OFFSET 0) v",
     [Q_SETS_GET] = "SELECT j.place - 1, s.members FROM unnest($1) WITH ORDINALITY AS j(value, place) CROSS "
                    "JOIN LATERAL (SELECT"
                    " members FROM package_set WHERE id = j.value OFFSET 0) s",
@@ -538,12 +541,14 @@ const char *const postgres_queries[QUERIES] = {
     [Q_CHECK_LOST_LAYERS] =
         "SELECT l.image, l.layer FROM image_layer l WHERE NOT EXISTS (SELECT 1 FROM image i"
         " WHERE i.id = l.image) LIMIT $1",
-    [Q_CHECK_NAMED] = "SELECT n.id, n.name, coalesce(n.parent, 0), (CASE WHEN EXISTS (SELECT 1 FROM "
-                      "named_layer p WHERE p.id = n.parent) THEN 1 ELSE 0 END)::bigint,"
-                      " (CASE WHEN EXISTS (SELECT 1 FROM layer l WHERE l.id = n.layer) THEN 1 ELSE 0 "
-                      "END)::bigint, (SELECT count(*) FROM named_view v WHERE v.named = n.id"
-                      " AND NOT EXISTS (SELECT 1 FROM image i WHERE i.id = v.image))"
-                      " FROM named_layer n WHERE n.id > $1 ORDER BY n.id LIMIT $2",
+    [Q_CHECK_NAMED] =
+        "SELECT n.id, n.name, coalesce(n.parent, 0), (CASE WHEN EXISTS (SELECT 1 FROM "
+        "named_layer p WHERE p.id = n.parent) THEN 1 ELSE 0 END)::bigint,"
+        " (CASE WHEN EXISTS (SELECT 1 FROM layer l WHERE l.id = n.layer) THEN 1 ELSE 0 "
+        "END)::bigint, (SELECT count(*) FROM named_view v WHERE v.named = n.id"
+        " AND NOT EXISTS (SELECT 1 FROM image i WHERE i.id = v.image AND i.packages = v.packages AND"
+        " i.distribution = v.distribution))"
+        " FROM named_layer n WHERE n.id > $1 ORDER BY n.id LIMIT $2",
     [Q_CHECK_LOST_VIEWS] =
         "SELECT v.named, v.image FROM named_view v WHERE NOT EXISTS (SELECT 1 FROM named_layer n"
         " WHERE n.id = v.named) LIMIT $1",
@@ -552,7 +557,9 @@ const char *const postgres_queries[QUERIES] = {
     [Q_CHECK_ANCESTRIES] =
         "SELECT a.id, a.name, a.hashes, a.image, (CASE WHEN a.image = 0 OR EXISTS (SELECT 1 FROM image i "
         "WHERE"
-        " i.id = a.image) THEN 1 ELSE 0 END)::bigint FROM ancestry a WHERE a.id > $1 ORDER BY a.id LIMIT $2",
+        " i.id = a.image AND"
+        " i.packages = a.packages AND i.distribution = a.distribution) THEN 1 ELSE 0 END)::bigint FROM "
+        "ancestry a WHERE a.id > $1 ORDER BY a.id LIMIT $2",
     [Q_CHECK_ADVISORIES] =
         "SELECT id, feed, document, gen_from, coalesce(gen_to, 0), name, ranges FROM advisory"
         " WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3",

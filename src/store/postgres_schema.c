@@ -278,12 +278,21 @@ static const char ancestry_tables[] =
     "CREATE TABLE layer_hash(" ID ", hash bytea NOT NULL, indexer bigint NOT NULL, layer bigint NOT NULL,"
     " UNIQUE(hash, indexer));"
     "CREATE INDEX layer_hash_layer ON layer_hash(layer);"
-    "CREATE TABLE ancestry(" ID
-    ", name bytea NOT NULL UNIQUE, image bigint NOT NULL, indexer bigint NOT NULL,"
+    "CREATE TABLE ancestry(" ID ", name bytea NOT NULL UNIQUE, image bigint NOT NULL, packages bigint NOT "
+                                "NULL, distribution bigint NOT NULL, indexer bigint NOT NULL,"
     " hashes bytea NOT NULL);"
     "CREATE INDEX ancestry_image ON ancestry(image);";
 
-static const char *const schema_6[] = { ancestry_tables, NULL };
+/* What the image has, beside it: a walk over a million names looks at one table. */
+static const char view_sets[] = "ALTER TABLE named_view ADD COLUMN packages bigint NOT NULL DEFAULT 0;"
+                                "ALTER TABLE named_view ADD COLUMN distribution bigint NOT NULL DEFAULT 0;"
+                                "UPDATE named_view SET packages = (SELECT i.packages FROM image i WHERE i.id "
+                                "= named_view.image), distribution ="
+                                " (SELECT i.distribution FROM image i WHERE i.id = named_view.image) WHERE "
+                                "EXISTS (SELECT 1 FROM image i WHERE"
+                                " i.id = named_view.image);";
+
+static const char *const schema_6[] = { ancestry_tables, view_sets, NULL };
 
 const char *const *const postgres_migrations[SCHEMA_NUMBER] = { schema_1, schema_2, schema_3,
                                                                 schema_4, schema_5, schema_6 };

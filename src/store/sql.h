@@ -48,6 +48,8 @@ enum query {
     Q_IMAGE_FIND,
     Q_IMAGE_BY_ID,
     Q_IMAGE_PUT,
+    Q_IMAGE_VIEWS,
+    Q_IMAGE_ANCESTRIES,
     Q_IMAGE_LAYERS_CLEAR,
     Q_IMAGE_LAYER_ADD,
     Q_IMAGE_LAYERS,
@@ -153,7 +155,6 @@ enum query {
     Q_IMAGES_WITH,
     Q_NAMED_WITH,
     Q_ANCESTRIES_WITH,
-    Q_IMAGE_SET,
     Q_SPACE_DISTRIBUTIONS,
     Q_NAMED_WALK,
     Q_ANCESTRY_WALK,
@@ -424,9 +425,6 @@ int sql_set_has(struct sql *s, int64_t set, const int64_t *packages, size_t coun
 /* What files tell of an image; none of one that is not stored. */
 int sql_image_facts(struct sql *s, int64_t id, struct arena *arena, const struct image_fact **ret,
                     size_t *ret_count, struct err *e);
-/* Did that layer of an image bring one of these packages, which ascend? 1, 0, -1. */
-int sql_image_brought(struct sql *s, int64_t image, int64_t layer, const int64_t *packages, size_t count,
-                      struct err *e);
 
 /* store_advisory_get() inside a transaction. */
 int sql_advisory_read(struct sql *s, int64_t id, struct arena *arena, struct stored_advisory *ret,

@@ -165,7 +165,8 @@ static int check_named_one(struct checking *c, struct sql_stmt *st, int64_t id, 
     if (!sql_int(st, 4))
         check_problem(c, "named layer " STR_FMT ": its content is not stored", STR_ARG(name));
     if (sql_int(st, 5))
-        check_problem(c, "named layer " STR_FMT ": a view of it is not stored", STR_ARG(name));
+        check_problem(c, "named layer " STR_FMT ": a view of it is not stored, or has other packages",
+                      STR_ARG(name));
     if (!parent)
         return 0;
     if (sql_number(c->s, e, &chain, Q_NAMED_DEPTH, "ii", id, (int64_t)STORE_CHAIN_MAX + 2) < 0)
@@ -194,7 +195,8 @@ static int check_ancestry(struct checking *c, struct sql_stmt *st, int64_t id, s
     if (!arena)
         return sql_oom(c->s, e);
     if (!sql_int(st, 4))
-        check_problem(c, "ancestry " STR_FMT ": its image is not stored", STR_ARG(name));
+        check_problem(c, "ancestry " STR_FMT ": its image is not stored, or has other packages",
+                      STR_ARG(name));
     if (ancestry_unpack(sql_str(st, 2), arena, &hashes, &count, e) < 0)
         return tell_damage(c, "ancestry", id, e);
     if (count && !sql_int(st, 3))

@@ -434,8 +434,8 @@ static int read_hits(struct asking *a, struct err *e)
         h->n = n;
         if (read_distributions(a, h, e) < 0)
             return -1;
-        if (h->distribution_count && sql_sets_with(a->v.s, n->packages, n->count, 0, SIZE_MAX / 64, &h->sets,
-                                                   &h->set_count, &end, e) < 0)
+        if (h->distribution_count &&
+            sql_sets_with(a->v.s, n->packages, n->count, 0, SETS_ALL, &h->sets, &h->set_count, &end, e) < 0)
             return -1;
         a->set_count += h->set_count;
     }

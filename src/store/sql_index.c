@@ -340,13 +340,23 @@ static int image_layer_rows(struct sql *s, const struct image_index *image, unsi
     return 0;
 }
 
+/* Names have what their image has beside it: it may have been another one until now. */
+static int refresh_names(struct sql *s, int64_t id, int64_t set, struct err *e)
+{
+    if (s->scratch)
+        return 0;
+    return sql_run(s, e, Q_IMAGE_VIEWS, "ii", id, set) < 0 ? -1
+                                                           : sql_run(s, e, Q_IMAGE_ANCESTRIES, "ii", id, set);
+}
+
 static int image_put(struct sql *s, const struct image_index *image, unsigned indexer, int64_t *ret_id,
                      struct err *e)
 {
     int64_t id = 0, set;
     CLEANUP(sql_endp) struct sql *t = sql_begin_as(s, SQL_INDEX, e);
     if (!t || put_image_set(s, image, &set, e) < 0 || sql_image_row(s, image, indexer, set, &id, e) < 0 ||
-        image_layer_rows(s, image, indexer, id, e) < 0 || sql_commit(&t, e) < 0)
+        image_layer_rows(s, image, indexer, id, e) < 0 || refresh_names(s, id, set, e) < 0 ||
+        sql_commit(&t, e) < 0)
         return -1;
     *ret_id = id;
     return 0;
@@ -450,12 +460,6 @@ int store_image_get(struct store *store, int64_t id, struct arena *arena, struct
     return t ? image_get(t, id, arena, ret, e) : -1;
 }
 
-static int by_image_package(const void *pa, const void *pb)
-{
-    return package_cmp(&((const struct image_package *)pa)->package,
-                       &((const struct image_package *)pb)->package);
-}
-
 /* Those of `packages` that are in the set: how many, at the start of `ids`, which is malloc()ed; -1. */
 static ptrdiff_t set_common(struct sql *s, int64_t set, const int64_t *packages, size_t count, int64_t **ids,
                             struct err *e)
@@ -492,33 +496,6 @@ int sql_image_facts(struct sql *s, int64_t id, struct arena *arena, const struct
     *ret = image.facts;
     *ret_count = image.fact_count;
     return r;
-}
-
-int sql_image_brought(struct sql *s, int64_t image, int64_t layer, const int64_t *packages, size_t count,
-                      struct err *e)
-{
-    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
-    CLEANUP(freep) int64_t *ids = NULL;
-    struct image_index *view;
-    int64_t set = 0;
-    int found = arena ? image_get(s, image, arena, &view, e) : sql_oom(s, e);
-    if (found > 0)
-        found = sql_number(s, e, &set, Q_IMAGE_SET, "i", image);
-    if (found <= 0)
-        return found;
-    ptrdiff_t n = set_common(s, set, packages, count, &ids, e);
-    CLEANUP(sql_resetp)
-    struct sql_stmt *rows = n > 0 ? sql_bind(s, e, Q_PACKAGES_GET, "I", ids, (size_t)n) : NULL;
-    if (!rows)
-        return n < 0 || n > 0 ? -1 : 0;
-    while ((found = sql_row(s, rows, e)) > 0) {
-        const struct image_package key = { .package = package_of(rows, arena) };
-        const struct image_package *p =
-            bsearch(&key, view->packages, view->package_count, sizeof key, by_image_package);
-        if (p && p->layer == layer)
-            return 1;
-    }
-    return found;
 }
 
 #define KEEP_S 600 /* what was noted a moment ago need not be noted again: it is kept for an hour at least */

@@ -505,7 +505,9 @@ static int look_into(struct look *k, const struct segment *g, int64_t limit, str
 {
     for (size_t i = 0; i < k->count; i++)
         k->blocks[i] = 0, k->last[i] = k->after;
-    if (take_blocks(k, Q_BLOCKS_BEFORE, g->id, 0, e) < 0 || take_blocks(k, Q_BLOCKS_AT, g->id, 0, e) < 0 ||
+    bool inside = k->after >= g->first; /* else no block begins at or before it */
+    if (take_blocks(k, Q_BLOCKS_BEFORE, g->id, 0, e) < 0 ||
+        (inside && take_blocks(k, Q_BLOCKS_AT, g->id, 0, e) < 0) ||
         take_blocks(k, Q_BLOCKS_AFTER, g->id, limit, e) < 0)
         return -1;
     for (size_t i = 0; i < k->count; i++)
@@ -626,7 +628,8 @@ int sql_sets_with(struct sql *s, const int64_t *packages, size_t count, int64_t 
     if (sql_segments(s, arena, &segments, &segment_count, e) < 0 ||
         sql_number(s, e, &queued, Q_QUEUE_FIRST, "i", after) < 0)
         return -1;
-    for (int64_t limit = 1; all.count < want && k.after < INT64_MAX;
+    /* who wants all is best served at once */
+    for (int64_t limit = want == SETS_ALL && most > 0 ? most : 1; all.count < want && k.after < INT64_MAX;
          limit = limit * 2 < most ? limit * 2 : most + 1) {
         k.found.count = 0;
         if (look_around(&k, segments, segment_count, queued, want - all.count, limit, e) < 0) {

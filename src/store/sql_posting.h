@@ -34,6 +34,7 @@ struct posting_work {
 };
 int sql_posting_step(struct posting_work *w, struct err *e);
 
+#define SETS_ALL (SIZE_MAX / 64)
 /* Sets above `after` that have one of the packages (ascending), ascending, at least `want` unless there are no more; *ret_end: all up to here
  * were looked for, INT64_MAX when there are no more. malloc()ed. */
 int sql_sets_with(struct sql *s, const int64_t *packages, size_t count, int64_t after, size_t want,

@@ -96,6 +96,12 @@ const char *const sqlite_queries[QUERIES] = {
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT(digest, indexer) DO UPDATE SET"
         " distribution = ?3, packages = ?4, origins = ?5, unreadable = ?6, details = ?7, used = ?8"
         " RETURNING id",
+    [Q_IMAGE_VIEWS] =
+        "UPDATE named_view SET packages = ?2, distribution = i.distribution FROM image i WHERE i.id = ?1 AND"
+        " image = ?1 AND (named_view.packages <> ?2 OR named_view.distribution <> i.distribution)",
+    [Q_IMAGE_ANCESTRIES] =
+        "UPDATE ancestry SET packages = ?2, distribution = i.distribution FROM image i WHERE i.id = ?1 AND"
+        " image = ?1 AND (ancestry.packages <> ?2 OR ancestry.distribution <> i.distribution)",
     [Q_IMAGE_LAYERS_CLEAR] = "DELETE FROM image_layer WHERE image = ?1",
     [Q_IMAGE_LAYER_ADD] = "INSERT INTO image_layer VALUES (?1, ?2, ?3)",
     [Q_IMAGE_LAYERS] = "SELECT l.digest, l.size FROM image_layer i CROSS JOIN layer l ON l.id = i.layer"
@@ -144,7 +150,8 @@ const char *const sqlite_queries[QUERIES] = {
     [Q_NAMED_REPLACE] =
         "UPDATE named_layer SET layer = ?2, chain = ?3, namespace = ?4, engine = ?5 WHERE id = ?1",
     [Q_NAMED_VIEWS_CLEAR] = "DELETE FROM named_view WHERE named = ?1",
-    [Q_NAMED_VIEW_ADD] = "INSERT INTO named_view SELECT ?1, ?2, id FROM image WHERE id = ?3",
+    [Q_NAMED_VIEW_ADD] = "INSERT INTO named_view SELECT ?1, ?2, id, packages, distribution FROM image WHERE"
+                         " id = ?3",
     [Q_NAMED_DELETE_VIEWS] = NAMED_TREE " DELETE FROM named_view WHERE named IN tree",
     [Q_NAMED_DELETE] = NAMED_TREE " DELETE FROM named_layer WHERE id IN tree",
     [Q_NAMED_CHAIN] =
@@ -162,9 +169,10 @@ const char *const sqlite_queries[QUERIES] = {
         " WHERE h.id > ?1 ORDER BY h.id LIMIT ?2",
     [Q_ANCESTRY_FIND] = ANCESTRY " WHERE name = ?1",
     [Q_ANCESTRY_DROP] = "DELETE FROM ancestry WHERE name = ?1",
-    [Q_ANCESTRY_PUT] = "INSERT INTO ancestry(name, image, indexer, hashes) SELECT ?1, ?2, ?3, ?4 WHERE ?2 = "
-                       "0 OR EXISTS (SELECT 1 FROM"
-                       " image WHERE id = ?2)",
+    [Q_ANCESTRY_PUT] = "INSERT INTO ancestry(name, image, packages, distribution, indexer, hashes) SELECT "
+                       "?1, ?2, i.packages,"
+                       " i.distribution, ?3, ?4 FROM (SELECT packages, distribution FROM image WHERE id = ?2 "
+                       "UNION ALL SELECT 0, 0 WHERE ?2 = 0) i WHERE true",
     [Q_ANCESTRIES_AFTER] = ANCESTRY " WHERE id > ?1 ORDER BY id LIMIT ?2",
 
     [Q_LEASE_GET] = "SELECT owner, expires - ?2, seconds FROM lease WHERE name = ?1",
@@ -303,20 +311,18 @@ const char *const sqlite_queries[QUERIES] = {
         "namespace = ?2) d"
         " CROSS JOIN image i ON i.packages = j.value AND i.distribution = d.id CROSS JOIN ancestry a ON"
         " a.image = i.id WHERE a.id >= ?3 ORDER BY a.id LIMIT ?4",
-    [Q_IMAGE_SET] = "SELECT packages FROM image WHERE id = ?1",
     [Q_SPACE_DISTRIBUTIONS] = "SELECT id FROM distribution WHERE namespace = ?1 ORDER BY id",
-    [Q_NAMED_WALK] = "SELECT v.named, v.part, v.image, coalesce(i.packages, 0), coalesce(i.distribution, 0) "
-                     "FROM named_view v"
-                     " LEFT JOIN image i ON i.id = v.image WHERE (v.named, v.part) > (?1, ?2) ORDER BY "
-                     "v.named, v.part LIMIT ?3",
+    [Q_NAMED_WALK] =
+        "SELECT named, part, image, packages, distribution FROM named_view WHERE (named, part) > (?1, ?2)"
+        " ORDER BY named, part LIMIT ?3",
     [Q_ANCESTRY_WALK] =
-        "SELECT a.id, 0, a.image, coalesce(i.packages, 0), coalesce(i.distribution, 0) FROM ancestry a"
-        " LEFT JOIN image i ON i.id = a.image WHERE a.id > ?1 AND ?2 IS NOT NULL ORDER BY a.id LIMIT ?3",
+        "SELECT id, 0, image, packages, distribution FROM ancestry WHERE id > ?1 AND ?2 IS NOT NULL"
+        " ORDER BY id LIMIT ?3",
     [Q_NAMED_LAST] = "SELECT coalesce(max(id), 0) FROM named_layer",
     [Q_ANCESTRY_LAST] = "SELECT coalesce(max(id), 0) FROM ancestry",
-    [Q_PARENT_SETS] = "SELECT j.rowid, i.packages FROM list(?1) j CROSS JOIN named_layer n ON n.id = j.value "
+    [Q_PARENT_SETS] = "SELECT j.rowid, v.packages FROM list(?1) j CROSS JOIN named_layer n ON n.id = j.value "
                       "CROSS JOIN named_view v ON"
-                      " v.named = n.parent CROSS JOIN image i ON i.id = v.image",
+                      " v.named = n.parent",
     [Q_SETS_GET] = "SELECT j.rowid, s.members FROM list(?1) j CROSS JOIN package_set s ON s.id = j.value",
     [Q_NAMED_NAMES] = "SELECT j.rowid, n.name FROM list(?1) j CROSS JOIN named_layer n ON n.id = j.value",
     [Q_ANCESTRY_NAMES] = "SELECT j.rowid, a.name FROM list(?1) j CROSS JOIN ancestry a ON a.id = j.value",
@@ -459,12 +465,14 @@ const char *const sqlite_queries[QUERIES] = {
     [Q_CHECK_LOST_LAYERS] =
         "SELECT l.image, l.layer FROM image_layer l WHERE NOT EXISTS (SELECT 1 FROM image i"
         " WHERE i.id = l.image) LIMIT ?1",
-    [Q_CHECK_NAMED] = "SELECT n.id, n.name, coalesce(n.parent, 0), (CASE WHEN EXISTS (SELECT 1 FROM "
-                      "named_layer p WHERE p.id = n.parent) THEN 1 ELSE 0 END),"
-                      " (CASE WHEN EXISTS (SELECT 1 FROM layer l WHERE l.id = n.layer) THEN 1 ELSE 0 END), "
-                      "(SELECT count(*) FROM named_view v WHERE v.named = n.id"
-                      " AND NOT EXISTS (SELECT 1 FROM image i WHERE i.id = v.image))"
-                      " FROM named_layer n WHERE n.id > ?1 ORDER BY n.id LIMIT ?2",
+    [Q_CHECK_NAMED] =
+        "SELECT n.id, n.name, coalesce(n.parent, 0), (CASE WHEN EXISTS (SELECT 1 FROM "
+        "named_layer p WHERE p.id = n.parent) THEN 1 ELSE 0 END),"
+        " (CASE WHEN EXISTS (SELECT 1 FROM layer l WHERE l.id = n.layer) THEN 1 ELSE 0 END), "
+        "(SELECT count(*) FROM named_view v WHERE v.named = n.id"
+        " AND NOT EXISTS (SELECT 1 FROM image i WHERE i.id = v.image AND i.packages = v.packages AND"
+        " i.distribution = v.distribution))"
+        " FROM named_layer n WHERE n.id > ?1 ORDER BY n.id LIMIT ?2",
     [Q_CHECK_LOST_VIEWS] =
         "SELECT v.named, v.image FROM named_view v WHERE NOT EXISTS (SELECT 1 FROM named_layer n"
         " WHERE n.id = v.named) LIMIT ?1",
@@ -473,7 +481,9 @@ const char *const sqlite_queries[QUERIES] = {
     [Q_CHECK_ANCESTRIES] =
         "SELECT a.id, a.name, a.hashes, a.image, (CASE WHEN a.image = 0 OR EXISTS (SELECT 1 FROM image i "
         "WHERE"
-        " i.id = a.image) THEN 1 ELSE 0 END) FROM ancestry a WHERE a.id > ?1 ORDER BY a.id LIMIT ?2",
+        " i.id = a.image AND"
+        " i.packages = a.packages AND i.distribution = a.distribution) THEN 1 ELSE 0 END) FROM ancestry a "
+        "WHERE a.id > ?1 ORDER BY a.id LIMIT ?2",
     [Q_CHECK_ADVISORIES] =
         "SELECT id, feed, document, gen_from, coalesce(gen_to, 0), name, ranges FROM advisory"
         " WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3",

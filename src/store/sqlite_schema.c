@@ -216,16 +216,26 @@ static const char *const schema_4[] = { vulnerability_tables, notification_space
 static const char *const schema_5[] = { NULL };
 
 /* API v3: what clients call a layer, and rows of such names. ancestry.image 0: there is none; hashes: sql_ancestry.c. */
-static const char ancestry_tables[] = "CREATE TABLE layer_hash(id INTEGER PRIMARY KEY AUTOINCREMENT, hash "
-                                      "BLOB NOT NULL, indexer INTEGER NOT NULL,"
-                                      " layer INTEGER NOT NULL, UNIQUE(hash, indexer));"
-                                      "CREATE INDEX layer_hash_layer ON layer_hash(layer);"
-                                      "CREATE TABLE ancestry(id INTEGER PRIMARY KEY AUTOINCREMENT, name BLOB "
-                                      "NOT NULL UNIQUE, image INTEGER NOT NULL,"
-                                      " indexer INTEGER NOT NULL, hashes BLOB NOT NULL);"
-                                      "CREATE INDEX ancestry_image ON ancestry(image);";
+static const char ancestry_tables[] =
+    "CREATE TABLE layer_hash(id INTEGER PRIMARY KEY AUTOINCREMENT, hash "
+    "BLOB NOT NULL, indexer INTEGER NOT NULL,"
+    " layer INTEGER NOT NULL, UNIQUE(hash, indexer));"
+    "CREATE INDEX layer_hash_layer ON layer_hash(layer);"
+    "CREATE TABLE ancestry(id INTEGER PRIMARY KEY AUTOINCREMENT, name BLOB "
+    "NOT NULL UNIQUE, image INTEGER NOT NULL, packages INTEGER NOT NULL, distribution INTEGER NOT NULL,"
+    " indexer INTEGER NOT NULL, hashes BLOB NOT NULL);"
+    "CREATE INDEX ancestry_image ON ancestry(image);";
 
-static const char *const schema_6[] = { ancestry_tables, NULL };
+/* What the image has, beside it: a walk over a million names looks at one table. */
+static const char view_sets[] = "ALTER TABLE named_view ADD COLUMN packages INTEGER NOT NULL DEFAULT 0;"
+                                "ALTER TABLE named_view ADD COLUMN distribution INTEGER NOT NULL DEFAULT 0;"
+                                "UPDATE named_view SET packages = (SELECT i.packages FROM image i WHERE i.id "
+                                "= named_view.image), distribution ="
+                                " (SELECT i.distribution FROM image i WHERE i.id = named_view.image) WHERE "
+                                "EXISTS (SELECT 1 FROM image i WHERE"
+                                " i.id = named_view.image);";
+
+static const char *const schema_6[] = { ancestry_tables, view_sets, NULL };
 
 const char *const *const sqlite_migrations[SCHEMA_NUMBER] = { schema_1, schema_2, schema_3,
                                                               schema_4, schema_5, schema_6 };

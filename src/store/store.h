@@ -190,8 +190,9 @@ struct affected_name { /* a named layer, or an ancestry */
 };
 /* Of REST v1's layers those that themselves added, in an image of `namespace` or of the one that it serves, a package that the advisory affects there; not those that stand on them. By number,
  * from `from` on, at most `limit`. 1 there may be more, from (the last one's id + 1) on; 0 these were the last; -1; ERR_NOT_FOUND: no such
- * advisory. The order is that of age, as REST v1 promises it; a page costs a look at all that is hit. Memory: 8 bytes for each package set that
- * is hit. */
+ * advisory. The order is that of age, as REST v1 promises it. A page costs a look at the sets that are hit, and then at the names between its
+ * first and its last one, or at all that is hit, whichever is less; about, and no more than half as much again. Memory: 8 bytes for each package
+ * set that is hit. What the layer's parent has it did not add. */
 int store_introducing(struct store *s, int64_t advisory, str namespace, int64_t from, size_t limit,
                       struct arena *arena, struct affected_name **ret, size_t *ret_count, struct err *e);
 /* The same of ancestries: all that have such a package, whatever layer brought it. */

@@ -209,8 +209,10 @@ static void test_ancestry_migrated(void **state)
     assert_int_equal(store_named_put(p->store, &n, &p->e), 1);
     store_freep(&p->store);
     execute(p, on_server()
-                   ? "DROP TABLE eclair.layer_hash, eclair.ancestry; UPDATE eclair.meta SET schema = 5"
-                   : "DROP TABLE layer_hash; DROP TABLE ancestry; PRAGMA user_version = 5");
+                   ? "DROP TABLE eclair.layer_hash, eclair.ancestry; ALTER TABLE eclair.named_view DROP "
+                     "COLUMN packages, DROP COLUMN distribution; UPDATE eclair.meta SET schema = 5"
+                   : "DROP TABLE layer_hash; DROP TABLE ancestry; ALTER TABLE named_view DROP COLUMN "
+                     "packages; ALTER TABLE named_view DROP COLUMN distribution; PRAGMA user_version = 5");
     p->store = open_at(p, STORE_WRITE);
     assert_int_equal(store_schema_before(p->store), 5);
     struct ancestry a = ancestry_of("a", &hash, 1, image);
@@ -226,6 +228,12 @@ static void test_ancestry_migrated(void **state)
     assert_int_equal(store_affected_ancestries(p->store, id, STR(""), 0, 5, p->arena, &list, &count, &p->e),
                      0);
     assert_true(count == 1 && str_eq(list[0].name, STR("a")));
+    assert_int_equal(put_image(p, "curl 1 curl 1 amd64 -", STR("debian:12")), image); /* another one now */
+    assert_int_equal(store_introducing(p->store, id, STR(""), 0, 5, p->arena, &list, &count, &p->e), 0);
+    assert_int_equal(count, 0);
+    assert_int_equal(store_affected_ancestries(p->store, id, STR(""), 0, 5, p->arena, &list, &count, &p->e),
+                     0);
+    assert_int_equal(count, 0);
     ok(p, store_check(p->store, true, on_problem, NULL, &p->e));
 }
 

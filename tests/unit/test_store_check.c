@@ -113,6 +113,8 @@ static const struct {
     { "UPDATE named_view SET named = 99", "but is not stored itself" },
     { "UPDATE layer_hash SET layer = 99", "hash 1 has layer 99" },
     { "UPDATE ancestry SET image = 99", "ancestry a: its image is not stored" },
+    { "UPDATE ancestry SET packages = 99", "ancestry a: its image is not stored, or has other packages" },
+    { "UPDATE named_view SET distribution = 99", "a view of it is not stored, or has other packages" },
     { "UPDATE ancestry SET image = 0", "ancestry a: it has layers and no image" },
     { "UPDATE ancestry SET hashes = 'x'", "ancestry 1: its list of layers is damaged" },
     { "DELETE FROM affected WHERE part = 1", "its ranges are not those" },
