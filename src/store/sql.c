@@ -99,6 +99,13 @@ static str short_number(str v)
     return v;
 }
 
+bool sql_field_empty(const struct sql_fields *f, char letter)
+{
+    size_t i = (size_t)(letter - 'a');
+    str v = f->values[i];
+    return !(v.ptr == (const char *)&f->numbers[i] ? short_number(v) : v).len;
+}
+
 void sql_record_put(struct buf *to, const char *letters, const struct sql_fields *f)
 {
     for (; *letters; letters++) {

@@ -20,7 +20,7 @@
 #include "base/buf.h"
 #include "store/engine.h"
 
-#define SCHEMA_NUMBER 5
+#define SCHEMA_NUMBER 7
 
 enum query {
     Q_GENERATION,
@@ -249,6 +249,9 @@ enum sql_kinds { KIND_SOURCE = 1, KIND_BINARY = 2, KIND_NOT_SOURCE = 4, KIND_NOT
 
 #define SQL_FIELDS 16 /* parameters of a statement or a bulk */
 #define SQL_RECORD 12 /* fields of a record */
+/* The first byte of a record of SQLite's since schema 7; no length of a number, with which those of before begin. What the row has in columns
+ * of its own is not in it, nor is what is empty at its end. */
+#define RECORD_SHORT 0xfeu
 
 struct sql_pair {
     str name, key;
@@ -365,6 +368,7 @@ struct sql_fields {
     uint64_t numbers[SQL_FIELDS];
 };
 void sql_fields_take(struct sql_fields *f, const char *types, va_list *ap);
+bool sql_field_empty(const struct sql_fields *f, char letter);
 void sql_record_put(struct buf *to, const char *letters,
                     const struct sql_fields *f); /* without its own length */
 /* Takes `count` fields off the front. */

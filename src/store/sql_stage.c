@@ -292,7 +292,7 @@ static int make_row(struct store_update *u, const struct staged *item, size_t pa
 static int write_advisory(struct store_update *u, const struct staged *item, struct row *rows, struct err *e)
 {
     const struct advisory *a = &item->advisory;
-    str previous = { 0 };
+    struct range_ref previous;
     buf_clear(&u->work);
     for (size_t i = 0; i < a->range_count; i++) {
         const struct affected_range *r = &a->ranges[i];
@@ -303,8 +303,8 @@ static int write_advisory(struct store_update *u, const struct staged *item, str
                                  .negative = r->negative,
                                  .name = r->package,
                                  .fixed_key = r->negative ? STR("") : rows[i].fixed_key };
-        range_ref_pack(&u->work, &ref, previous);
-        previous = r->package;
+        range_ref_pack(&u->work, &ref, i ? &previous : NULL);
+        previous = ref;
     }
     if (u->work.failed)
         return oom(u, e);

@@ -239,8 +239,8 @@ static int on_old(void *ctx, size_t i, int64_t id, int64_t document, str hash, s
         return -1;
     d->seen++;
     item->old = id;
-    item->same = d == item->document && str_eq(hash, str_of(item->hash, CONTENT_HASH));
-    item->same_meaning = hash.len == CONTENT_HASH && !memcmp(hash.ptr, item->hash, MEANING_HASH);
+    advisory_hash_compare(hash, item->hash, &item->same_meaning, &item->same);
+    item->same &= d == item->document;
     return 0;
 }
 

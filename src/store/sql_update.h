@@ -97,6 +97,7 @@ struct range_ref {
     bool negative;
     str name, fixed_key;
 };
-void range_ref_pack(struct buf *b, const struct range_ref *r, str previous_name);
+/* `previous`: the one before it in the same list, NULL for the first. */
+void range_ref_pack(struct buf *b, const struct range_ref *r, const struct range_ref *previous);
 int range_refs(str blob, int (*each)(void *context, const struct range_ref *r, struct err *e), void *context,
                struct err *e);

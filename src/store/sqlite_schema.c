@@ -215,5 +215,11 @@ static const char *const schema_4[] = { vulnerability_tables, notification_space
 /* The column `module` of ranges may have a CPE behind the module (rows.h): programs of before would find that no package has such a module. */
 static const char *const schema_5[] = { NULL };
 
+/* That of ancestries. */
+static const char *const schema_6[] = { NULL };
+
+/* Hashes and lists of ranges are shorter, and records: programs of before cannot read what is written now. */
+static const char *const schema_7[] = { NULL };
+
 const char *const *const sqlite_migrations[SCHEMA_NUMBER] = { schema_1, schema_2, schema_3, schema_4,
-                                                              schema_5 };
+                                                              schema_5, schema_6, schema_7 };

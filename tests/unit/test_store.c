@@ -2,7 +2,7 @@
  * of them has is in test_store_sqlite.c and test_store_postgres.c. */
 #include "store_fixture.h"
 
-#define SCHEMA 5 /* of both engines */
+#define SCHEMA 7 /* of both engines */
 
 static void test_layer(void **state)
 {
