@@ -279,7 +279,7 @@ static const char ancestry_tables[] =
     " UNIQUE(hash, indexer));"
     "CREATE INDEX layer_hash_layer ON layer_hash(layer);"
     "CREATE TABLE ancestry(" ID ", name bytea NOT NULL UNIQUE, image bigint NOT NULL, packages bigint NOT "
-                                "NULL, distribution bigint NOT NULL, indexer bigint NOT NULL,"
+    "NULL, distribution bigint NOT NULL, indexer bigint NOT NULL,"
     " hashes bytea NOT NULL);"
     "CREATE INDEX ancestry_image ON ancestry(image);";
 
@@ -292,6 +292,7 @@ static const char view_sets[] = "ALTER TABLE named_view ADD COLUMN packages bigi
                                 "EXISTS (SELECT 1 FROM image i WHERE"
                                 " i.id = named_view.image);";
 
+/* Of the same schema: hashes, lists of ranges and records are shorter, which programs of before could not read. */
 static const char *const schema_6[] = { ancestry_tables, view_sets, NULL };
 
 const char *const *const postgres_migrations[SCHEMA_NUMBER] = { schema_1, schema_2, schema_3,

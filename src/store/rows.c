@@ -53,14 +53,14 @@ str digest_unpack(str packed, struct arena *arena)
     return arena_dup(arena, str_from(text));
 }
 
-static int add_hash(struct buf *work, uint8_t ret[16], struct err *e)
+static int add_hash(struct buf *work, uint8_t ret[MEANING_HASH], struct err *e)
 {
     uint8_t sum[32];
     if (work->failed)
         return err_set(e, ERR_OOM, "out of memory");
     if (sha256_of(work->ptr, work->len, sum, e) < 0)
         return -1;
-    memcpy(ret, sum, 16);
+    memcpy(ret, sum, MEANING_HASH);
     buf_clear(work);
     return 0;
 }
@@ -91,6 +91,14 @@ int advisory_hash(const struct advisory *a, struct buf *work, uint8_t ret[CONTEN
     pack_str(work, a->link);
     metadata_pack(work, &a->meta);
     return add_hash(work, ret + MEANING_HASH, e);
+}
+
+void advisory_hash_compare(str stored, const uint8_t hash[CONTENT_HASH], bool *same_meaning, bool *same)
+{
+    size_t half = stored.len / 2;
+    bool known = stored.len == CONTENT_HASH || stored.len == 2 * CONTENT_HASH;
+    *same_meaning = known && !memcmp(stored.ptr, hash, MEANING_HASH);
+    *same = *same_meaning && !memcmp(stored.ptr + half, hash + MEANING_HASH, CONTENT_HASH - MEANING_HASH);
 }
 
 /* One bound of a range. Of a version outside the grammar the key up to there is sure, and its last byte stands for the rest

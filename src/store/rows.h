@@ -9,8 +9,8 @@
 
 /* Two hashes (SHA-256, cut; enough to tell two contents of one key apart): of what an advisory means to an image (id, ranges, severities,
  * metadata_meaning()), and behind it of the rest. */
-#define MEANING_HASH 16
-#define CONTENT_HASH 32
+#define MEANING_HASH 8
+#define CONTENT_HASH 16
 
 #define PACKAGE_HASH 16
 /* What names a package: SHA-256, cut, over its seven texts, each behind its length (32 bits, network order), in the order of struct package. The
@@ -27,6 +27,8 @@ str digest_unpack(str packed, struct arena *arena);
 /* The content of an advisory: all but its key, and of ranges that say "not affected" all but severity and state. Its metadata is what
  * metadata_bound() gave. `work` is scratch memory of the caller's. */
 int advisory_hash(const struct advisory *a, struct buf *work, uint8_t ret[CONTENT_HASH], struct err *e);
+/* Is the one that is stored, whose halves are twice as long when it is of a schema before 7, of the same meaning, and of the same content? */
+void advisory_hash_compare(str stored, const uint8_t hash[CONTENT_HASH], bool *same_meaning, bool *same);
 
 /* The bounds of a range as keys. Where a text is not exact (version.h), or the scheme is unknown, the range is a
  * candidate for every version that it does not exclude (uncertain), and as a negative statement it covers none: what cannot be told

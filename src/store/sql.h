@@ -15,9 +15,11 @@
  * Scratch    The tables of the index half are temporary ones of the same names, which both engines find first.
  */
 #pragma once
+#include <pthread.h>
 #include <stdarg.h>
 
 #include "base/buf.h"
+#include "base/helper.h"
 #include "store/engine.h"
 
 #define SCHEMA_NUMBER 6
@@ -273,6 +275,9 @@ enum sql_kinds { KIND_SOURCE = 1, KIND_BINARY = 2, KIND_NOT_SOURCE = 4, KIND_NOT
 
 #define SQL_FIELDS 16 /* parameters of a statement or a bulk */
 #define SQL_RECORD 12 /* fields of a record */
+/* The first byte of a record of SQLite's since schema 6; no length of a number, with which those of before begin. What the row has in columns
+ * of its own is not in it, nor is what is empty at its end. */
+#define RECORD_SHORT 0xfeu
 
 struct sql_pair {
     str name, key;
@@ -286,6 +291,7 @@ const struct sql_pair *sql_pair_find(const struct sql_pair *list, size_t count, 
 struct sql_shape {
     const char *columns;
     const char *record; /* NULL, or what makes the record: the last column */
+    unsigned again;     /* so many of these, at the beginning, are columns too */
 };
 extern const struct sql_shape sql_shapes[BULKS];
 
@@ -339,6 +345,8 @@ struct sql {
     bool scratch;
     bool readonly;                /* STORE_READ */
     char lost_lease[STORE_OWNER]; /* of an update of ours that could not give it back; empty: none */
+    struct helper *beside;        /* writes with this handle, see sql_share(); NULL */
+    pthread_t caller;             /* who waits for it */
     bool inside;                  /* a transaction */
     bool viewing;                 /* store_view_begin(): transactions for reading are parts of that one */
     bool conflict;                /* the last error of a bulk: a row of that key is there */
@@ -379,6 +387,9 @@ void sql_endp(struct sql **t);
 /* After a failed call that may be repeated as a whole: should it be? At most three times. */
 bool sql_again(struct sql *s, unsigned *tries);
 
+/* From here on `beside` may be at work with this handle; this thread waits for it before each transaction and statement of its own. NULL: no more. */
+void sql_share(struct sql *s, struct helper *beside);
+
 int sql_oom(const struct sql *s, struct err *e);
 int sql_writable(struct sql *s, struct err *e); /* refuses what a scratch store cannot write */
 
@@ -389,6 +400,7 @@ struct sql_fields {
     uint64_t numbers[SQL_FIELDS];
 };
 void sql_fields_take(struct sql_fields *f, const char *types, va_list *ap);
+bool sql_field_empty(const struct sql_fields *f, char letter);
 void sql_record_put(struct buf *to, const char *letters,
                     const struct sql_fields *f); /* without its own length */
 /* Takes `count` fields off the front. */

@@ -46,11 +46,6 @@ static struct texts *texts_of(const struct matching *m, int64_t advisory)
     return at ? &m->texts[at - m->ids] : NULL;
 }
 
-static str moved(str field, const char *from, const char *to)
-{
-    return str_of(to + (field.ptr - from), field.len);
-}
-
 /* The flaws that a vendor's advisory speaks of. */
 static int take_flaws(struct matching *m, str metadata, struct texts *ret, struct err *e)
 {
@@ -67,21 +62,18 @@ static int take_flaws(struct matching *m, str metadata, struct texts *ret, struc
     return arena_failed(m->arena) ? match_oom(m->s, e) : 0;
 }
 
-/* The fields of a record lie one behind the other: they are copied together. */
 static int take_texts(struct matching *m, struct sql_stmt *st, struct texts *ret, struct err *e)
 {
-    str first = sql_str(st, 2), last = sql_str(st, 6);
-    str copy = arena_dup(m->arena, str_of(first.ptr, (size_t)(last.ptr + last.len - first.ptr)));
-    if (!copy.ptr)
-        return match_oom(m->s, e);
     *ret = (struct texts){
         .feed = sql_int(st, 1),
-        .id = moved(first, first.ptr, copy.ptr),
-        .key = moved(sql_str(st, 3), first.ptr, copy.ptr),
-        .title = moved(sql_str(st, 4), first.ptr, copy.ptr),
-        .link = moved(sql_str(st, 5), first.ptr, copy.ptr),
-        .description = moved(last, first.ptr, copy.ptr),
+        .id = arena_dup(m->arena, sql_str(st, 2)),
+        .key = arena_dup(m->arena, sql_str(st, 3)),
+        .title = arena_dup(m->arena, sql_str(st, 4)),
+        .link = arena_dup(m->arena, sql_str(st, 5)),
+        .description = arena_dup(m->arena, sql_str(st, 6)),
     };
+    if (arena_failed(m->arena))
+        return match_oom(m->s, e);
     str metadata = sql_str(st, 7);
     return m->names == MATCH_BY_FLAW && metadata.len && !id_is_cve(ret->id) ? take_flaws(m, metadata, ret, e)
                                                                             : 0;

@@ -3,31 +3,98 @@
 #include "base/cleanup.h"
 #include "codec/pack.h"
 
-/* The name is left out when it is that of the range before. */
-void range_ref_pack(struct buf *b, const struct range_ref *r, str previous_name)
+/*
+ * A list of schema 6 begins with a byte 0, for no namespace has that number. A range is then a number of flags, its namespace unless that is the one of
+ * the range before, how long the beginning is that its name shares with that one's and what follows, and its fixed key, likewise or none at
+ * all when both are the same. Before that it was namespace, kind and negative, name (empty: the same), and fixed key.
+ */
+enum { REF_NEGATIVE = 1, REF_SPACE = 2, REF_KEY = 4, REF_KIND = 8 };
+
+static void shared_pack(struct buf *b, str text, str before)
 {
-    pack_u64(b, (uint64_t)r->namespace);
-    pack_u64(b, (uint64_t)r->kind << 1 | r->negative);
-    pack_str(b, str_eq(r->name, previous_name) ? STR("") : r->name);
-    pack_str(b, r->fixed_key);
+    size_t n = 0;
+    while (n < text.len && n < before.len && text.ptr[n] == before.ptr[n])
+        n++;
+    pack_u64(b, n);
+    pack_str(b, str_skip(text, n));
+}
+
+void range_ref_pack(struct buf *b, const struct range_ref *r, const struct range_ref *previous)
+{
+    static const struct range_ref none = { 0 };
+    if (!previous)
+        buf_char(b, 0);
+    const struct range_ref *p = previous ? previous : &none;
+    bool same_space = r->namespace == p->namespace, same_key = str_eq(r->fixed_key, p->fixed_key);
+    pack_u64(b, (uint64_t)r->kind * REF_KIND | (r->negative ? REF_NEGATIVE : 0) |
+                    (same_space ? 0 : REF_SPACE) | (same_key ? 0 : REF_KEY));
+    if (!same_space)
+        pack_u64(b, (uint64_t)r->namespace);
+    shared_pack(b, r->name, p->name);
+    if (!same_key)
+        shared_pack(b, r->fixed_key, p->fixed_key);
+}
+
+/* Of one list: the texts of the range that is being told. */
+struct refs {
+    struct unpack u;
+    struct range_ref now;
+    struct buf name, key;
+};
+
+static void refs_done(struct refs *r)
+{
+    buf_done(&r->name);
+    buf_done(&r->key);
+}
+
+static str shared_unpack(struct unpack *u, struct buf *text)
+{
+    uint64_t n = unpack_u64(u);
+    str rest = unpack_str(u);
+    u->failed |= n > text->len;
+    if (!u->failed) {
+        text->len = (size_t)n;
+        buf_str(text, rest);
+    }
+    return buf_view(text);
+}
+
+static void take_ref(struct refs *r)
+{
+    uint64_t flags = unpack_u64(&r->u);
+    r->now.negative = flags & REF_NEGATIVE;
+    r->now.kind = (int64_t)(flags / REF_KIND);
+    if (flags & REF_SPACE)
+        r->now.namespace = (int64_t)unpack_u64(&r->u);
+    r->now.name = shared_unpack(&r->u, &r->name);
+    if (flags & REF_KEY)
+        r->now.fixed_key = shared_unpack(&r->u, &r->key);
+}
+
+static void take_old_ref(struct refs *r)
+{
+    r->now.namespace = (int64_t)unpack_u64(&r->u);
+    uint64_t kind = unpack_u64(&r->u);
+    r->now.kind = (int64_t)(kind >> 1);
+    r->now.negative = kind & 1;
+    str name = unpack_str(&r->u);
+    r->now.name = name.len ? name : r->now.name;
+    r->now.fixed_key = unpack_str(&r->u);
 }
 
 int range_refs(str blob, int (*each)(void *context, const struct range_ref *r, struct err *e), void *context,
                struct err *e)
 {
-    struct unpack u = { .rest = blob };
-    struct range_ref r = { 0 };
-    for (; u.rest.len; r.part++) {
-        r.namespace = (int64_t)unpack_u64(&u);
-        uint64_t kind = unpack_u64(&u);
-        r.kind = (int64_t)(kind >> 1);
-        r.negative = kind & 1;
-        str name = unpack_str(&u);
-        r.name = name.len ? name : r.name;
-        r.fixed_key = unpack_str(&u);
-        if (u.failed)
+    bool old = blob.len && *blob.ptr;
+    CLEANUP(refs_done) struct refs r = { .u.rest = old ? blob : str_skip(blob, 1) };
+    for (; r.u.rest.len; r.now.part++) {
+        (old ? take_old_ref : take_ref)(&r);
+        if (r.name.failed || r.key.failed)
+            return err_set(e, ERR_OOM, "out of memory");
+        if (r.u.failed)
             return err_set(e, ERR_FORMAT, "damaged list of ranges");
-        if (each(context, &r, e) < 0)
+        if (each(context, &r.now, e) < 0)
             return -1;
     }
     return 0;

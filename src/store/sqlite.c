@@ -88,7 +88,8 @@ static struct sqlite_stmt *statement(struct sqlite *s, enum query q, struct err 
         sqlite_error(s, "prepare", e);
     if (!st->st)
         return NULL;
-    st->record_columns = sqlite_record_columns[q];
+    st->record_columns = sqlite_records[q].columns;
+    st->record_again = sqlite_records[q].again;
     st->record_at = (unsigned)sqlite3_column_count(st->st) - 1;
     return st;
 }
@@ -146,6 +147,23 @@ static str column_bytes(const struct sqlite_stmt *st, unsigned column)
     return str_of(p ? p : "", (size_t)sqlite3_column_bytes(st->st, (int)column));
 }
 
+static int take_record(struct sqlite_stmt *st, str record, struct err *e)
+{
+    str ignored[SQL_RECORD];
+    if (record.len && (uint8_t)*record.ptr == RECORD_SHORT) {
+        record = str_skip(record, 1);
+        for (unsigned i = 0; i < st->record_columns; i++) {
+            st->record[i] = STR("");
+            if (record.len && sql_record_take(st->base.sql, &record, &st->record[i], 1, e) < 0)
+                return -1;
+        }
+        return 1;
+    }
+    if (sql_record_take(st->base.sql, &record, ignored, st->record_again, e) < 0)
+        return -1;
+    return sql_record_take(st->base.sql, &record, st->record, st->record_columns, e);
+}
+
 static int driver_row(struct sql_stmt *stmt, struct err *e)
 {
     struct sqlite_stmt *st = (struct sqlite_stmt *)stmt;
@@ -154,8 +172,7 @@ static int driver_row(struct sql_stmt *stmt, struct err *e)
     if (r == SQLITE_ROW && !st->record_columns)
         return 1;
     if (r == SQLITE_ROW) {
-        str record = column_bytes(st, st->record_at);
-        return sql_record_take(stmt->sql, &record, st->record, st->record_columns, e);
+        return take_record(st, column_bytes(st, st->record_at), e);
     }
     if (r != SQLITE_DONE)
         sqlite_error((struct sqlite *)stmt->sql, "read or write", e);
@@ -213,6 +230,22 @@ static void driver_rollback(struct sql *sql)
 
 /* ---- many at once: here a loop ---- */
 
+/* Without what the row has in columns of its own, and what is empty at the end. */
+static int bind_record(struct sqlite *s, struct sqlite_stmt *st, int i, const char *own,
+                       const struct sql_fields *f)
+{
+    char letters[SQL_FIELDS + 1];
+    size_t n = strlen(own);
+    while (n && sql_field_empty(f, own[n - 1]))
+        n--;
+    memcpy(letters, own, n);
+    letters[n] = '\0';
+    buf_clear(&s->record);
+    buf_char(&s->record, (char)RECORD_SHORT);
+    sql_record_put(&s->record, letters, f);
+    return s->record.failed ? SQLITE_NOMEM : bind_bytes(st->st, i, buf_view(&s->record), false);
+}
+
 static int bind_fields(struct sqlite *s, struct sqlite_stmt *st, const struct sql_shape *shape,
                        const char *types, const struct sql_fields *f)
 {
@@ -224,11 +257,7 @@ static int bind_fields(struct sqlite *s, struct sqlite_stmt *st, const struct sq
         else
             r = v.ptr ? bind_bytes(st->st, i, v, false) : sqlite3_bind_null(st->st, i);
     }
-    if (!shape->record || r != SQLITE_OK)
-        return r;
-    buf_clear(&s->record);
-    sql_record_put(&s->record, shape->record, f);
-    return s->record.failed ? SQLITE_NOMEM : bind_bytes(st->st, i, buf_view(&s->record), false);
+    return shape->record && r == SQLITE_OK ? bind_record(s, st, i, shape->record + shape->again, f) : r;
 }
 
 static int driver_bulk(struct sql *sql, enum bulk b, const char *types, va_list ap, struct err *e)

@@ -13,8 +13,12 @@ extern const char *const sqlite_index_tables; /* those in temp */
 /* What leads from schema N to N + 1: statements, NULL at the end. Never edit an old one. */
 extern const char *const *const sqlite_migrations[SCHEMA_NUMBER];
 
-extern const char *const sqlite_queries[QUERIES];    /* NULL: the other engine's */
-extern const uint8_t sqlite_record_columns[QUERIES]; /* 0: its rows have none */
+extern const char *const sqlite_queries[QUERIES]; /* NULL: the other engine's */
+/* The last column of such a statement's rows is a record (sql.h) of so many fields, 0: they have none. In those of before schema 6 so many
+ * columns in front of it come once more. */
+extern const struct sqlite_record {
+    uint8_t columns, again;
+} sqlite_records[QUERIES];
 extern const struct sql_driver sqlite_driver;
 extern const struct sql_care sqlite_care;
 
@@ -32,7 +36,7 @@ struct sqlite_stmt {
     struct sql_stmt base; /* first */
     sqlite3_stmt *st;
     struct sqlite_list list; /* of an I or P parameter */
-    unsigned record_columns, record_at;
+    unsigned record_columns, record_again, record_at;
     str record[SQL_RECORD];
 };
 

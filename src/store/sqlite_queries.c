@@ -1,11 +1,23 @@
 /* The statements. */
 #include "store/sqlite.h"
 
-/* The last column of these is a record of so many fields (sql.h). */
-const uint8_t sqlite_record_columns[QUERIES] = {
-    [Q_MATCH_SOURCE] = 10, [Q_MATCH_BINARY] = 10,    [Q_ADVISORIES] = 8,       [Q_METADATA] = 8,
-    [Q_ADVISORY_GET] = 8,  [Q_ADVISORIES_THESE] = 8, [Q_ADVISORIES_AFTER] = 8, [Q_AFFECTED_THESE] = 10,
-    [Q_SAID_OF] = 8,       [Q_MANUAL_OF] = 8,
+/* What a row says by itself, in front of its record. */
+#define AFFECTED_HEAD(row) row ".advisory, " row ".fixed_key"
+#define ADVISORY_HEAD(row) row ".id, " row ".feed, " row ".name, " row ".key"
+#define OF_AFFECTED                                                                                          \
+    {                                                                                                        \
+        8, 2                                                                                                 \
+    }
+#define OF_ADVISORY                                                                                          \
+    {                                                                                                        \
+        4, 4                                                                                                 \
+    }
+
+const struct sqlite_record sqlite_records[QUERIES] = {
+    [Q_MATCH_SOURCE] = OF_AFFECTED,     [Q_MATCH_BINARY] = OF_AFFECTED,   [Q_ADVISORIES] = OF_ADVISORY,
+    [Q_METADATA] = OF_ADVISORY,         [Q_ADVISORY_GET] = OF_ADVISORY,   [Q_ADVISORIES_THESE] = OF_ADVISORY,
+    [Q_ADVISORIES_AFTER] = OF_ADVISORY, [Q_AFFECTED_THESE] = OF_AFFECTED, [Q_SAID_OF] = OF_ADVISORY,
+    [Q_MANUAL_OF] = OF_ADVISORY,
 };
 
 #define VISIBLE(row, g) row ".gen_from <= " g " AND (" row ".gen_to IS NULL OR " row ".gen_to > " g ")"
@@ -13,8 +25,9 @@ const uint8_t sqlite_record_columns[QUERIES] = {
 /* ?1 pairs of name and version key, ?2 namespace, ?3 the most rows. CROSS JOIN is SQLite's way to fix the order of the loops: a
  * pair, then the range "fixed_key > its key" of one (namespace, name, kind). */
 #define MATCH(kind)                                                                                          \
-    "SELECT p.rowid, r.record FROM list(?1) p CROSS JOIN affected r ON r.namespace = ?2 AND r.name = p.name" \
-    " AND r.kind = " kind " AND r.fixed_key > p.key LIMIT ?3"
+    "SELECT p.rowid, " AFFECTED_HEAD(                                                                        \
+        "r") ", r.record FROM list(?1) p CROSS JOIN affected r ON r.namespace = ?2 AND r.name = p.name"      \
+             " AND r.kind = " kind " AND r.fixed_key > p.key LIMIT ?3"
 
 /* A bounded negative statement does not hold for an invalid version: its fixed_key is not ff. */
 #define NEGATIVES(kind)                                                                                      \
@@ -126,12 +139,13 @@ const char *const sqlite_queries[QUERIES] = {
         " WHERE c.namespace = ?1 AND c.ranges > 0 ORDER BY f.name",
     [Q_MATCH_SOURCE] = MATCH("1"),
     [Q_MATCH_BINARY] = MATCH("2"),
-    [Q_ADVISORIES] = "SELECT a.record FROM list(?1) j CROSS JOIN advisory a ON a.id BETWEEN j.value >> 6 AND"
-                     " (j.value >> 6) + (j.value & 63) WHERE " VISIBLE("a", "?2"),
-    [Q_METADATA] =
-        "SELECT j.rowid, f.rank, f.name, a.record FROM list(?1) j CROSS JOIN metadata m ON m.name = j.name"
-        " CROSS JOIN advisory a ON a.id = m.advisory CROSS JOIN feed f ON f.id = a.feed WHERE " VISIBLE("a",
-                                                                                                        "?2"),
+    [Q_ADVISORIES] = "SELECT " ADVISORY_HEAD(
+        "a") ", a.record FROM list(?1) j CROSS JOIN advisory a ON a.id BETWEEN j.value >> 6 AND"
+             " (j.value >> 6) + (j.value & 63) WHERE " VISIBLE("a", "?2"),
+    [Q_METADATA] = "SELECT j.rowid, f.rank, f.name, " ADVISORY_HEAD(
+        "a") ", a.record FROM list(?1) j CROSS JOIN metadata m ON m.name = j.name"
+             " CROSS JOIN advisory a ON a.id = m.advisory CROSS JOIN feed f ON f.id = a.feed WHERE " VISIBLE(
+                 "a", "?2"),
     [Q_NEGATIVES_SOURCE] = NEGATIVES("1"),
     [Q_NEGATIVES_BINARY] = NEGATIVES("2"),
 
@@ -214,13 +228,13 @@ const char *const sqlite_queries[QUERIES] = {
                      "a.id >= v.block << 6"
                      " AND a.id <= (v.block << 6) + 63 WHERE v.namespace = ?1 AND v.block >= ?2 >> 6 AND "
                      "a.id >= ?2 AND " VISIBLE("a", "?3") " ORDER BY v.block, a.id LIMIT ?4",
-    [Q_SAID_OF] =
-        "SELECT f.rank, f.name, p.rowid, a.ranges, a.record FROM list(?1) p CROSS JOIN advisory a ON"
-        " a.name = p.name CROSS JOIN feed f ON f.id = a.feed WHERE " VISIBLE("a",
-                                                                             "?2") " ORDER BY p.rowid, a.id",
-    [Q_MANUAL_OF] =
-        "SELECT p.rowid, a.record FROM list(?1) p CROSS JOIN advisory a ON a.name = p.name WHERE a.feed = ?3"
-        " AND " VISIBLE("a", "?2"),
+    [Q_SAID_OF] = "SELECT f.rank, f.name, p.rowid, a.ranges, " ADVISORY_HEAD(
+        "a") ", a.record FROM list(?1) p CROSS JOIN advisory a ON"
+             " a.name = p.name CROSS JOIN feed f ON f.id = a.feed WHERE " VISIBLE(
+                 "a", "?2") " ORDER BY p.rowid, a.id",
+    [Q_MANUAL_OF] = "SELECT p.rowid, " ADVISORY_HEAD(
+        "a") ", a.record FROM list(?1) p CROSS JOIN advisory a ON a.name = p.name WHERE a.feed = ?3"
+             " AND " VISIBLE("a", "?2"),
     [Q_FEED_SIZE] = "SELECT id, advisories FROM feed WHERE name = ?1",
     [Q_OLD_SPACES_NEXT] = "SELECT id, ranges FROM advisory WHERE id > ?1 ORDER BY id LIMIT 2000",
     [Q_NAMESPACE_COUNT] = "INSERT INTO feed_namespace VALUES (?1, ?2, ?3) ON CONFLICT(namespace, feed)"
@@ -278,12 +292,13 @@ const char *const sqlite_queries[QUERIES] = {
         " AND a.gen_from <= (SELECT generation FROM state) UNION ALL SELECT a.id FROM feed f CROSS JOIN "
         "advisory a ON"
         " a.gen_to = (SELECT generation + 1 FROM state) AND a.feed = f.id AND a.key = ?2 WHERE f.name = ?1",
-    [Q_ADVISORY_GET] = "SELECT document, ranges, record FROM advisory WHERE id = ?1",
     [Q_ADVISORY_SIZES] =
         "SELECT j.rowid, length(a.ranges) + length(a.record) FROM list(?1) j CROSS JOIN advisory a"
         " ON a.id = j.value",
-    [Q_ADVISORIES_THESE] =
-        "SELECT a.document, a.ranges, a.record FROM list(?1) j CROSS JOIN advisory a ON a.id = j.value",
+    [Q_ADVISORIES_THESE] = "SELECT a.document, a.ranges, " ADVISORY_HEAD(
+        "a") ", a.record FROM list(?1) j CROSS JOIN advisory a ON a.id = j.value",
+    [Q_ADVISORY_GET] =
+        "SELECT a.document, a.ranges, " ADVISORY_HEAD("a") ", a.record FROM advisory a WHERE a.id = ?1",
     [Q_ADVISORY_PLACE] =
         "SELECT f.name, coalesce(d.name, x''), f.rank FROM advisory a CROSS JOIN feed f ON f.id = a.feed"
         " LEFT JOIN document d ON d.id = a.document WHERE a.id = ?1",
@@ -521,14 +536,14 @@ const char *const sqlite_queries[QUERIES] = {
     [Q_DOCUMENTS] =
         "SELECT id, name, validator FROM document WHERE feed = (SELECT id FROM feed WHERE name = ?1)"
         " AND validator IS NOT NULL ORDER BY name",
-    [Q_ADVISORIES_AFTER] =
-        "SELECT document, ranges, record FROM advisory a WHERE feed = (SELECT id FROM feed WHERE name = ?1)"
-        " AND id > ?2 AND " VISIBLE("a", "(SELECT generation FROM state)") " ORDER BY id LIMIT ?3",
+    [Q_ADVISORIES_AFTER] = "SELECT a.document, a.ranges, " ADVISORY_HEAD(
+        "a") ", a.record FROM advisory a WHERE feed = (SELECT id FROM feed WHERE name = ?1)"
+             " AND id > ?2 AND " VISIBLE("a", "(SELECT generation FROM state)") " ORDER BY id LIMIT ?3",
     /* ?1 pairs of a name and all that else is in the key: see sql_entries.c */
-    [Q_AFFECTED_THESE] =
-        "SELECT p.rowid, r.record FROM list(?1) p CROSS JOIN affected r ON r.namespace = number_at(p.key, 0)"
-        " AND r.name = p.name AND r.kind = number_at(p.key, 8) AND r.fixed_key = substr(p.key, 33)"
-        " AND r.advisory = number_at(p.key, 16) AND r.part = number_at(p.key, 24)",
+    [Q_AFFECTED_THESE] = "SELECT p.rowid, " AFFECTED_HEAD(
+        "r") ", r.record FROM list(?1) p CROSS JOIN affected r ON r.namespace = number_at(p.key, 0)"
+             " AND r.name = p.name AND r.kind = number_at(p.key, 8) AND r.fixed_key = substr(p.key, 33)"
+             " AND r.advisory = number_at(p.key, 16) AND r.part = number_at(p.key, 24)",
     [Q_NEGATIVE_THESE] =
         "SELECT p.rowid, r.fixed, r.introduced, r.arch, r.module FROM list(?1) p CROSS JOIN negative r"
         " ON r.namespace = number_at(p.key, 0) AND r.name = p.name AND r.kind = number_at(p.key, 8)"

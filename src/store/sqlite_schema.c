@@ -235,6 +235,7 @@ static const char view_sets[] = "ALTER TABLE named_view ADD COLUMN packages INTE
                                 "EXISTS (SELECT 1 FROM image i WHERE"
                                 " i.id = named_view.image);";
 
+/* Of the same schema: hashes, lists of ranges and records are shorter, which programs of before could not read. */
 static const char *const schema_6[] = { ancestry_tables, view_sets, NULL };
 
 const char *const *const sqlite_migrations[SCHEMA_NUMBER] = { schema_1, schema_2, schema_3,
