@@ -174,8 +174,9 @@ static void summary(const struct report *r, struct buf *out)
         warnings(r, out);
 }
 
-static void write_table(const struct report *r, struct buf *out)
+static void write_table(const struct report *r, const struct report_options *o, struct buf *out)
 {
+    (void)o;
     struct row *rows = calloc(r->match.finding_count + 1, sizeof *rows);
     if (!rows) {
         out->failed = true;
