@@ -2,6 +2,8 @@
 import json
 import re
 import subprocess
+from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import helpers
 import jsonschema
@@ -147,9 +149,198 @@ def test_cyclonedx_content():
     assert vulnerabilities["CVE-2024-0003"]["analysis"] == {"state": "in_triage"}
 
 
+# ---- SPDX ----
+
+def test_spdx_follows_the_schema(outputs):
+    follow(schema("spdx-2.3-schema.json"), outputs("spdx"))
+
+
+def test_spdx_content(outputs):
+    for text in outputs("spdx").values():
+        document = json.loads(text)
+        ids = [p["SPDXID"] for p in document["packages"]]
+        assert len(set(ids)) == len(ids) and all(re.fullmatch("SPDXRef-[A-Za-z0-9.-]+", i) for i in ids)
+        contained = [r["relatedSpdxElement"] for r in document["relationships"] if r["relationshipType"] == "CONTAINS"]
+        assert set(contained) == set(ids) - {"SPDXRef-image"}
+        assert document["relationships"][0] == {"spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES",
+                                                "relatedSpdxElement": "SPDXRef-image"}
+        assert re.fullmatch("urn:uuid:[0-9a-f-]{36}", document["documentNamespace"])
+    document = json.loads(dump("spdx", "rich"))
+    libssl = next(p for p in document["packages"] if p["name"] == "libssl3")
+    assert [(r["referenceType"], r.get("comment")) for r in libssl["externalRefs"]] == [
+        ("purl", None), ("advisory", "CVE-2024-0001"), ("advisory", "CVE-2024-0002")]
+    assert document["creationInfo"]["created"] == helpers.NOW
+
+
+# ---- GitLab: spec, 15.0.7; its schema is not among ours ----
+
+LINK = {"type": "object", "required": ["url"], "additionalProperties": False,
+        "properties": {"url": {"type": "string", "pattern": "^https?://[!-~]+$"}, "name": {"type": "string"}}}
+TOOL = {"type": "object", "required": ["id", "name", "version", "vendor"], "additionalProperties": False,
+        "properties": {"id": {"minLength": 1}, "name": {"minLength": 1}, "version": {"minLength": 1}, "url": {},
+                       "vendor": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string", "minLength": 1}}}}}
+TIME = {"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$"}
+GITLAB = {
+    "type": "object", "required": ["version", "scan", "vulnerabilities"], "additionalProperties": False,
+    "properties": {
+        "version": {"const": "15.0.7"},
+        "scan": {"type": "object", "required": ["analyzer", "scanner", "start_time", "end_time", "status", "type"],
+                 "additionalProperties": False, "properties": {
+                     "analyzer": TOOL, "scanner": TOOL, "start_time": TIME, "end_time": TIME, "status": {"enum": ["success", "failure"]},
+                     "type": {"const": "container_scanning"}, "messages": {"type": "array", "items": {
+                         "type": "object", "required": ["level", "value"], "additionalProperties": False,
+                         "properties": {"level": {"enum": ["info", "warn", "fatal"]}, "value": {"type": "string", "minLength": 1}}}}}},
+        "vulnerabilities": {"type": "array", "items": {
+            "type": "object", "required": ["id", "identifiers", "location"], "additionalProperties": False, "properties": {
+                "id": {"type": "string", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"},
+                "name": {"type": "string", "maxLength": 255}, "description": {"type": "string", "maxLength": 1048576},
+                "severity": {"enum": ["Info", "Unknown", "Low", "Medium", "High", "Critical"]},
+                "solution": {"type": "string", "maxLength": 7000}, "links": {"type": "array", "items": LINK},
+                "identifiers": {"type": "array", "minItems": 1, "items": {
+                    "type": "object", "required": ["type", "name", "value"], "additionalProperties": False,
+                    "properties": {"type": {"type": "string", "pattern": "^[a-z]+$"}, "name": {"type": "string", "minLength": 1},
+                                   "value": {"type": "string", "minLength": 1}, "url": {"pattern": "^https?://.+"}}}},
+                "location": {"type": "object", "required": ["dependency", "operating_system", "image"], "additionalProperties": False,
+                             "properties": {
+                                 "operating_system": {"type": "string", "minLength": 1}, "image": {"type": "string", "minLength": 1},
+                                 "dependency": {"type": "object", "required": ["package", "version"], "additionalProperties": False,
+                                                "properties": {"version": {"type": "string"}, "package": {
+                                                    "type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}}}}}}}}}}
+
+
+def test_gitlab_follows_the_rules(outputs):
+    follow(jsonschema.Draft202012Validator(GITLAB), outputs("gitlab"))
+    for text in outputs("gitlab").values():
+        ids = [v["id"] for v in json.loads(text)["vulnerabilities"]]
+        assert len(set(ids)) == len(ids)
+
+
+def test_gitlab_content():
+    report = json.loads(dump("gitlab", "rich"))
+    assert report["scan"]["status"] == "success" and report["scan"]["start_time"] == helpers.NOW[:-1]
+    found = report["vulnerabilities"]
+    assert [v["identifiers"][0]["value"] for v in found] == ["CVE-2024-0001", "CVE-2024-0002", "CVE-2024-0001", "CVE-2024-0003",
+                                                             "CVE-2024-0004", "GHSA-aaaa-bbbb-cccc"]
+    assert [v["severity"] for v in found] == ["Critical", "Low", "Critical", "Unknown", "Low", "Medium"]
+    assert [i["type"] for i in found[5]["identifiers"]] == ["ghsa", "dsa"]
+    assert found[0]["location"] == {"dependency": {"package": {"name": "libssl3"}, "version": "3.0.11-1~deb12u2"},
+                                    "operating_system": "debian:12", "image": "registry.example/team/app:1.2"}
+    assert json.loads(dump("gitlab", "none"))["scan"]["status"] == "failure"
+
+
+# ---- JUnit ----
+
+def test_junit_follows_the_rules(outputs):
+    for name, text in outputs("junit").items():
+        root = ElementTree.fromstring(text)
+        suite, = root
+        cases = suite.findall("testcase")
+        count = {k: len(suite.findall(f"testcase/{k}")) for k in ("failure", "error", "skipped")}
+        assert root.tag == "testsuites" and root.get("name") == "eclair" and suite.tag == "testsuite", name
+        assert (suite.get("tests"), suite.get("failures"), suite.get("errors"), suite.get("skipped")) == (
+            str(len(cases)), str(count["failure"]), str(count["error"]), str(count["skipped"])), name
+        assert all(len(c) == 1 and c.get("classname") and c.get("name") for c in cases), name
+        assert suite.find("properties/property").get("name") == "type"
+
+
+def test_junit_content():
+    suite, = ElementTree.fromstring(dump("junit", "rich"))
+    assert [suite.get(k) for k in ("name", "tests", "failures", "skipped")] == ["registry.example/team/app:1.2", "8", "6", "2"]
+    case = suite.find("testcase")
+    assert (case.get("classname"), case.get("name")) == ("libssl3-3.0.11-1~deb12u2", "[Critical] CVE-2024-0001")
+    assert "Upgrade libssl3 to 3.0.11-1~deb12u3" in case.find("failure").text
+    assert [s.get("message") for s in suite.iter("skipped")] == [
+        "image.openvex.json: statement 2: the code is not there", "clair-whitelist.yaml: line 3"]
+    suite, = ElementTree.fromstring(dump("junit", "hostile"))
+    assert suite.get("name").endswith("caf\xe9") and "<script>alert(1)</script>&amp;\"'|" in suite.get("name")
+    assert "\x1b" not in suite.get("name") and "\n\n# h\n" in suite.get("name")
+    suite, = ElementTree.fromstring(dump("junit", "none"))
+    assert "no feed is loaded for <debian:12>" in suite.find("testcase/error").get("message")
+
+
+# ---- clair-scanner ----
+
+def test_clair_scanner_content(outputs):
+    for text in outputs("clair-scanner").values():
+        assert set(json.loads(text)) == {"image", "unapproved", "vulnerabilities"}
+    report = json.loads(dump("clair-scanner", "rich"))
+    # one row for both packages of openssl; what was suppressed is approved
+    assert [(v["featurename"], v["vulnerability"], v["severity"]) for v in report["vulnerabilities"]] == [
+        ("openssl", "CVE-2024-0001", "Critical"), ("openssl", "CVE-2023-1111", "High"), ("zlib", "CVE-2023-2222", "Medium"),
+        ("zlib", "DSA-1-1", "Medium"), ("openssl", "CVE-2024-0002", "Low"), ("zlib", "CVE-2024-0004", "Negligible"),
+        ("openssl", "CVE-2024-0003", "Unknown")]
+    assert report["unapproved"] == ["CVE-2024-0001", "CVE-2024-0002", "CVE-2024-0003", "CVE-2024-0004", "DSA-1-1"]
+    assert report["vulnerabilities"][0]["namespace"] == "debian:12"
+
+
+# ---- Markdown, read as GitHub does ----
+
+class Page(HTMLParser):
+    """Tags, links and the texts of table cells."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.links, self.rows, self.text = set(), [], [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.links += [v for k, v in attrs if k in ("href", "src")]
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th"):
+            self.rows[-1].append("")
+            self.inside = True
+
+    inside = False
+
+    def handle_endtag(self, tag):
+        self.inside &= tag not in ("td", "th")
+
+    def handle_data(self, data):
+        self.text += data
+        if self.inside:
+            self.rows[-1][-1] += data
+
+
+def markdown(case, *options):
+    text = dump("markdown", case, *options)
+    r = subprocess.run(["cmark-gfm", "--unsafe", "-e", "table", "-e", "autolink", "-e", "strikethrough"], input=text,
+                       stdout=subprocess.PIPE, check=True)
+    return Page(r.stdout.decode())
+
+
+def test_markdown_content():
+    page = markdown("rich", "suppressed")
+    assert page.rows[0] == ["Severity", "Vulnerability", "Package", "Installed", "Fixed in", "Layer"]
+    assert page.rows[1] == ["Critical", "CVE-2024-0001 KEV", "libssl3", "3.0.11-1~deb12u2", "3.0.11-1~deb12u3", "1"]
+    assert [r[0] for r in page.rows[1:7]] == ["Critical", "Critical", "Medium", "Low", "Unknown", "Negligible"]
+    assert page.rows[8][:3] == ["CVE-2023-1111", "libssl3", "image.openvex.json: statement 2"]
+    assert page.rows[8][3] == "the code is not there"
+    assert "6 findings: 2 Critical, 1 Medium, 1 Low, 1 Negligible, 1 Unknown; 2 with a fix; 2 suppressed." in page.text
+    assert b"CVE-2023" not in dump("markdown", "rich")
+    assert "Not covered" in markdown("none").text and "no feed is loaded for <debian:12>" in markdown("none").text
+
+
+def test_markdown_of_hostile_texts():
+    page = markdown("hostile", "suppressed")
+    assert page.tags == {"h2", "code", "p", "strong", "table", "thead", "tbody", "tr", "th", "td", "a", "details", "summary"}
+    assert set(page.links) == {"https://security-tracker.debian.org/tracker/x"}
+    assert all(len(r) == (6 if i < 7 else 4) for i, r in enumerate(page.rows)), page.rows
+    assert page.rows[1][2].startswith("libssl3<script>alert(1)</script>&amp;\"'|`*_[x](javascript:alert(1))  # h - x[2J")
+
+
+def test_markdown_fits_a_comment():
+    text = dump("markdown", "many").decode()
+    assert 30000 < len(text) < 65536
+    shown = text.count("\n| ") - 2
+    assert f"\n{5000 - shown} more are left out" in text
+
+
 # ---- all of them ----
 
-FORMATS = ["sarif", "cyclonedx"]
+
+FORMATS = ["sarif", "cyclonedx", "spdx", "gitlab", "junit", "html", "markdown", "clair-scanner"]
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -191,7 +382,7 @@ def test_several_at_once(db, small_image, tmp_path):
     (["-f", "json=x", "-f", "table", "--output", "x"], ["json", "table", "x"]),
     (["-f", "json=x", "--output", "y"], ["--output y"]),
     (["-f", "json="], ["--format json=", "missing"]), (["-f"], ["--format", "value"]),
-    (["-f", "yaml=x"], ["yaml", "table, json, sarif, cyclonedx"]), (["-f", "jsonx"], ["jsonx"]),
+    (["-f", "yaml=x"], ["yaml", "table, json, sarif, cyclonedx, spdx, gitlab, junit, html, markdown, clair-scanner"]), (["-f", "jsonx"], ["jsonx"]),
     (["-f", "json=x"] * 17, ["more than 16"]),
 ])
 def test_wrong_formats(options, words, db, small_image, tmp_path):
