@@ -5,7 +5,6 @@
 #include <sys/ioctl.h>
 
 #define REPORT_MAX ((size_t)512 << 20)
-#define WIDTH_MIN  40
 
 static bool is_standard(const char *path) { return !path || !strcmp(path, "-"); }
 
@@ -82,7 +81,7 @@ static struct report_options for_terminal(const struct report_options *options)
         return ret;
     ret.colour = !(no_color && *no_color) && term && strcmp(term, "dumb");
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col)
-        ret.width = size.ws_col > WIDTH_MIN ? size.ws_col : WIDTH_MIN;
+        ret.width = size.ws_col > REPORT_WIDTH_MIN ? size.ws_col : REPORT_WIDTH_MIN;
     else
         ret.width = 80;
     return ret;

@@ -3,9 +3,12 @@
 #include "base/buf.h"
 #include "match/match.h"
 
+#define REPORT_WIDTH_MIN 40
+
 /* All that is not in the report; zeroes: for a file, with the findings that count. */
 struct report_options {
-    unsigned width;       /* columns of the terminal; 0: there is none, and lines are as long as they are */
+    unsigned
+        width; /* columns of the terminal, at least REPORT_WIDTH_MIN; 0: there is none, and lines are as long as they are */
     bool colour;          /* of a terminal (ECMA-48) */
     bool show_suppressed; /* for people, too: outputs for programs have them always */
     str template_text;    /* of "template" */

@@ -1,7 +1,12 @@
 """The outputs of `eclair scan` for other programs: each follows its schema, whatever is in the image."""
+import fcntl
 import json
+import os
 import re
+import struct
 import subprocess
+import termios
+import tty
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -400,3 +405,67 @@ def test_a_place_that_cannot_be_written(db, small_image, tmp_path):
 def test_help_lists_the_formats():
     out = eclair("scan", "--help").out.decode()
     assert all(re.search(rf"^  {form} ", out, re.M) for form in FORMATS + ["table", "json"]), out
+
+
+# ---- the table on a terminal ----
+
+def on_terminal(db, image, width, *options, **variables):
+    """What a terminal of that width gets."""
+    master, slave = os.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
+    tty.setraw(slave)
+    with subprocess.Popen([ECLAIR, "scan", image, "--db", db, *options], stdout=slave, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
+                          env=helpers.environment(**{"TERM": "xterm"} | variables)) as p:
+        os.close(slave)
+        out = b""
+        while True:
+            try:
+                more = os.read(master, 65536)
+            except OSError:  # EIO: the other end is closed
+                break
+            if not more:
+                break
+            out += more
+    os.close(master)
+    assert p.returncode == 0
+    return out.decode()
+
+
+@pytest.mark.parametrize("width", [60, 200])
+def test_table_on_a_terminal(width, db, small_image, tmp_path):
+    out = on_terminal(db, small_image, width, NO_COLOR="1")
+    assert "\x1b" not in out
+    assert "In the base image's lowest layer (layer 1 of 2, sha256:" in out
+    rows = [line for line in out.splitlines() if line.startswith("    ")]
+    assert rows and all(len(line) <= width for line in rows)
+    assert len([r for r in rows if r[4] != " "]) == len(eclair("scan", small_image, "--db", db, "-f", "json").json()["findings"])
+    assert out.splitlines()[-1] == eclair("scan", small_image, "--db", db).out.decode().splitlines()[-1]
+
+
+def test_colour_on_a_terminal(db, small_image, tmp_path):
+    coloured, plain = on_terminal(db, small_image, 100), on_terminal(db, small_image, 100, NO_COLOR="1")
+    assert "\x1b[31mHigh\x1b[0m" in coloured and re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
+    assert on_terminal(db, small_image, 100, TERM="dumb") == plain
+    file = tmp_path / "table.txt"
+    on_terminal(db, small_image, 100, "-f", f"table={file}")
+    assert file.read_bytes() == eclair("scan", small_image, "--db", db).out  # a file is no terminal
+
+
+def test_table_wraps():
+    for width in (40, 60, 80, 110, 200):
+        lines = dump("table", "rich", f"width={width}").decode().splitlines()
+        assert all(len(line) <= width for line in lines if line.startswith("    ")), width
+    out = dump("table", "rich", "width=110").decode()
+    assert "A title that is long enough to need more than one\n" in out and "line of a narrow terminal\n" in out
+    assert "What is wrong, in words." not in out
+    assert "\nIn the layers above it:\n  zlib1g 1:1.2.13+dfsg-1  (layer 2 of 2, sha256:fedcba987654)\n    Medium " in out
+    hostile = dump("table", "hostile", "width=80", "suppressed")
+    assert not set(hostile) & (set(range(32)) - {10}) and hostile.decode("utf-8", "strict")
+
+
+def test_suppressed_for_people():
+    for form in ("table", "html", "markdown"):
+        assert b"2023" not in dump(form, "rich")
+        shown = dump(form, "rich", "suppressed")
+        assert b"2023-1111" in shown and b"the code is not there" in shown, form
+    assert b"(2 suppressed)" in dump("table", "rich")
