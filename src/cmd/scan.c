@@ -18,7 +18,7 @@
     ((size_t)1 << 30) /* of an image's packages and findings: a hostile image must not take more */
 
 struct scan_options {
-    const char *db, *output, *severity, *fail_on, *platform, *update, *mirror, *max_age;
+    const char *db, *output, *template_file, *severity, *fail_on, *platform, *update, *mirror, *max_age;
     struct option_list formats;
     int exit_code;
     bool ignore_unfixed, show_suppressed, quiet;
@@ -30,6 +30,8 @@ static const struct option options[] = {
       "table (default), or another of those below; again for more than one, each with its file", 'f' },
     { "output", "FILE", OPT_TEXT, offsetof(struct scan_options, output),
       "write the report there, whole or not at all; of several that without a file of its own" },
+    { "template", "FILE", OPT_TEXT, offsetof(struct scan_options, template_file),
+      "what --format template writes: Mustache over the JSON report" },
     { "severity", "NAME", OPT_TEXT, offsetof(struct scan_options, severity),
       "leave out findings below it; Unknown ones are always shown" },
     { "ignore-unfixed", NULL, OPT_FLAG, offsetof(struct scan_options, ignore_unfixed),
@@ -206,7 +208,8 @@ static int run(const void *opts, char **args, int count, struct err *e)
 {
     const struct scan_options *o = opts;
     struct scan_formats formats;
-    const struct report_options how = { .show_suppressed = o->show_suppressed };
+    CLEANUP(buf_done) struct buf template = { .max = TEMPLATE_MAX };
+    struct report_options how = { .show_suppressed = o->show_suppressed };
     struct policy policy;
     struct image_platform platform;
     struct scan_data data = { .mirror = o->mirror, .quiet = o->quiet, .shows = shows_progress(o) };
@@ -214,7 +217,8 @@ static int run(const void *opts, char **args, int count, struct err *e)
     (void)count;
     if (scan_data_read(o->update, o->max_age, &data, e) < 0 || read_policy(o, &policy, e) < 0 ||
         read_platform(o, &platform, e) < 0 || database_place(o->db, place, sizeof place, e) < 0 ||
-        scan_formats_read(&o->formats, o->output, &formats, e) < 0)
+        scan_formats_read(&o->formats, o->output, &formats, e) < 0 ||
+        scan_formats_template(&formats, o->template_file, &template, &how, e) < 0)
         return -1;
     CLEANUP(cage_freep) struct cage *cage = cage_new(tasks, NULL, e);
     CLEANUP(scan_done) struct scan s = { .platform = platform, .data = data };

@@ -1,10 +1,12 @@
 #include "cmd/scan_formats.h"
+#include "base/arena.h"
 #include "base/cleanup.h"
 #include "cmd/output.h"
 
 #include <sys/ioctl.h>
 
-#define REPORT_MAX ((size_t)512 << 20)
+#define TEMPLATE_MEMORY_MAX ((size_t)16 << 20)
+#define REPORT_MAX          ((size_t)512 << 20)
 
 static bool is_standard(const char *path) { return !path || !strcmp(path, "-"); }
 
@@ -61,6 +63,28 @@ int scan_formats_read(const struct option_list *names, const char *output, struc
     if (!ret->count)
         ret->outputs[ret->count++] = (struct scan_output){ report_formats[0], "--output", output };
     return check_places(ret, output, e);
+}
+
+int scan_formats_template(const struct scan_formats *f, const char *path, struct buf *text,
+                          struct report_options *options, struct err *e)
+{
+    CLEANUP(arena_freep) struct arena *arena = arena_new(TEMPLATE_MEMORY_MAX);
+    struct template_parts parts;
+    bool wanted = false;
+    for (size_t i = 0; i < f->count; i++)
+        wanted |= f->outputs[i].format == &report_template;
+    if (wanted != (path != NULL))
+        return err_set(e, ERR_USAGE, "%s",
+                       path ? "--template: without --format template"
+                            : "--format template: needs --template FILE");
+    if (!path)
+        return 0;
+    if (!arena)
+        return err_set(e, ERR_OOM, "arena");
+    if (buf_read_file(text, path, e) < 0 || template_parse(buf_view(text), arena, &parts, e) < 0)
+        return err_wrap(e, "--template %s", path);
+    options->template_text = buf_view(text);
+    return 0;
 }
 
 bool scan_formats_show(const struct scan_formats *f, const struct report_format *format)

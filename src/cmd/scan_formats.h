@@ -6,6 +6,7 @@
 #pragma once
 #include "cmd/command.h"
 #include "report/report.h"
+#include "report/template.h"
 
 struct scan_output {
     const struct report_format *format;
@@ -20,6 +21,10 @@ struct scan_formats {
 /* Before any work: are the names known, could all be written? Without any it is the table. */
 int scan_formats_read(const struct option_list *names, const char *output, struct scan_formats *ret,
                       struct err *e);
+/* Reads the template (`path` may be NULL) into `text`, where options->template_text then lies. ERR_USAGE: it and --format template come
+ * together only. */
+int scan_formats_template(const struct scan_formats *f, const char *path, struct buf *text,
+                          struct report_options *options, struct err *e);
 /* That one which a person reads as it comes: warnings stand in it. */
 bool scan_formats_show(const struct scan_formats *f, const struct report_format *format);
 /* `image`: for errors. Width and colour are those of the terminal where there is one. */

@@ -1,8 +1,8 @@
 #include "report/report.h"
 
 const struct report_format *const report_formats[] = {
-    &report_table, &report_json, &report_sarif,    &report_cyclonedx,     &report_spdx, &report_gitlab,
-    &report_junit, &report_html, &report_markdown, &report_clair_scanner, NULL,
+    &report_table, &report_json, &report_sarif,    &report_cyclonedx,     &report_spdx,     &report_gitlab,
+    &report_junit, &report_html, &report_markdown, &report_clair_scanner, &report_template, NULL,
 };
 
 const struct report_format *report_format_by_name(str name)

@@ -1,5 +1,7 @@
 """The outputs of `eclair scan` for other programs: each follows its schema, whatever is in the image."""
+import csv
 import fcntl
+import io
 import json
 import os
 import re
@@ -387,7 +389,7 @@ def test_several_at_once(db, small_image, tmp_path):
     (["-f", "json=x", "-f", "table", "--output", "x"], ["json", "table", "x"]),
     (["-f", "json=x", "--output", "y"], ["--output y"]),
     (["-f", "json="], ["--format json=", "missing"]), (["-f"], ["--format", "value"]),
-    (["-f", "yaml=x"], ["yaml", "table, json, sarif, cyclonedx, spdx, gitlab, junit, html, markdown, clair-scanner"]), (["-f", "jsonx"], ["jsonx"]),
+    (["-f", "yaml=x"], ["yaml", "table, json, sarif, cyclonedx, spdx, gitlab, junit, html, markdown, clair-scanner, template"]), (["-f", "jsonx"], ["jsonx"]),
     (["-f", "json=x"] * 17, ["more than 16"]),
 ])
 def test_wrong_formats(options, words, db, small_image, tmp_path):
@@ -469,3 +471,63 @@ def test_suppressed_for_people():
         shown = dump(form, "rich", "suppressed")
         assert b"2023-1111" in shown and b"the code is not there" in shown, form
     assert b"(2 suppressed)" in dump("table", "rich")
+
+
+# ---- templates ----
+
+def template(text, case="rich"):
+    return dump("template", case, f"template={text}").decode()
+
+
+@pytest.mark.parametrize("text,want", [
+    ("", ""), ("plain { } }}", "plain { } }}"), ("{{image.name}} {{ coverage }}", "registry.example/team/app:1.2 full"),
+    ("{{nothing}}{{image.nothing.at_all}}{{#nothing}}x{{/nothing}}{{^nothing}}none{{/nothing}}", "none"),
+    ("{{schema_version}}{{#findings}}{{#uncertain}} {{id}} {{uncertain}}{{/uncertain}}{{/findings}}", "1 GHSA-aaaa-bbbb-cccc true"),
+    ("{{#warnings}}{{.}}{{/warnings}}{{^warnings}}fine{{/warnings}}", "fine"),
+    ("{{#findings}}{{#kev}}{{id}} {{added}};{{/kev}}{{/findings}}", "CVE-2024-0001 2021-12-10;CVE-2024-0001 2021-12-10;"),
+    ("{{#distribution}}{{name}} {{image.name|raw}}{{/distribution}}", "Debian GNU/Linux 12 registry.example/team/app:1.2"),
+    ("{{#layers}}{{#size}}{{.}},{{/size}}{{/layers}}", "1000,1000,"),
+    ("a\n  {{#image}}  \nb\n{{! comment }}\n{{/image}}\nc", "a\nb\nc"), ("a {{#image}}\nb{{/image}}\nc", "a \nb\nc"),
+    ("{{#database}}{{#feeds}}{{name}} {{age_seconds}} {{generation}}{{/feeds}}{{/database}}", "debian 7200 7"),
+])
+def test_template(text, want):
+    assert template(text) == want
+
+
+def test_template_of_hostile_texts():
+    name = json.loads(dump("json", "hostile"))["image"]["name"]
+    assert template("{{image.name|raw}}", "hostile") == name
+    assert json.loads(template("{{image.name|json}}", "hostile")) == name and "<" not in template("{{image.name|json}}", "hostile")
+    (read,), = csv.reader(io.StringIO(template("{{image.name|csv}}", "hostile"), newline=""))
+    assert read == name
+    assert not set(template("{{image.name}}", "hostile")) & set("<>\"'\x1b\x07\x9b\u202e")
+    assert not set(template("{{image.name|line}}", "hostile")) & set("\x1b\x07\x9b\u202e\n\r")
+    assert not set(template("{{image.name|markdown}}", "hostile")) & set("|`*_[]\n\x1b") - set("-")
+
+
+def test_example_of_a_template(db, small_image):
+    file = helpers.ROOT / "examples/findings.csv.mustache"
+    r = eclair("scan", small_image, "--db", db, "-f", "template", "--template", file)
+    findings = eclair("scan", small_image, "--db", db, "-f", "json").json()["findings"]
+    assert (r.code, r.err) == (0, b"")
+    assert list(csv.reader(r.out.decode().splitlines())) == [["severity", "id", "package", "version", "fixed in", "why not"]] + [
+        [f["severity"], f["id"], f["package"], f["version"], f["fixed_version"] or "", ""] for f in findings]
+    assert '"Medium","CVE-2023-2222","zlib1g","1:1.2.13+dfsg-1","","clair-whitelist.yaml: line 3"\n' in template(file.read_text())
+
+
+@pytest.mark.parametrize("text,words", [
+    ("\n{{#a}}", ["line 2", "not closed", "a"]), ("{{/a}}", ["line 1", "no such section", "a"]), ("{{#a}}{{#b}}{{/a}}", ["another", "a"]),
+    ("{{a", ["without its end"]), ("{{{a}}}", ["no name"]), ("{{> a}}", ["no name"]), ("{{=<% %>=}}", ["no name"]), ("{{a..b}}", ["no name"]),
+    ("{{}}", ["no name"]), ("{{A}}", ["no name"]), ("{{a|b}}", ["filters", "'b'"]), ("{{#a}}" * 17, ["too deep"]),
+    ("{{a}}" * 10001, ["more than 10000 tags"]), ("x" * ((1 << 20) + 1), ["larger"]),
+], ids=range(14))
+def test_wrong_template(text, words, db, small_image, tmp_path):
+    file = tmp_path / "t"
+    file.write_text(text)
+    assert_refused(eclair("scan", small_image, "--db", db, "-f", "template", "--template", file), str(file), *words)
+
+
+def test_template_goes_with_its_format(db, small_image, tmp_path):
+    assert_refused(eclair("scan", small_image, "--db", db, "-f", "template"), "--template", code=2)
+    assert_refused(eclair("scan", small_image, "--db", db, "--template", "x"), "--format template", code=2)
+    assert_refused(eclair("scan", small_image, "--db", db, "-f", "template", "--template", tmp_path / "absent"), "absent", "No such file")
