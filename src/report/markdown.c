@@ -4,6 +4,7 @@
  * GitHub takes 65,536 characters: the table ends after TABLE_MAX bytes, the details after ALL_MAX, and what is left out is said.
  */
 #include "base/cleanup.h"
+#include "base/strmap.h"
 #include "report/parts.h"
 #include "report/text.h"
 
@@ -120,17 +121,22 @@ static void detail(struct buf *out, const struct finding *f)
                                                       : STR("</p></details>\n"));
 }
 
-/* Each id once; it stands with others of its severity, by name only when there are several packages. */
+/* Each id once, the most severe first. */
 static void details(struct buf *out, const struct report_row *rows, size_t count)
 {
+    CLEANUP(strmap_done) struct strmap seen = { 0 };
     for (size_t i = 0; i < count && out->len < ALL_MAX && !out->failed; i++) {
-        bool seen = !rows[i].finding->description.len;
-        for (size_t k = 0; k < i && !seen; k++)
-            seen = str_eq(rows[k].finding->id, rows[i].finding->id);
-        if (seen)
+        const struct finding *f = rows[i].finding;
+        void **place = f->description.len ? strmap_at(&seen, f->id) : NULL;
+        if (!f->description.len || (place && *place))
             continue;
+        if (!place) {
+            out->failed = true;
+            return;
+        }
+        *place = out;
         buf_char(out, '\n');
-        detail(out, rows[i].finding);
+        detail(out, f);
     }
 }
 

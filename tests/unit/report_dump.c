@@ -7,6 +7,7 @@
  *   empty     no package at all
  *   none      packages, but nothing is known about them
  *   many      500 packages with 10 findings each
+ *   huge      2,600 packages with 10 findings each
  */
 #include "base/cleanup.h"
 #include "report/report.h"
@@ -128,20 +129,20 @@ static void make_rich(struct world *w)
     make_suppressed(w);
 }
 
-static void make_many(struct world *w)
+static void make_many(struct world *w, uint32_t packages)
 {
     static const char *const ids[] = { "CVE-2024-0001", "CVE-2024-0002", "CVE-2024-0003", "CVE-2024-0004",
                                        "CVE-2024-0005", "CVE-2024-0006", "CVE-2024-0007", "CVE-2024-0008",
                                        "CVE-2024-0009", "CVE-2024-0010" };
-    w->image.packages = arena_array(w->arena, struct image_package, 500);
-    struct finding *f = w->report.match.findings = arena_array(w->arena, struct finding, 5000);
-    for (uint32_t i = 0; i < 500; i++) {
-        const char *name = arena_printf(w->arena, "package-%03u%c", i, '\0').ptr;
+    w->image.packages = arena_array(w->arena, struct image_package, packages);
+    struct finding *f = w->report.match.findings = arena_array(w->arena, struct finding, 10 * packages);
+    for (uint32_t i = 0; i < packages; i++) {
+        const char *name = arena_printf(w->arena, "package-%04u%c", i, '\0').ptr;
         add_package(w, name, "1.0-1", name, i % 2);
         for (uint32_t k = 0; k < 10; k++)
             f[10 * i + k] = finding(w, i, ids[k], (enum severity)((i + k) % SEVERITIES), FIX_FIXED, "1.0-2");
     }
-    w->report.match.finding_count = 5000;
+    w->report.match.finding_count = 10 * packages;
 }
 
 static int make(struct world *w, const char *name)
@@ -167,8 +168,8 @@ static int make(struct world *w, const char *name)
                                                     : COVERAGE_FULL,
                                  .end_of_life = STR("2028-06-30"),
                                  .now = NOW };
-    if (!strcmp(name, "many"))
-        make_many(w);
+    if (!strcmp(name, "many") || !strcmp(name, "huge"))
+        make_many(w, *name == 'm' ? 500 : 2600);
     else if (none)
         w->report.warnings = &warning, w->report.warning_count = 1, w->report.match.feed_count = 0;
     else if (hostile || !strcmp(name, "rich"))
@@ -196,12 +197,13 @@ static struct report_options read_options(char **words)
 
 int main(int argc, char **argv)
 {
-    CLEANUP(arena_freep) struct arena *arena = arena_new(64 << 20);
-    CLEANUP(buf_done) struct buf out = { .max = 64 << 20 };
+    CLEANUP(arena_freep) struct arena *arena = arena_new(128 << 20);
+    CLEANUP(buf_done) struct buf out = { .max = 128 << 20 };
     struct world w = { .arena = arena };
     const struct report_format *f = argc < 3 ? NULL : report_format_by_name(str_from(argv[1]));
     if (!f || make(&w, argv[2]) < 0)
-        return fprintf(stderr, "usage: report_dump FORMAT rich|hostile|empty|none|many [OPTION...]\n"), 2;
+        return fprintf(stderr, "usage: report_dump FORMAT rich|hostile|empty|none|many|huge [OPTION...]\n"),
+               2;
     struct report_options o = read_options(argv + 3);
     f->write(&w.report, &o, &out);
     if (out.failed)
