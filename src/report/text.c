@@ -90,9 +90,24 @@ static void put_rune(struct buf *out, str rune, enum text_kind kind)
         buf_str(out, rune);
 }
 
+/* Bytes that stand for themselves everywhere but in Markdown: as a rule all of them. */
+static size_t plain_len(str s)
+{
+    size_t n = 0;
+    while (n < s.len && s.ptr[n] >= ' ' && s.ptr[n] < 0x7f && !strchr("&<>\"'", s.ptr[n]))
+        n++;
+    return n;
+}
+
 void text_put(struct buf *out, str s, enum text_kind kind)
 {
     while (s.len && !out->failed) {
+        size_t plain = kind == TEXT_MARKDOWN ? 0 : plain_len(s);
+        if (plain) {
+            buf_str(out, str_head(s, plain));
+            s = str_skip(s, plain);
+            continue;
+        }
         size_t n = str_rune(s);
         put_rune(out, str_head(s, n), kind);
         s = str_skip(s, n ? n : 1);

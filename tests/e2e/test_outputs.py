@@ -356,6 +356,16 @@ def test_same_report_same_bytes(form):
         assert dump(form, case) == dump(form, case)
 
 
+@pytest.mark.parametrize("form", ["table", "json", "template"] + FORMATS)
+def test_a_report_that_is_too_large(form):
+    """Never more than there is room for, and never a part of it as if it were the whole."""
+    size = len(dump(form, "rich", "suppressed", "template={{#findings}}{{description}}{{/findings}}"))
+    for room in (1, size // 2, size - 1):
+        r = subprocess.run([DUMP, form, "rich", "suppressed", "template={{#findings}}{{description}}{{/findings}}", f"max={room}"],
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert (r.returncode, r.stdout, r.stderr) == (1, b"", b""), (form, room)
+
+
 def test_suppressed_in_json():
     report = json.loads(dump("json", "rich"))
     assert [(s["by"], s["reason"], s["vex_status"], s["finding"]["id"]) for s in report["suppressed"]] == [

@@ -1,5 +1,5 @@
 /*
- * report_dump FORMAT CASE [suppressed] [colour] [width=N] [template=TEXT]: one output of a report that no image and no feed of the tests
+ * report_dump FORMAT CASE [suppressed] [colour] [width=N] [template=TEXT] [max=N]: one output of a report that no image and no feed of the tests
  * gives, for tests that hold it against schemas (tests/e2e/test_outputs.py). Cases:
  *
  *   rich      three packages in two layers, scores, EPSS, KEV, all fix states, two suppressed findings
@@ -205,6 +205,9 @@ int main(int argc, char **argv)
         return fprintf(stderr, "usage: report_dump FORMAT rich|hostile|empty|none|many|huge [OPTION...]\n"),
                2;
     struct report_options o = read_options(argv + 3);
+    for (int i = 3; i < argc; i++)
+        if (!strncmp(argv[i], "max=", 4))
+            out.max = (size_t)atol(argv[i] + 4);
     f->write(&w.report, &o, &out);
     if (out.failed)
         return 1;
