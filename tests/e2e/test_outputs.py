@@ -31,7 +31,8 @@ REAL = ["debian-bullseye-layers.docker.tar.zst", "rpm-ubi9-layers.oci.tar", "edg
 def dump(form, case, *options):
     if not DUMP.exists():
         pytest.skip("report_dump is not built")
-    r = subprocess.run([DUMP, form, case, *options], stdout=subprocess.PIPE, check=True)
+    r = subprocess.run([DUMP, form, case, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True)
+    assert r.stderr == b""  # nor did a sanitizer say anything
     return r.stdout
 
 

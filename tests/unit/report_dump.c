@@ -211,5 +211,5 @@ int main(int argc, char **argv)
     f->write(&w.report, &o, &out);
     if (out.failed)
         return 1;
-    return fwrite(out.ptr, 1, out.len, stdout) != out.len;
+    return out.len && fwrite(out.ptr, 1, out.len, stdout) != out.len;
 }
