@@ -27,7 +27,7 @@ static int once(struct store *s, const char *digest, struct err *e)
         return found < 0 ? -1 : err_set(e, ERR_NOT_FOUND, "%s: not stored", digest);
     if (match_image(s, image, clock_now(), arena, &report, e) < 0)
         return -1;
-    report_json.write(&report, &out);
+    report_json.write(&report, &(struct report_options){ 0 }, &out);
     printf("%.3f ms, %zu packages, %zu findings, %zu bytes\n", now_ms() - start, image->package_count,
            report.match.finding_count, out.len);
     return 0;

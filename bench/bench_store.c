@@ -393,7 +393,7 @@ static int once(struct store *s, str image_digest, size_t *findings, size_t *byt
     if (match_image(s, image, clock_now(), arena, &report, e) < 0)
         return -1;
     *match_ms = spent_ms() - start - *read_ms;
-    report_json.write(&report, &out);
+    report_json.write(&report, &(struct report_options){ 0 }, &out);
     *findings = report.match.finding_count;
     *bytes = out.len;
     return 0;

@@ -141,3 +141,12 @@ uint64_t str_hash(str s, uint64_t seed)
         memcpy(&w, s.ptr, s.len);
     return fold(h ^ w ^ 0xc4ceb9fe1a85ec53u, key | 1);
 }
+
+size_t str_rune(str s)
+{
+    uint8_t c = (uint8_t)s.ptr[0];
+    size_t n = c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+    if (c < 0x80)
+        return 1;
+    return n <= s.len && str_utf8(str_head(s, n)) ? n : 0;
+}

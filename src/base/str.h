@@ -47,5 +47,7 @@ ptrdiff_t str_find(str s, char c);     /* index of the first c, -1 without */
 ptrdiff_t str_rfind(str s, char c);    /* index of the last c, -1 without */
 bool str_contains(str s, str part);    /* does part stand somewhere in s? An empty one does */
 bool str_utf8(str s);                  /* is it valid UTF-8 (RFC 3629: no surrogates, no overlong forms) */
+size_t
+str_rune(str s); /* bytes of the UTF-8 character that s, not empty, begins with; 0 if it begins with none */
 /* With a random seed nobody can choose colliding strings; with one seed it is the same in every process. */
 uint64_t str_hash(str s, uint64_t seed);

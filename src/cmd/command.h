@@ -14,6 +14,13 @@ enum option_type {
     OPT_BOOL, /* int: 0 not given, 1 "--x" or "--x=true", -1 "--x=false" (the words of Go's strconv.ParseBool) */
     OPT_TEXT,   /* const char * */
     OPT_NUMBER, /* int, 0 to 255 */
+    OPT_LIST,   /* struct option_list: may be given again and again */
+};
+
+#define OPTION_LIST_MAX 16
+struct option_list {
+    const char *values[OPTION_LIST_MAX]; /* in the order in which they were given */
+    size_t count;
 };
 
 /* Two rows with the same field are two names of one option; the later one on the command line wins. */

@@ -162,7 +162,7 @@ static int check(const struct config_options *o, struct err *e)
         complain(why.text);
     if (out.failed)
         return err_set(e, ERR_OOM, "config check");
-    return output_write(NULL, buf_view(&out), e) < 0 ? -1 : !s;
+    return output_write("", NULL, buf_view(&out), e) < 0 ? -1 : !s;
 }
 
 static int reference(struct err *e)
@@ -173,7 +173,7 @@ static int reference(struct err *e)
         config_reference(arena, &out);
     if (!arena || arena_failed(arena) || out.failed)
         return err_set(e, ERR_OOM, "config reference");
-    return output_write(NULL, buf_view(&out), e);
+    return output_write("", NULL, buf_view(&out), e);
 }
 
 static int run(const void *opts, char **args, int count, struct err *e)

@@ -130,5 +130,5 @@ int db_status(const struct db_options *o, const char *place, const char *file, s
         store_condition(store, arena, &s.condition, e) < 0)
         return -1;
     (json ? write_json : write_table)(&s, &out);
-    return out.failed ? err_set(e, ERR_OOM, "status") : output_write(NULL, buf_view(&out), e);
+    return out.failed ? err_set(e, ERR_OOM, "status") : output_write("", NULL, buf_view(&out), e);
 }

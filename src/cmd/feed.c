@@ -82,7 +82,7 @@ static int list(const struct feed_options *o, struct err *e)
 {
     CLEANUP(buf_done) struct buf out = { 0 };
     (o->format && !strcmp(o->format, "json") ? list_json : list_table)(&out);
-    return out.failed ? err_set(e, ERR_OOM, "feed list") : output_write(NULL, buf_view(&out), e);
+    return out.failed ? err_set(e, ERR_OOM, "feed list") : output_write("", NULL, buf_view(&out), e);
 }
 
 /* ---- the command ---- */

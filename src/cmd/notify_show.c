@@ -94,7 +94,7 @@ int notify_list(const struct notify_command *o, struct settings *s, const char *
         json_w_array_end(&w);
         buf_char(&out, '\n');
     }
-    return out.failed ? err_set(e, ERR_OOM, "out of memory") : output_write(NULL, buf_view(&out), e);
+    return out.failed ? err_set(e, ERR_OOM, "out of memory") : output_write("", NULL, buf_view(&out), e);
 }
 
 /* ---- show ---- */
@@ -232,7 +232,7 @@ static int print_clean(const struct buf *text, struct err *e)
         err_clean(clean, sizeof clean, line);
         buf_printf(&out, "%s\n", clean);
     }
-    return out.failed ? err_set(e, ERR_OOM, "out of memory") : output_write(NULL, buf_view(&out), e);
+    return out.failed ? err_set(e, ERR_OOM, "out of memory") : output_write("", NULL, buf_view(&out), e);
 }
 
 int notify_show(const struct notify_command *o, struct settings *s, const char *name, struct err *e)
@@ -250,5 +250,5 @@ int notify_show(const struct notify_command *o, struct settings *s, const char *
     (is_json(o) ? write_json : write_text)(&shown, &out);
     if (out.failed)
         return err_set(e, ERR_OOM, "out of memory");
-    return is_json(o) ? output_write(NULL, buf_view(&out), e) : print_clean(&out, e);
+    return is_json(o) ? output_write("", NULL, buf_view(&out), e) : print_clean(&out, e);
 }

@@ -78,33 +78,33 @@ static int follow_all(const char *path, struct place *ret)
     return -1;
 }
 
-static int find_place(const char *path, struct place *ret, struct err *e)
+static int find_place(const char *option, const char *path, struct place *ret, struct err *e)
 {
     struct stat st;
     if (follow_all(path, ret) < 0)
-        return err_errno(e, "--output %s", path);
+        return err_errno(e, "%s %s", option, path);
     int r = stat(ret->path, &st);
     if (r < 0 && (errno != ENOENT || ret->special))
-        return err_errno(e, "--output %s", path);
+        return err_errno(e, "%s %s", option, path);
     if (r == 0 && S_ISDIR(st.st_mode))
-        return err_set(e, ERR_USAGE, "--output %s: is a folder", path);
+        return err_set(e, ERR_USAGE, "%s %s: is a folder", option, path);
     ret->special |= r == 0 && !S_ISREG(st.st_mode);
     return 0;
 }
 
 static bool is_standard(const char *path) { return !path || !strcmp(path, "-"); }
 
-int output_check(const char *path, struct err *e)
+int output_check(const char *option, const char *path, struct err *e)
 {
     struct place p;
     char folder[PATH_MAX + 2];
     if (is_standard(path))
         return 0;
-    if (find_place(path, &p, e) < 0)
+    if (find_place(option, path, &p, e) < 0)
         return -1;
     snprintf(folder, sizeof folder, "%.*s.", (int)p.parent, p.path);
     if (p.special ? access(p.path, W_OK) < 0 : access(folder, W_OK | X_OK) < 0)
-        return err_errno(e, "--output %s", path);
+        return err_errno(e, "%s %s", option, path);
     return 0;
 }
 
@@ -133,14 +133,14 @@ static int write_file(const struct place *p, str bytes)
     return -1;
 }
 
-int output_write(const char *path, str bytes, struct err *e)
+int output_write(const char *option, const char *path, str bytes, struct err *e)
 {
     struct place p;
     if (is_standard(path))
         return output_all(STDOUT_FILENO, bytes) < 0 ? err_errno(e, "write to standard output") : 0;
-    if (find_place(path, &p, e) < 0)
+    if (find_place(option, path, &p, e) < 0)
         return -1;
     if ((p.special ? write_special(p.path, bytes) : write_file(&p, bytes)) < 0)
-        return err_errno(e, "--output %s", path);
+        return err_errno(e, "%s %s", option, path);
     return 0;
 }

@@ -3,37 +3,41 @@
 #include "base/clock.h"
 #include "cage/cage.h"
 #include "cmd/command.h"
-#include "cmd/output.h"
 #include "cmd/scan_data.h"
+#include "cmd/scan_formats.h"
 #include "feed/update.h"
 #include "index/archive.h"
 #include "index/index.h"
 #include "match/match.h"
 #include "policy/policy.h"
-#include "report/report.h"
 
 #include <errno.h>
 
 #define SEVERITY_NAMES "Unknown, Negligible, Low, Medium, High, Critical, Defcon1"
-#define REPORT_MAX     ((size_t)512 << 20)
 #define SCAN_MEMORY_MAX                                                                                      \
     ((size_t)1 << 30) /* of an image's packages and findings: a hostile image must not take more */
 
 struct scan_options {
-    const char *db, *format, *output, *severity, *fail_on, *platform, *update, *mirror, *max_age;
+    const char *db, *output, *template_file, *severity, *fail_on, *platform, *update, *mirror, *max_age;
+    struct option_list formats;
     int exit_code;
-    bool ignore_unfixed, quiet;
+    bool ignore_unfixed, show_suppressed, quiet;
 };
 
 static const struct option options[] = {
     { "db", "WHERE", OPT_TEXT, offsetof(struct scan_options, db), DATABASE_HELP },
-    { "format", "NAME", OPT_TEXT, offsetof(struct scan_options, format), "table (default) or json" },
+    { "format", "NAME[=FILE]", OPT_LIST, offsetof(struct scan_options, formats),
+      "table (default), or another of those below; again for more than one, each with its file", 'f' },
     { "output", "FILE", OPT_TEXT, offsetof(struct scan_options, output),
-      "write the report there, whole or not at all" },
+      "write the report there, whole or not at all; of several that without a file of its own" },
+    { "template", "FILE", OPT_TEXT, offsetof(struct scan_options, template_file),
+      "what --format template writes: Mustache over the JSON report" },
     { "severity", "NAME", OPT_TEXT, offsetof(struct scan_options, severity),
       "leave out findings below it; Unknown ones are always shown" },
     { "ignore-unfixed", NULL, OPT_FLAG, offsetof(struct scan_options, ignore_unfixed),
       "leave out findings without a fixed version" },
+    { "show-suppressed", NULL, OPT_FLAG, offsetof(struct scan_options, show_suppressed),
+      "show people, too, what lists and VEX documents took out" },
     { "exit-code", "N", OPT_NUMBER, offsetof(struct scan_options, exit_code),
       "exit with N when there are findings (default 0)" },
     { "fail-on", "NAME", OPT_TEXT, offsetof(struct scan_options, fail_on),
@@ -188,12 +192,12 @@ static int open_and_scan(struct scan *s, struct cage *cage, const char *place, c
     return r;
 }
 
-static void tell(const struct scan_options *o, const struct report_format *format, const struct report *r,
+static void tell(const struct scan_options *o, const struct scan_formats *formats, const struct report *r,
                  const struct verdict *v)
 {
     if (o->quiet)
         return;
-    for (size_t i = 0; format != &report_table && i < r->warning_count; i++)
+    for (size_t i = 0; !scan_formats_show(formats, &report_table) && i < r->warning_count; i++)
         warn(STR_FMT, STR_ARG(r->warnings[i]));
     if (v->unknown)
         warn("%zu findings of unknown severity do not count for --fail-on %s (--fail-on Unknown counts them)",
@@ -203,32 +207,35 @@ static void tell(const struct scan_options *o, const struct report_format *forma
 static int run(const void *opts, char **args, int count, struct err *e)
 {
     const struct scan_options *o = opts;
-    const struct report_format *format =
-        o->format ? report_format_by_name(str_from(o->format)) : report_formats[0];
+    struct scan_formats formats;
+    CLEANUP(buf_done) struct buf template = { .max = TEMPLATE_MAX };
+    struct report_options how = { .show_suppressed = o->show_suppressed };
     struct policy policy;
     struct image_platform platform;
     struct scan_data data = { .mirror = o->mirror, .quiet = o->quiet, .shows = shows_progress(o) };
     char place[4096];
     (void)count;
-    if (!format)
-        return err_set(e, ERR_USAGE, "--format: '%s' is none of table, json", o->format);
     if (scan_data_read(o->update, o->max_age, &data, e) < 0 || read_policy(o, &policy, e) < 0 ||
         read_platform(o, &platform, e) < 0 || database_place(o->db, place, sizeof place, e) < 0 ||
-        output_check(o->output, e) < 0)
+        scan_formats_read(&o->formats, o->output, &formats, e) < 0 ||
+        scan_formats_template(&formats, o->template_file, &template, &how, e) < 0)
         return -1;
     CLEANUP(cage_freep) struct cage *cage = cage_new(tasks, NULL, e);
     CLEANUP(scan_done) struct scan s = { .platform = platform, .data = data };
     if (!cage || open_and_scan(&s, cage, place, args[0], o, e) < 0)
         return -1;
     struct verdict verdict = policy_apply(&policy, &s.report);
-    CLEANUP(buf_done) struct buf out = { .max = REPORT_MAX };
-    format->write(&s.report, &out);
-    if (out.failed)
-        return err_set(e, ERR_LIMIT, "%s: the report is larger than %zu MiB", args[0], REPORT_MAX >> 20);
-    if (output_write(o->output, buf_view(&out), e) < 0)
+    if (scan_formats_write(&formats, args[0], &s.report, &how, e) < 0)
         return -1;
-    tell(o, format, &s.report, &verdict);
+    tell(o, &formats, &s.report, &verdict);
     return verdict.exit_code;
+}
+
+static void more(FILE *to)
+{
+    fprintf(to, "\nFormats:\n");
+    for (size_t i = 0; report_formats[i]; i++)
+        fprintf(to, "  %-24s %s\n", report_formats[i]->name, report_formats[i]->help);
 }
 
 const struct command command_scan = {
@@ -245,6 +252,7 @@ const struct command command_scan = {
         "told "
         "(--update).\n"
         "Exit code: 0 done, 1 failure, 2 usage, 3 not covered, else what --exit-code and --fail-on say.",
+    .more = more,
     .options = options,
     .args_min = 1,
     .args_max = 1,

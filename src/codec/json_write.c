@@ -51,14 +51,6 @@ void json_w_object_end(struct json_writer *w) { end(w, '}'); }
 void json_w_array(struct json_writer *w) { begin(w, '['); }
 void json_w_array_end(struct json_writer *w) { end(w, ']'); }
 
-/* Bytes of the UTF-8 character that s begins with, 0 if it begins with none. */
-static size_t rune_len(str s)
-{
-    uint8_t c = (uint8_t)s.ptr[0];
-    size_t n = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
-    return n <= s.len && str_utf8(str_head(s, n)) ? n : 0;
-}
-
 #define ALWAYS [0 ... 0x1f] = true, ['"'] = true, ['\\'] = true, [0x7f ... 0xff] = true
 
 #ifdef __SSE2__
@@ -160,7 +152,7 @@ static void quoted(struct buf *out, str s, bool go)
             s = str_skip(s, 1);
             continue;
         }
-        n = rune_len(s);
+        n = str_rune(s);
         put_rune(out, str_head(s, n), go);
         s = str_skip(s, n ? n : 1);
     }

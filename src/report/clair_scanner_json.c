@@ -1,14 +1,6 @@
 /* clair_scanner_json.c - as Go's json.MarshalIndent wrote it, with its HTML escapes: json_writer has others. */
 #include "report/clair_scanner.h"
 
-/* Bytes of the UTF-8 character that s begins with, 0 if it begins with none. */
-static size_t rune_len(str s)
-{
-    uint8_t c = (uint8_t)s.ptr[0];
-    size_t n = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
-    return n <= s.len && str_utf8(str_head(s, n)) ? n : 0;
-}
-
 static void put_ascii(struct buf *out, char c)
 {
     switch (c) {
@@ -38,7 +30,7 @@ static void put_string(struct buf *out, str s)
 {
     buf_char(out, '"');
     while (s.len) {
-        size_t n = rune_len(s);
+        size_t n = str_rune(s);
         str rune = str_head(s, n ? n : 1);
         if (n == 1)
             put_ascii(out, *s.ptr);

@@ -1,11 +1,9 @@
 /* json.c - `eclair scan --format json`; its shape is docs/report.schema.json. */
 #include "base/clock.h"
-#include "codec/json.h"
 #include "codec/sha256.h"
-#include "report/report.h"
+#include "report/parts.h"
 
 #define SCHEMA_VERSION 1
-#define LINKS_MAX      64
 
 static void image(struct json_writer *w, const struct report *r)
 {
@@ -50,11 +48,6 @@ static void database(struct json_writer *w, const struct report *r)
     json_w_object_end(w);
 }
 
-static str layer_digest(const struct image_index *i, uint32_t layer)
-{
-    return layer < i->layer_count ? i->layers[layer]->digest : STR("");
-}
-
 static void layers(struct json_writer *w, const struct image_index *i)
 {
     json_w_key(w, "layers");
@@ -93,7 +86,7 @@ static void packages(struct json_writer *w, const struct image_index *i)
         json_w_text(w, "source", p->source);
         json_w_text(w, "source_version", p->source_version);
         json_w_text_or_null(w, "module", p->module);
-        json_w_text(w, "layer", layer_digest(i, i->packages[k].layer));
+        json_w_text(w, "layer", report_layer(i, i->packages[k].layer));
         json_w_object_end(w);
     }
     json_w_array_end(w);
@@ -110,8 +103,8 @@ static void removed(struct json_writer *w, const struct image_index *i)
         json_w_text(w, "version", p->version);
         json_w_text(w, "kind", p->kind);
         json_w_text(w, "arch", p->arch);
-        json_w_text(w, "layer", layer_digest(i, i->removed[k].layer));
-        json_w_text(w, "removed_by", layer_digest(i, i->removed[k].removed));
+        json_w_text(w, "layer", report_layer(i, i->removed[k].layer));
+        json_w_text(w, "removed_by", report_layer(i, i->removed[k].removed));
         json_w_object_end(w);
     }
     json_w_array_end(w);
@@ -125,32 +118,16 @@ static void facts(struct json_writer *w, const struct image_index *i)
         json_w_object(w);
         json_w_text(w, "name", i->facts[k].fact.name);
         json_w_text(w, "value", i->facts[k].fact.value);
-        json_w_text(w, "layer", layer_digest(i, i->facts[k].layer));
+        json_w_text(w, "layer", report_layer(i, i->facts[k].layer));
         json_w_object_end(w);
     }
     json_w_array_end(w);
 }
 
-static bool has(const str *list, size_t count, str s)
-{
-    while (count && !str_eq(list[count - 1], s))
-        count--;
-    return count > 0;
-}
-
-/* Each once: the advisory's own, and those of all sources up to LINKS_MAX. */
 static void links(struct json_writer *w, const struct finding *f)
 {
-    str seen[LINKS_MAX];
-    size_t n = 0;
-    if (f->link.len)
-        seen[n++] = f->link;
-    for (size_t i = 0; f->meta && i < f->meta->source_count; i++) {
-        const struct metadata *m = &f->meta->sources[i].meta;
-        for (size_t k = 0; k < m->link_count && n < LINKS_MAX; k++)
-            if (!has(seen, n, m->links[k]))
-                seen[n++] = m->links[k];
-    }
+    str seen[REPORT_LINKS_MAX];
+    size_t n = report_links(f, seen);
     json_w_key(w, "links");
     json_w_array(w);
     for (size_t i = 0; i < n; i++)
@@ -226,7 +203,7 @@ static void finding(struct json_writer *w, const struct image_index *i, const st
     json_w_text(w, "severity", str_from(severity_name(f->severity)));
     json_w_text(w, "severity_source", f->severity_source);
     json_w_text(w, "namespace", f->namespace);
-    json_w_text(w, "layer", layer_digest(i, ip->layer));
+    json_w_text(w, "layer", report_layer(i, ip->layer));
     links(w, f);
     metadata(w, f);
     json_w_text(w, "feed", f->feed);
@@ -234,6 +211,32 @@ static void finding(struct json_writer *w, const struct image_index *i, const st
     json_w_text_or_null(w, "description", f->description);
     json_w_flag(w, "uncertain", f->uncertain);
     json_w_object_end(w);
+}
+
+static void findings(struct json_writer *w, const struct report *r)
+{
+    json_w_key(w, "findings");
+    json_w_array(w);
+    for (size_t i = 0; i < r->match.finding_count; i++)
+        finding(w, r->image, &r->match.findings[i]);
+    json_w_array_end(w);
+}
+
+static void suppressed(struct json_writer *w, const struct report *r)
+{
+    json_w_key(w, "suppressed");
+    json_w_array(w);
+    for (size_t i = 0; i < r->suppressed_count; i++) {
+        const struct suppressed *s = &r->suppressed[i];
+        json_w_object(w);
+        json_w_text(w, "by", s->by);
+        json_w_text_or_null(w, "reason", s->reason);
+        json_w_text_or_null(w, "vex_status", s->status);
+        json_w_key(w, "finding");
+        finding(w, r->image, &s->finding);
+        json_w_object_end(w);
+    }
+    json_w_array_end(w);
 }
 
 /* Room for the whole report at once, as a rule: growing copies. */
@@ -245,8 +248,9 @@ static size_t guess_size(const struct report *r)
     return n;
 }
 
-static void write_json(const struct report *r, struct buf *out)
+static void write_json(const struct report *r, const struct report_options *o, struct buf *out)
 {
+    (void)o;
     buf_reserve(out, guess_size(r));
     struct json_writer w = { .out = out, .indent = 2 };
     json_w_object(&w);
@@ -263,11 +267,8 @@ static void write_json(const struct report *r, struct buf *out)
     packages(&w, r->image);
     removed(&w, r->image);
     facts(&w, r->image);
-    json_w_key(&w, "findings");
-    json_w_array(&w);
-    for (size_t i = 0; i < r->match.finding_count; i++)
-        finding(&w, r->image, &r->match.findings[i]);
-    json_w_array_end(&w);
+    findings(&w, r);
+    suppressed(&w, r);
     json_w_object_end(&w);
     buf_char(out, '\n');
 }

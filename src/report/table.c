@@ -1,69 +1,34 @@
 /* table.c - for people: what to look at first stands first. */
+#include "base/cleanup.h"
 #include "base/clock.h"
-#include "report/report.h"
+#include "report/parts.h"
+#include "report/table_terminal.h"
+#include "report/text.h"
 
 #include <stdlib.h>
 
 enum { COLUMNS = 5, WIDTH_MAX = 44 };
 
-struct row {
-    const struct finding *finding;
-    const struct package *package;
-};
-
-/* Nobody has judged an Unknown one: before those that somebody judged to be nothing. */
-static int weight(const struct finding *f)
-{
-    static const int weights[SEVERITIES] = {
-        [SEVERITY_NEGLIGIBLE] = 0, [SEVERITY_UNKNOWN] = 1,  [SEVERITY_LOW] = 2,     [SEVERITY_MEDIUM] = 3,
-        [SEVERITY_HIGH] = 4,       [SEVERITY_CRITICAL] = 5, [SEVERITY_DEFCON1] = 6,
-    };
-    return 2 * weights[f->severity] + (f->fixed_version.len > 0); /* what can be fixed first */
-}
-
-static int by_weight(const void *a, const void *b)
-{
-    const struct row *x = a, *y = b;
-    int order = weight(y->finding) - weight(x->finding);
-    if (order)
-        return order;
-    if (x->finding->package != y->finding->package)
-        return x->finding->package < y->finding->package ? -1 : 1;
-    return str_cmp(x->finding->id, y->finding->id);
-}
-
-static void cells(const struct row *r, str ret[COLUMNS])
+static void cells(const struct report_row *r, str ret[COLUMNS])
 {
     ret[0] = str_from(severity_name(r->finding->severity));
     ret[1] = r->finding->id;
-    ret[2] = r->package->name;
-    ret[3] = r->package->version;
+    ret[2] = r->at->package.name;
+    ret[3] = r->at->package.version;
     ret[4] = r->finding->fixed_version.len ? r->finding->fixed_version : STR("-");
 }
 
 /* Text from images and feeds goes to a terminal: nothing that it would obey. */
-static void put_clean(struct buf *out, str s)
-{
-    bool utf8 = str_utf8(s);
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.ptr[i];
-        bool c1 = c == 0xc2 && i + 1 < s.len && (unsigned char)s.ptr[i + 1] < 0xa0;
-        if (c < 0x20 || c == 0x7f || c1 || (c >= 0x80 && !utf8)) {
-            buf_char(out, '?');
-            i += c1;
-        } else {
-            buf_char(out, (char)c);
-        }
-    }
-}
+static void put_clean(struct buf *out, str s) { text_put(out, s, TEXT_TERMINAL); }
 
 static void put_line(struct buf *out, const str cell[COLUMNS], const size_t width[COLUMNS], str mark)
 {
     for (size_t i = 0; i < COLUMNS; i++) {
         put_clean(out, cell[i]);
-        for (size_t n = cell[i].len; i + 1 < COLUMNS && n < width[i] + 2; n++)
+        size_t columns = text_columns(cell[i]);
+        for (size_t n = columns; i + 1 < COLUMNS && n < width[i] + 2; n++)
             buf_char(out, ' ');
-        if (i + 1 < COLUMNS && cell[i].len >= width[i] + 2)
+        if (i + 1 < COLUMNS && columns >= width[i] + 2)
             buf_char(out, ' ');
     }
     buf_str(out, mark);
@@ -76,7 +41,8 @@ static str mark(const struct finding *f)
     return marks[f->uncertain][finding_kev(f) != NULL];
 }
 
-static void findings(const struct report *r, const struct row *rows, struct buf *out)
+/* Not for a terminal: one line each, for scripts too. */
+static void findings(const struct report *r, const struct report_row *rows, struct buf *out)
 {
     const str head[COLUMNS] = { STR("SEVERITY"), STR("ID"), STR("PACKAGE"), STR("INSTALLED"),
                                 STR("FIXED IN") };
@@ -86,9 +52,11 @@ static void findings(const struct report *r, const struct row *rows, struct buf 
         width[k] = head[k].len;
     for (size_t i = 0; i < r->match.finding_count; i++) {
         cells(&rows[i], cell);
-        for (size_t k = 0; k < COLUMNS; k++)
-            if (cell[k].len > width[k])
-                width[k] = cell[k].len < WIDTH_MAX ? cell[k].len : WIDTH_MAX;
+        for (size_t k = 0; k < COLUMNS; k++) {
+            size_t columns = text_columns(cell[k]);
+            if (columns > width[k])
+                width[k] = columns < WIDTH_MAX ? columns : WIDTH_MAX;
+        }
     }
     put_line(out, head, width, STR(""));
     for (size_t i = 0; i < r->match.finding_count; i++) {
@@ -162,6 +130,8 @@ static void summary(const struct report *r, struct buf *out)
             buf_printf(out, ", %zu known to be exploited (KEV)", exploited);
         if (r->left_out)
             buf_printf(out, " (%zu more left out as asked)", r->left_out);
+        if (r->suppressed_count)
+            buf_printf(out, " (%zu suppressed)", r->suppressed_count);
         const char *between = ": ";
         for (int s = SEVERITIES - 1; s >= 0; s--) {
             if (count[s])
@@ -174,23 +144,43 @@ static void summary(const struct report *r, struct buf *out)
         warnings(r, out);
 }
 
-static void write_table(const struct report *r, struct buf *out)
+static void suppressed(const struct report *r, struct buf *out)
 {
-    struct row *rows = calloc(r->match.finding_count + 1, sizeof *rows);
-    if (!rows) {
-        out->failed = true;
+    buf_str(out, STR("suppressed:\n"));
+    for (size_t i = 0; i < r->suppressed_count && !out->failed; i++) {
+        const struct suppressed *s = &r->suppressed[i];
+        const struct package *p = &r->image->packages[s->finding.package].package;
+        const str words[] = { s->finding.id, p->name, p->version, s->by, s->status, s->reason };
+        static const char *const before[] = { "  ", " ", " ", ": ", ": ", ": " };
+        for (size_t k = 0; k < sizeof words / sizeof *words; k++) {
+            buf_str(out, words[k].len ? str_from(before[k]) : STR(""));
+            put_clean(out, words[k]);
+        }
+        buf_char(out, '\n');
+    }
+    buf_char(out, '\n');
+}
+
+static void lines(const struct report *r, struct buf *out)
+{
+    size_t count;
+    CLEANUP(freep) struct report_row *rows = report_rows(r, false, &count, out);
+    if (!rows)
         return;
-    }
-    for (size_t i = 0; i < r->match.finding_count; i++) {
-        const struct finding *f = &r->match.findings[i];
-        rows[i] = (struct row){ f, &r->image->packages[f->package].package };
-    }
-    qsort(rows, r->match.finding_count, sizeof *rows, by_weight);
+    report_rows_by_weight(rows, count);
+    findings(r, rows, out);
+}
+
+static void write_table(const struct report *r, const struct report_options *o, struct buf *out)
+{
     heading(r, out);
-    if (r->match.finding_count)
-        findings(r, rows, out);
+    if (r->match.finding_count && o->width)
+        table_terminal(r, o, out);
+    else if (r->match.finding_count)
+        lines(r, out);
+    if (o->show_suppressed && r->suppressed_count)
+        suppressed(r, out);
     summary(r, out);
-    free(rows);
 }
 
 const struct report_format report_table = { "table", "a table for people", write_table };

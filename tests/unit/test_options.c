@@ -11,6 +11,7 @@ struct values {
     const char *text;
     int all, quiet, number;
     bool flag;
+    struct option_list list;
 };
 
 #define FIELD(name) offsetof(struct values, name)
@@ -21,6 +22,7 @@ static const struct option table[] = {
     { "quiet", NULL, OPT_BOOL, FIELD(quiet), "another", 'q' },
     { "flag", NULL, OPT_FLAG, FIELD(flag), "a switch", 'f' },
     { "number", "N", OPT_NUMBER, FIELD(number), "a number", 'n' },
+    { "list", "X", OPT_LIST, FIELD(list), "a list", 'l' },
     { 0 },
 };
 static const struct command ours = { .name = "x", .arguments = "A [B]", .options = table, .args_max = 2 };
@@ -65,6 +67,31 @@ static void check(const struct command *c, const struct program *p, const struct
         if (rows[i].rest)
             assert_string_equal(argv[0], rows[i].rest);
     }
+}
+
+/* In their order, by all spellings, up to as many as there is room for. */
+static void test_list(void **state)
+{
+    const char *words[] = { "-l", "a", "--list=b", "x", "-lc", "--list", "d=e" },
+               *many[2 * OPTION_LIST_MAX + 2];
+    _Alignas(max_align_t) char bytes[OPTIONS_SIZE_MAX] = { 0 };
+    const struct option_list *list = &((const struct values *)(const void *)bytes)->list;
+    struct err e = { 0 };
+    (void)state;
+    assert_int_equal(options_parse(&ours, NULL, COUNT(words), (char **)words, bytes, &e), 1);
+    static const char *const want[] = { "a", "b", "c", "d=e" };
+    assert_int_equal(list->count, COUNT(want));
+    for (size_t i = 0; i < COUNT(want); i++)
+        assert_string_equal(list->values[i], want[i]);
+    for (size_t i = 0; i < COUNT(many); i++)
+        many[i] = i % 2 ? "v" : "-l";
+    memset(bytes, 0, sizeof bytes);
+    assert_int_equal(options_parse(&ours, NULL, COUNT(many) - 2, (char **)many, bytes, &e), 0);
+    for (size_t i = 0; i < COUNT(many); i++)
+        many[i] = i % 2 ? "v" : "-l";
+    memset(bytes, 0, sizeof bytes);
+    assert_int_equal(options_parse(&ours, NULL, COUNT(many), (char **)many, bytes, &e), -1);
+    assert_int_equal(e.kind, ERR_USAGE);
 }
 
 static void test_ours(void **state)
@@ -151,6 +178,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ours),
+        cmocka_unit_test(test_list),
         cmocka_unit_test(test_as_program),
         cmocka_unit_test(test_go_flags),
     };

@@ -85,7 +85,7 @@ static void test_json(void **state)
     CLEANUP(buf_done) struct buf out = { 0 };
     static char want[65536];
     (void)state;
-    report_json.write(&r, &out);
+    report_json.write(&r, &(struct report_options){ 0 }, &out);
     assert_false(out.failed);
     const char *write = getenv("ECLAIR_GOLDEN");
     CLEANUP(fclosep) FILE *f = fopen(GOLDEN, write ? "w+" : "r");
@@ -115,7 +115,7 @@ static void test_many_links(void **state)
         more[i].meta.links = many, more[i].meta.link_count = 64;
     findings[0].meta = &meta;
     r.match.finding_count = 1;
-    report_json.write(&r, &out);
+    report_json.write(&r, &(struct report_options){ 0 }, &out);
     buf_char(&out, '\0');
     assert_non_null(strstr(out.ptr, "\"https://62\""));
     assert_null(strstr(out.ptr, "\"https://63\"")); /* its own is the first of 64 */
@@ -128,7 +128,7 @@ static void test_table(void **state)
     struct report r = make(findings);
     CLEANUP(buf_done) struct buf out = { 0 };
     (void)state;
-    report_table.write(&r, &out);
+    report_table.write(&r, &(struct report_options){ 0 }, &out);
     buf_char(&out, '\0');
     const char *rows = strstr(out.ptr, "SEVERITY");
     assert_non_null(rows);
