@@ -14,6 +14,12 @@ enum option_type {
     OPT_BOOL, /* int: 0 not given, 1 "--x" or "--x=true", -1 "--x=false" (the words of Go's strconv.ParseBool) */
     OPT_TEXT,   /* const char * */
     OPT_NUMBER, /* int, 0 to 255 */
+    OPT_LIST,   /* struct option_list: may be given several times */
+};
+
+struct option_list { /* in the order of the command line */
+    const char *items[16];
+    size_t count;
 };
 
 /* Two rows with the same field are two names of one option; the later one on the command line wins. */
@@ -26,7 +32,7 @@ struct option {
     char letter;      /* the short form: "-c VALUE", "-cVALUE", "-c=VALUE", folded "-qc VALUE"; 0 for none */
 };
 
-#define OPTIONS_SIZE_MAX 512
+#define OPTIONS_SIZE_MAX 1024
 
 struct command {
     const char *name;

@@ -50,6 +50,15 @@ static int truth(str word)
     return 0;
 }
 
+static int add(const struct option *o, const char *value, struct option_list *list, struct err *e)
+{
+    size_t most = sizeof list->items / sizeof *list->items;
+    if (list->count == most)
+        return err_set(e, ERR_USAGE, "--%s: given more than %zu times", o->name, most);
+    list->items[list->count++] = value;
+    return 0;
+}
+
 /* `value` is NULL when none was given. */
 static int set(const struct option *o, const char *value, void *ret, struct err *e)
 {
@@ -73,11 +82,16 @@ static int set(const struct option *o, const char *value, void *ret, struct err 
             return err_set(e, ERR_USAGE, "--%s: '%s' is not a number from 0 to 255", o->name, value);
         *(int *)field = (int)number;
         return 0;
+    case OPT_LIST:
+        return add(o, value, field, e);
     }
     return err_set(e, ERR_INTERNAL, "--%s: no type", o->name);
 }
 
-static bool takes_word(const struct option *o) { return o->type == OPT_TEXT || o->type == OPT_NUMBER; }
+static bool takes_word(const struct option *o)
+{
+    return o->type == OPT_TEXT || o->type == OPT_NUMBER || o->type == OPT_LIST;
+}
 
 static void next_word(struct parse *p) { p->words++, p->left--; }
 

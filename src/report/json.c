@@ -236,6 +236,23 @@ static void finding(struct json_writer *w, const struct image_index *i, const st
     json_w_object_end(w);
 }
 
+static void suppressed(struct json_writer *w, const struct report *r)
+{
+    json_w_key(w, "suppressed");
+    json_w_array(w);
+    for (size_t i = 0; i < r->suppressed_count; i++) {
+        const struct suppressed *s = &r->suppressed[i];
+        json_w_object(w);
+        json_w_text(w, "by", s->by);
+        json_w_text_or_null(w, "reason", s->reason);
+        json_w_text_or_null(w, "status", s->status);
+        json_w_key(w, "finding");
+        finding(w, r->image, &s->finding);
+        json_w_object_end(w);
+    }
+    json_w_array_end(w);
+}
+
 /* Room for the whole report at once, as a rule: growing copies. */
 static size_t guess_size(const struct report *r)
 {
@@ -268,6 +285,7 @@ static void write_json(const struct report *r, struct buf *out)
     for (size_t i = 0; i < r->match.finding_count; i++)
         finding(&w, r->image, &r->match.findings[i]);
     json_w_array_end(&w);
+    suppressed(&w, r);
     json_w_object_end(&w);
     buf_char(out, '\n');
 }

@@ -174,6 +174,34 @@ static void summary(const struct report *r, struct buf *out)
         warnings(r, out);
 }
 
+static void suppressed(const struct report *r, struct buf *out)
+{
+    size_t n = r->suppressed_count;
+    if (n)
+        buf_printf(out, "%zu suppressed%s\n", n,
+                   r->show_suppressed ? ":" : " (--show-suppressed lists them)");
+    for (size_t i = 0; i < n && r->show_suppressed; i++) {
+        const struct suppressed *s = &r->suppressed[i];
+        const struct package *p = &r->image->packages[s->finding.package].package;
+        const str words[] = { STR("  "),
+                              s->finding.id,
+                              STR(" "),
+                              p->name,
+                              STR(" "),
+                              p->version,
+                              STR(": "),
+                              s->status.len ? s->status : STR("ignored"),
+                              s->reason.len ? STR(": ") : STR(""),
+                              s->reason,
+                              STR(" ("),
+                              s->by,
+                              STR(")") };
+        for (size_t k = 0; k < sizeof words / sizeof *words; k++)
+            put_clean(out, words[k]);
+        buf_char(out, '\n');
+    }
+}
+
 static void write_table(const struct report *r, struct buf *out)
 {
     struct row *rows = calloc(r->match.finding_count + 1, sizeof *rows);
@@ -190,6 +218,7 @@ static void write_table(const struct report *r, struct buf *out)
     if (r->match.finding_count)
         findings(r, rows, out);
     summary(r, out);
+    suppressed(r, out);
     free(rows);
 }
 
