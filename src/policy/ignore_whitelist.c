@@ -104,12 +104,15 @@ static bool take_rule(void *ctx, const struct whitelist_entry *entry)
 }
 
 /* Of several lines one. */
-static void join_lines(struct buf *why)
+static void join_lines(str lines, struct buf *ret)
 {
-    buf_char(why, '\0');
-    for (size_t i = 0; i < why->len; i++)
-        if (why->ptr[i] == '\n')
-            why->ptr[i] = i && why->ptr[i - 1] == ':' ? ' ' : ';';
+    for (str line; lines.len;) {
+        line = str_trim(str_line(&lines));
+        buf_str(ret, line);
+        if (lines.len)
+            buf_str(ret, str_ends(line, STR(":")) ? STR(" ") : STR("; "));
+    }
+    buf_char(ret, '\0');
 }
 
 int read_whitelist(const struct reader *r, str bytes, struct err *e)
@@ -123,6 +126,8 @@ int read_whitelist(const struct reader *r, str bytes, struct err *e)
         *e = inner;
         return -1;
     }
-    join_lines(&why);
-    return why.failed ? err_set(e, ERR_OOM, "%s", r->file) : reader_fail(r, 0, e, "%s", why.ptr);
+    CLEANUP(buf_done) struct buf line = { 0 };
+    join_lines(buf_view(&why), &line);
+    return why.failed || line.failed ? err_set(e, ERR_OOM, "%s", r->file)
+                                     : reader_fail(r, 0, e, "%s", line.ptr);
 }
