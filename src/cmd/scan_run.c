@@ -106,6 +106,17 @@ void scan_done(struct scan *s)
     container_freep(&s->container);
 }
 
+static int list_packages(struct scan *s, struct err *e)
+{
+    s->report = (struct report){ .image = s->image,
+                                 .now = clock_now(),
+                                 .warnings = s->image->notes,
+                                 .warning_count = s->image->note_count,
+                                 .end_of_life = distribution_end_of_life(s->image->distribution.namespace),
+                                 .coverage = COVERAGE_NONE };
+    return arena_failed(s->arena) ? err_set(e, ERR_OOM, "report") : 0;
+}
+
 static int index_and_match(struct scan *s, const struct scan_session *session, const char *path,
                            struct err *e)
 {
@@ -117,6 +128,8 @@ static int index_and_match(struct scan *s, const struct scan_session *session, c
         return err_set(e, ERR_OOM, "arena");
     if (index_image(s->store, session->cage, s->container, path, &session->platform, shows ? &progress : NULL,
                     s->arena, &s->image, &id, e) == 0) {
+        if (session->packages_only)
+            return list_packages(s, e);
         if (!s->scratch)
             scan_data_load(&session->data, s->store, session->cage, s->image);
         if (match_image(s->store, s->image, clock_now(), s->arena, &s->report, e) == 0 &&

@@ -61,6 +61,7 @@ struct scan_session {
     char place[4096]; /* of the database */
     struct ignore_list *ignored;
     struct cage *cage;
+    bool packages_only; /* nothing is loaded or matched: the report has the image and its notes */
 };
 /* Reads options and the files that they name, and forks the zygote. */
 int scan_session_open(struct scan_session *s, const struct scan_options *o, struct err *e);

@@ -1,6 +1,7 @@
 /* table.c - for people: what to look at first stands first. */
 #include "base/clock.h"
 #include "report/report.h"
+#include "report/text.h"
 
 #include <stdlib.h>
 
@@ -41,26 +42,10 @@ static void cells(const struct row *r, str ret[COLUMNS])
     ret[4] = r->finding->fixed_version.len ? r->finding->fixed_version : STR("-");
 }
 
-/* Text from images and feeds goes to a terminal: nothing that it would obey. */
-static void put_clean(struct buf *out, str s)
-{
-    bool utf8 = str_utf8(s);
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.ptr[i];
-        bool c1 = c == 0xc2 && i + 1 < s.len && (unsigned char)s.ptr[i + 1] < 0xa0;
-        if (c < 0x20 || c == 0x7f || c1 || (c >= 0x80 && !utf8)) {
-            buf_char(out, '?');
-            i += c1;
-        } else {
-            buf_char(out, (char)c);
-        }
-    }
-}
-
 static void put_line(struct buf *out, const str cell[COLUMNS], const size_t width[COLUMNS], str mark)
 {
     for (size_t i = 0; i < COLUMNS; i++) {
-        put_clean(out, cell[i]);
+        text_clean(out, cell[i]);
         for (size_t n = cell[i].len; i + 1 < COLUMNS && n < width[i] + 2; n++)
             buf_char(out, ' ');
         if (i + 1 < COLUMNS && cell[i].len >= width[i] + 2)
@@ -116,7 +101,7 @@ static void warnings(const struct report *r, struct buf *out)
 {
     for (size_t i = 0; i < r->warning_count; i++) {
         buf_str(out, STR("warning: "));
-        put_clean(out, r->warnings[i]);
+        text_clean(out, r->warnings[i]);
         buf_char(out, '\n');
     }
 }
@@ -124,15 +109,15 @@ static void warnings(const struct report *r, struct buf *out)
 static void heading(const struct report *r, struct buf *out)
 {
     const struct distribution *d = &r->image->distribution;
-    put_clean(out, r->image->name);
+    text_clean(out, r->image->name);
     buf_str(out, STR(": "));
-    put_clean(out, d->name.len ? d->name : d->id.len ? d->id : STR("no known distribution"));
+    text_clean(out, d->name.len ? d->name : d->id.len ? d->id : STR("no known distribution"));
     buf_printf(out, ", %zu package%s in %zu layer%s\n", r->image->package_count,
                plural(r->image->package_count), r->image->layer_count, plural(r->image->layer_count));
     for (size_t i = 0; i < r->match.feed_count; i++) {
         const struct match_feed *f = &r->match.feeds[i];
         buf_str(out, i ? STR(", ") : STR("feeds: "));
-        put_clean(out, f->name);
+        text_clean(out, f->name);
         buf_str(out, STR(" (checked "));
         put_age(out, r->now > f->last_success ? r->now - f->last_success : 0);
         buf_str(out, STR(" ago)"));
@@ -197,7 +182,7 @@ static void suppressed(const struct report *r, struct buf *out)
                               s->by,
                               STR(")") };
         for (size_t k = 0; k < sizeof words / sizeof *words; k++)
-            put_clean(out, words[k]);
+            text_clean(out, words[k]);
         buf_char(out, '\n');
     }
 }
