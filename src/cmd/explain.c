@@ -209,6 +209,20 @@ static void feeds(struct explaining *x)
     explain_line(x, "%s", m->feed_count ? "" : " none");
 }
 
+/* Something fits, and yet it is not reported by that name. */
+static void why_another(struct explaining *x)
+{
+    const struct match *m = &x->scan->report.match;
+    for (size_t i = 0; i < x->said_count; i++)
+        for (size_t k = 0; k < m->finding_count; k++)
+            if (has_alias(&x->said[i].advisory, m->findings[k].id)) {
+                explain_line(x, STR_FMT ", of which it speaks, is reported by " STR_FMT,
+                             STR_ARG(m->findings[k].id), STR_ARG(m->findings[k].advisory));
+                return;
+            }
+    explain_line(x, "another feed, whose word counts more, says something else");
+}
+
 /* `hidden`: findings that the filters left out. */
 static void why_not(struct explaining *x, size_t hidden)
 {
@@ -227,12 +241,9 @@ static void why_not(struct explaining *x, size_t hidden)
     else if (x->denied)
         explain_line(x, "feed " STR_FMT " says that it is not affected", STR_ARG(x->denier));
     else if (!x->fits)
-        explain_line(x, "no version that is installed is within what is affected");
-    else if (x->by_cpe)
-        explain_line(x, "what is affected is of repositories that the image does not have, or another feed's "
-                        "word counts more");
+        explain_line(x, "nothing that is installed is within what is affected");
     else
-        explain_line(x, "the word of another feed counts more, or its module is another one");
+        why_another(x);
     if (!namespace.len)
         explain_line(x, "  no distribution that is supported was recognised in the image");
     feeds(x);
@@ -259,8 +270,10 @@ static int explain(struct explaining *x, const struct scan_session *session, str
     if (read_said(x, e) < 0 || scan_paths(s, &paths, e) < 0 || scan_judge(s, session, &verdict, e) < 0)
         return -1;
     x->out = &details;
-    explain_ranges(x);
+    int r = explain_ranges(x, e);
     x->out = out;
+    if (r < 0)
+        return -1;
     explain_line(x, STR_FMT " in " STR_FMT, STR_ARG(x->id), STR_ARG(s->image->name));
     buf_char(x->out, '\n');
     size_t told = findings(x, paths);
@@ -277,13 +290,19 @@ static int explain(struct explaining *x, const struct scan_session *session, str
                        : 0;
 }
 
+static void explaining_done(struct explaining *x)
+{
+    strmap_done(&x->installed[AFFECTS_SOURCE]);
+    strmap_done(&x->installed[AFFECTS_BINARY]);
+}
+
 static int run(const void *opts, char **args, int count, struct err *e)
 {
     const struct own_options *o = opts;
     CLEANUP(scan_session_done) struct scan_session session = { 0 };
     CLEANUP(scan_done) struct scan s = { 0 };
     CLEANUP(buf_done) struct buf out = { .max = REPORT_MAX };
-    struct explaining x = { .scan = &s, .id = str_from(args[0]), .out = &out };
+    CLEANUP(explaining_done) struct explaining x = { .scan = &s, .id = str_from(args[0]), .out = &out };
     (void)count;
     if (!x.id.len)
         return err_set(e, ERR_USAGE, "explain: ID is empty");

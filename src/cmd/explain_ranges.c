@@ -1,5 +1,6 @@
 /* explain_ranges.c - the comparison of versions, step by step, as the store does it by keys. */
 #include "cmd/explain.h"
+#include "model/cpe.h"
 #include "version/version.h"
 
 #define PACKAGES_SHOWN 20u /* of one range */
@@ -57,6 +58,31 @@ static int step(struct explaining *x, const struct version_scheme *scheme, str i
     return order == -2 ? -1 : holds;
 }
 
+/* Is the package of that module? Packages of some distributions do not say of which they are, though they are of one. */
+static bool of_module(struct explaining *x, const struct affected_range *r, const struct package *p)
+{
+    str wanted, is;
+    if (str_eq(r->module, p->module))
+        return true;
+    or_any(r->module, "none", &wanted);
+    or_any(p->module, "none that it names", &is);
+    bool may = r->module.len && !p->module.len && distribution_unlabelled(x->scan->report.match.data);
+    explain_line(x, "        is for module " STR_FMT ", the package is of " STR_FMT "%s", STR_ARG(wanted),
+                 STR_ARG(is), may ? ", which here need not mean another" : ": not affected");
+    return may;
+}
+
+static bool of_repository(struct explaining *x, const struct affected_range *r)
+{
+    bool has = !r->cpe.len;
+    for (size_t i = 0; i < x->cpe_count && !has; i++)
+        has = cpe_covers(r->cpe, x->cpes[i]);
+    if (r->cpe.len)
+        explain_line(x, "        is for repositories of " STR_FMT "%s", STR_ARG(r->cpe),
+                     has ? ": the image has one" : ", which the image has not: not affected");
+    return has;
+}
+
 static void judge(struct explaining *x, const struct stored_advisory *s, const struct affected_range *r,
                   const struct package *p)
 {
@@ -72,23 +98,16 @@ static void judge(struct explaining *x, const struct stored_advisory *s, const s
         return;
     }
     bool all = r->negative && !r->introduced.len && !r->fixed_version.len;
-    int low = all ? 1 : step(x, scheme, installed, r->introduced, true);
-    int high = all || !low ? 1 : step(x, scheme, installed, r->fixed_version, false);
-    if (!low || !high)
+    if (!all && (!step(x, scheme, installed, r->introduced, true) ||
+                 !step(x, scheme, installed, r->fixed_version, false)))
         return;
-    if (r->module.len && !str_eq(r->module, p->module))
-        explain_line(x, "        is for module " STR_FMT ", the package is of %s", STR_ARG(r->module),
-                     or_any(p->module, "none that it names", &shown));
-    else if (!r->module.len && p->module.len)
-        explain_line(x, "        is for packages without a module, the package is of " STR_FMT,
-                     STR_ARG(p->module));
-    if (r->cpe.len)
-        explain_line(x, "        counts if the image has a repository of " STR_FMT, STR_ARG(r->cpe));
+    if (!of_module(x, r, p) || !of_repository(x, r))
+        return;
     explain_line(x, "        %s", r->negative ? "the feed says: not affected" : "affected");
     if (r->negative)
         x->denied = true, x->denier = s->feed;
     else
-        x->fits = true, x->by_cpe |= r->cpe.len > 0;
+        x->fits = true;
 }
 
 static bool names(const struct affected_range *r, const struct package *p)
@@ -129,12 +148,22 @@ static size_t one_range(struct explaining *x, const struct stored_advisory *s, c
     return n;
 }
 
-static void one_advisory(struct explaining *x, const struct stored_advisory *s)
+static void head(struct explaining *x, const struct stored_advisory *s)
+{
+    explain_line(x, "  feed " STR_FMT ", " STR_FMT " (" STR_FMT ")", STR_ARG(s->feed),
+                 STR_ARG(s->advisory.id), STR_ARG(s->advisory.key));
+}
+
+static bool is_installed(const struct explaining *x, const struct affected_range *r)
+{
+    return r->kind <= AFFECTS_BINARY && strmap_get(&x->installed[r->kind], r->package) != NULL;
+}
+
+/* Does it speak of a package of the image? */
+static bool one_advisory(struct explaining *x, const struct stored_advisory *s)
 {
     const struct advisory *a = &s->advisory;
     size_t shown = 0;
-    explain_line(x, "  feed " STR_FMT ", " STR_FMT " (" STR_FMT ")", STR_ARG(s->feed), STR_ARG(a->id),
-                 STR_ARG(a->key));
     for (size_t i = 0; i < a->range_count; i++) {
         const struct affected_range *r = &a->ranges[i];
         if (!is_ours(x, r->namespace)) {
@@ -142,23 +171,82 @@ static void one_advisory(struct explaining *x, const struct stored_advisory *s)
             continue;
         }
         x->of_namespace = true;
-        if (shown < RANGES_SHOWN && one_range(x, s, r)) {
-            x->of_package = true;
-            shown++;
-        } else {
+        if (!is_installed(x, r)) {
             note(x->other_packages, &x->other_package_count, 8, r->package);
+            continue;
         }
+        if (!shown++)
+            head(x, s);
+        if (shown <= RANGES_SHOWN)
+            x->of_package |= one_range(x, s, r) > 0;
     }
-    if (!a->range_count)
+    if (shown > RANGES_SHOWN)
+        explain_line(x, "    and %zu more ranges", shown - RANGES_SHOWN);
+    if (!a->range_count) {
+        head(x, s);
         explain_line(x, "    severity, links and the like: of no package");
-    else if (!shown)
-        explain_line(x, "    nothing about a package of this image");
+    }
+    return shown || !a->range_count;
 }
 
-void explain_ranges(struct explaining *x)
+static int list_installed(struct explaining *x, struct err *e)
 {
+    const struct image_index *i = x->scan->image;
+    for (size_t k = 0; k < i->package_count; k++) {
+        const struct package *p = &i->packages[k].package;
+        void **source = strmap_at(&x->installed[AFFECTS_SOURCE], p->source);
+        void **binary = strmap_at(&x->installed[AFFECTS_BINARY], p->name);
+        if (!source || !binary)
+            return err_set(e, ERR_OOM, "packages");
+        *source = *binary = x;
+    }
+    return 0;
+}
+
+static int add_cpes(struct explaining *x, const struct stored_advisory *s, size_t *cap, struct err *e)
+{
+    for (size_t i = 0; i < s->advisory.meta.cpe_count; i++) {
+        x->cpes = arena_grow(x->scan->arena, x->cpes, x->cpe_count, cap, sizeof *x->cpes);
+        if (!x->cpes)
+            return err_set(e, ERR_OOM, "repositories");
+        x->cpes[x->cpe_count++] = s->advisory.meta.cpes[i];
+    }
+    return 0;
+}
+
+/* As store_match() has it: what feeds say of the repositories that the image names, else what its release has. */
+static int find_cpes(struct explaining *x, struct err *e)
+{
+    struct scan *s = x->scan;
+    size_t cap = 0;
+    for (size_t i = 0; i < s->image->fact_count; i++) {
+        const struct fact *f = &s->image->facts[i].fact;
+        struct stored_advisory *said;
+        size_t count;
+        if (!str_eq(f->name, STR("content-set")))
+            continue;
+        if (store_said(s->store, f->value, s->arena, &said, &count, e) < 0)
+            return -1;
+        for (size_t k = 0; k < count; k++)
+            if (add_cpes(x, &said[k], &cap, e) < 0)
+                return -1;
+    }
+    if (!x->cpe_count)
+        x->cpe_count = cpe_defaults(s->report.match.data, s->arena, &x->cpes);
+    return arena_failed(s->arena) ? err_set(e, ERR_OOM, "repositories") : 0;
+}
+
+int explain_ranges(struct explaining *x, struct err *e)
+{
+    size_t silent = 0;
+    if (list_installed(x, e) < 0 || find_cpes(x, e) < 0)
+        return -1;
     if (x->said_count)
         buf_str(x->out, STR("\nWhat feeds say of it:\n"));
     for (size_t i = 0; i < x->said_count; i++)
-        one_advisory(x, &x->said[i]);
+        silent += !one_advisory(x, &x->said[i]);
+    if (silent)
+        explain_line(x, "  %zu advisor%s nothing about a package of this image", silent,
+                     silent == 1 ? "y says" : "ies say");
+    return 0;
 }

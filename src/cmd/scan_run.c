@@ -267,15 +267,24 @@ int scan_judge(struct scan *s, const struct scan_session *session, struct verdic
 
 /* ---- telling ---- */
 
+/* Of rules that one line or statement made: did any hit, or would have? Moves *at behind them. */
+static bool is_used(const struct ignore_list *l, size_t *at)
+{
+    str by = l->rules[*at]->by;
+    bool used = false;
+    for (; *at < l->count && str_eq(l->rules[*at]->by, by); ++*at)
+        used |= l->rules[*at]->hits || l->rules[*at]->expired;
+    return used;
+}
+
 static void tell_unused(const struct ignore_list *l)
 {
     size_t unused = 0;
-    for (size_t i = 0; i < l->count; i++) {
+    for (size_t i = 0; i < l->count;) {
         const struct ignore_rule *r = l->rules[i];
-        bool told = i && str_eq(l->rules[i - 1]->by, r->by) && str_eq(l->rules[i - 1]->id, r->id);
-        if (r->hits || r->expired || told || unused++ >= UNUSED_SHOWN)
-            continue;
-        warn(STR_FMT ": " STR_FMT " hits nothing", STR_ARG(r->by), STR_ARG(r->id.len ? r->id : STR("it")));
+        if (!is_used(l, &i) && unused++ < UNUSED_SHOWN)
+            warn(STR_FMT ": " STR_FMT " hits nothing", STR_ARG(r->by),
+                 STR_ARG(r->id.len ? r->id : STR("it")));
     }
     if (unused > UNUSED_SHOWN)
         warn("%zu more rules hit nothing", unused - UNUSED_SHOWN);

@@ -155,7 +155,7 @@ int ignore_read(struct ignore_list *l, enum ignore_source source, const char *fi
 {
     struct reader r = { l, file };
     struct yaml *tree = NULL;
-    enum kind kind;
+    enum kind kind = KIND_TRIVY_LINES;
     if (bytes.len > IGNORE_FILE_MAX)
         return err_set(e, ERR_LIMIT, "%.200s: more than %zu MiB", file, IGNORE_FILE_MAX >> 20);
     bytes = arena_dup(l->arena, bytes);

@@ -338,7 +338,7 @@ int read_csaf(const struct reader *r, const struct yaml *top, struct err *e)
     if (!c.unknown)
         return 0;
     return reader_warn(r, c.unknown_line, e,
-                       "%u statements are of products that no purl names, or of parts of something that is "
-                       "neither an image nor has a CPE: they are not used",
+                       "not used is what is said of products that no purl names, or that are parts of something "
+                       "that is neither an image nor has a CPE (%u)",
                        c.unknown);
 }

@@ -147,7 +147,7 @@ def explain(db, image, vulnerability, *more):
                       "    named in var/lib/dpkg/status",
                       "        3.0.11-1~deb12u2 < 3.0.11-1~deb12u3: below the fix", "        affected"],
     "CVE-2024-0002": ["Reported:", "    no fix (affected)", "        no upper bound, for there is no fix: holds"],
-    "CVE-2024-0003": ["Not reported: no version that is installed is within what is affected",
+    "CVE-2024-0003": ["Not reported: nothing that is installed is within what is affected",
                       "        3.0.11-1~deb12u2 = 3.0.11-1~deb12u2: at or above the fix: not affected"],
     "CVE-2024-0004": ["Not reported: feed debian says that it is not affected"],
     "CVE-2024-0009": ["Not reported: feeds speak of it, but not about this image's distribution, only about debian:13"],

@@ -11,6 +11,7 @@ struct values {
     const char *text;
     int all, quiet, number;
     bool flag;
+    struct option_list list;
 };
 
 #define FIELD(name) offsetof(struct values, name)
@@ -21,6 +22,7 @@ static const struct option table[] = {
     { "quiet", NULL, OPT_BOOL, FIELD(quiet), "another", 'q' },
     { "flag", NULL, OPT_FLAG, FIELD(flag), "a switch", 'f' },
     { "number", "N", OPT_NUMBER, FIELD(number), "a number", 'n' },
+    { "list", "FILE", OPT_LIST, FIELD(list), "several", 'l' },
     { 0 },
 };
 static const struct command ours = { .name = "x", .arguments = "A [B]", .options = table, .args_max = 2 };
@@ -147,12 +149,36 @@ static void test_go_flags(void **state)
     check(&go, &as_go, rows, COUNT(rows));
 }
 
+/* In their order, up to 16. */
+static void test_list(void **state)
+{
+    char list[] = "--list", one[] = "1", a[] = "a", two[] = "-l2", three[] = "--list=3", x[] = "-lx";
+    char *argv[] = { list, one, a, two, three }, *many[17];
+    _Alignas(max_align_t) char bytes[OPTIONS_SIZE_MAX] = { 0 };
+    const struct values *v = (const void *)bytes;
+    struct err e = { 0 };
+    (void)state;
+    assert_int_equal(options_parse(&ours, NULL, 5, argv, bytes, &e), 1);
+    assert_int_equal(v->list.count, 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(v->list.items[i][0], '1' + (int)i);
+    memset(bytes, 0, sizeof bytes);
+    for (size_t i = 0; i < COUNT(many); i++)
+        many[i] = x;
+    assert_int_equal(options_parse(&ours, NULL, 16, many, bytes, &e), 0);
+    assert_int_equal(v->list.count, 16);
+    memset(bytes, 0, sizeof bytes);
+    assert_int_equal(options_parse(&ours, NULL, 17, many, bytes, &e), -1);
+    assert_string_equal(e.text, "--list: given more than 16 times");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ours),
         cmocka_unit_test(test_as_program),
         cmocka_unit_test(test_go_flags),
+        cmocka_unit_test(test_list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

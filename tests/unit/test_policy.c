@@ -377,9 +377,8 @@ static void test_csaf(void **state)
         { "a.csaf",
           CSAF_HEAD "{\"cve\": \"CVE-2024-2\", \"product_status\": {\"fixed\": [\"bare\", \"range\", \"never "
                     "heard of\"]}}]}",
-          "! a.csaf: line 5: 3 statements are of products that no purl names, or of parts of something that "
-          "is neither "
-          "an image nor has a CPE: they are not used\n" },
+          "! a.csaf: line 5: not used is what is said of products that no purl names, or that are parts of "
+          "something that is neither an image nor has a CPE (3)\n" },
         { "a.csaf", CSAF_HEAD "{\"product_status\": {}}]}", "a.csaf: line 5: cve: is missing\n" },
         { "a.csaf", CSAF_HEAD "{\"cve\": 7, \"product_status\": []}]}",
           "a.csaf: line 5: product_status: must be a map\n" },
