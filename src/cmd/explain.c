@@ -104,26 +104,28 @@ static bool speaks_of_image(const struct explaining *x)
     return false;
 }
 
+/* Is it reported by the name of a fix? */
+static bool is_flaw_of_fix(const struct explaining *x)
+{
+    const struct match *m = &x->scan->report.match;
+    for (size_t i = 0; i < m->finding_count; i++)
+        if (str_eq(m->findings[i].id, x->id) && m->findings[i].advisory.len)
+            return true;
+    return false;
+}
+
 static int read_said(struct explaining *x, struct err *e)
 {
     struct scan *s = x->scan;
-    size_t cap;
-    if (store_said(s->store, x->id, s->arena, &x->said, &x->said_count, e) < 0)
+    struct stored_advisory *named;
+    size_t count, cap = 0;
+    if (store_said(s->store, x->id, s->arena, &named, &count, e) < 0)
         return -1;
-    cap = x->said_count;
-    for (size_t i = 0; i < s->report.match.finding_count; i++) /* by the name of a fix */
-        if (str_eq(s->report.match.findings[i].id, x->id) && s->report.match.findings[i].advisory.len)
-            cap = 0;
-    if (cap && (speaks_of_image(x) || !id_is_cve(x->id)))
+    for (size_t i = 0; i < count; i++)
+        if (add_said(x, named[i], &cap, e) < 0)
+            return -1;
+    if (count && !is_flaw_of_fix(x) && (speaks_of_image(x) || !id_is_cve(x->id)))
         return 0;
-    cap = x->said_count;
-    struct stored_advisory *own = arena_array(s->arena, struct stored_advisory, cap + 1);
-    if (!own)
-        return err_set(e, ERR_OOM, "advisories");
-    if (cap)
-        memcpy(own, x->said, cap * sizeof *own);
-    x->said = own;
-    cap++;
     for (size_t i = 0; i < s->report.match.feed_count; i++)
         if (find_aliases(x, s->report.match.feeds[i].name, &cap, e) < 0)
             return -1;
