@@ -337,8 +337,9 @@ int read_csaf(const struct reader *r, const struct yaml *top, struct err *e)
             return -1;
     if (!c.unknown)
         return 0;
-    return reader_warn(r, c.unknown_line, e,
-                       "not used is what is said of products that no purl names, or that are parts of something "
-                       "that is neither an image nor has a CPE (%u)",
-                       c.unknown);
+    return reader_warn(
+        r, c.unknown_line, e,
+        "not used is what is said of products that no purl names, or that are parts of something "
+        "that is neither an image nor has a CPE (%u)",
+        c.unknown);
 }
