@@ -5,9 +5,25 @@ static bool is_shown(const struct policy *p, const struct finding *f)
     return f->severity == SEVERITY_UNKNOWN || f->severity >= p->minimum;
 }
 
+static bool is_hidden(const struct policy *p, const struct finding *f)
+{
+    return (p->ignore_unfixed && !f->fixed_version.len) || !is_shown(p, f);
+}
+
 static bool counts(const struct policy *p, const struct finding *f)
 {
     return p->fail ? f->severity >= p->fail_on : is_shown(p, f);
+}
+
+/* Of what lists took out those are told that would have been seen. */
+static void filter_suppressed(const struct policy *p, struct report *r)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < r->suppressed_count; i++)
+        if (!is_hidden(p, &r->suppressed[i].finding))
+            r->suppressed[kept++] = r->suppressed[i];
+    r->left_out += r->suppressed_count - kept;
+    r->suppressed_count = kept;
 }
 
 struct verdict policy_apply(const struct policy *p, struct report *r)
@@ -26,6 +42,7 @@ struct verdict policy_apply(const struct policy *p, struct report *r)
     }
     r->left_out = m->finding_count - kept;
     m->finding_count = kept;
+    filter_suppressed(p, r);
     if (r->coverage == COVERAGE_NONE)
         v.exit_code = 3;
     else if (counted)

@@ -1,6 +1,7 @@
 /* json.c - `eclair scan --format json`; its shape is docs/report.schema.json. */
 #include "base/clock.h"
 #include "codec/sha256.h"
+#include "report/json.h"
 #include "report/parts.h"
 
 #define SCHEMA_VERSION 1
@@ -72,20 +73,31 @@ static void name(struct json_writer *w, str value)
     json_w_text(w, "name_hex", str_from(hex));
 }
 
+static void package(struct json_writer *w, const struct package *p)
+{
+    name(w, p->name);
+    json_w_text(w, "version", p->version);
+    json_w_text(w, "kind", p->kind);
+    json_w_text(w, "arch", p->arch);
+    json_w_text(w, "source", p->source);
+    json_w_text(w, "source_version", p->source_version);
+    json_w_text_or_null(w, "module", p->module);
+}
+
+void report_json_package(struct json_writer *w, const struct package *p)
+{
+    json_w_object(w);
+    package(w, p);
+    json_w_object_end(w);
+}
+
 static void packages(struct json_writer *w, const struct image_index *i)
 {
     json_w_key(w, "packages");
     json_w_array(w);
     for (size_t k = 0; k < i->package_count; k++) {
-        const struct package *p = &i->packages[k].package;
         json_w_object(w);
-        name(w, p->name);
-        json_w_text(w, "version", p->version);
-        json_w_text(w, "kind", p->kind);
-        json_w_text(w, "arch", p->arch);
-        json_w_text(w, "source", p->source);
-        json_w_text(w, "source_version", p->source_version);
-        json_w_text_or_null(w, "module", p->module);
+        package(w, &i->packages[k].package);
         json_w_text(w, "layer", report_layer(i, i->packages[k].layer));
         json_w_object_end(w);
     }
@@ -188,7 +200,7 @@ static void metadata(struct json_writer *w, const struct finding *f)
         kev(w, finding_kev(f));
 }
 
-static void finding(struct json_writer *w, const struct image_index *i, const struct finding *f)
+void report_json_finding(struct json_writer *w, const struct image_index *i, const struct finding *f)
 {
     const struct image_package *ip = &i->packages[f->package];
     json_w_object(w);
@@ -213,15 +225,6 @@ static void finding(struct json_writer *w, const struct image_index *i, const st
     json_w_object_end(w);
 }
 
-static void findings(struct json_writer *w, const struct report *r)
-{
-    json_w_key(w, "findings");
-    json_w_array(w);
-    for (size_t i = 0; i < r->match.finding_count; i++)
-        finding(w, r->image, &r->match.findings[i]);
-    json_w_array_end(w);
-}
-
 static void suppressed(struct json_writer *w, const struct report *r)
 {
     json_w_key(w, "suppressed");
@@ -231,12 +234,36 @@ static void suppressed(struct json_writer *w, const struct report *r)
         json_w_object(w);
         json_w_text(w, "by", s->by);
         json_w_text_or_null(w, "reason", s->reason);
-        json_w_text_or_null(w, "vex_status", s->status);
+        json_w_text_or_null(w, "status", s->status);
         json_w_key(w, "finding");
-        finding(w, r->image, &s->finding);
+        report_json_finding(w, r->image, &s->finding);
         json_w_object_end(w);
     }
     json_w_array_end(w);
+}
+
+static void warnings(struct json_writer *w, const struct report *r)
+{
+    json_w_key(w, "warnings");
+    json_w_array(w);
+    for (size_t i = 0; i < r->warning_count; i++)
+        json_w_str(w, r->warnings[i]);
+    json_w_array_end(w);
+}
+
+static void contents(struct json_writer *w, const struct image_index *i)
+{
+    layers(w, i);
+    packages(w, i);
+    removed(w, i);
+    facts(w, i);
+}
+
+void report_json_image(struct json_writer *w, const struct report *r)
+{
+    image(w, r);
+    warnings(w, r);
+    contents(w, r->image);
 }
 
 /* Room for the whole report at once, as a rule: growing copies. */
@@ -257,17 +284,14 @@ static void write_json(const struct report *r, const struct report_options *o, s
     json_w_number(&w, "schema_version", SCHEMA_VERSION);
     image(&w, r);
     json_w_text(&w, "coverage", str_from(coverage_name(r->coverage)));
-    json_w_key(&w, "warnings");
-    json_w_array(&w);
-    for (size_t i = 0; i < r->warning_count; i++)
-        json_w_str(&w, r->warnings[i]);
-    json_w_array_end(&w);
+    warnings(&w, r);
     database(&w, r);
-    layers(&w, r->image);
-    packages(&w, r->image);
-    removed(&w, r->image);
-    facts(&w, r->image);
-    findings(&w, r);
+    contents(&w, r->image);
+    json_w_key(&w, "findings");
+    json_w_array(&w);
+    for (size_t i = 0; i < r->match.finding_count; i++)
+        report_json_finding(&w, r->image, &r->match.findings[i]);
+    json_w_array_end(&w);
     suppressed(&w, r);
     json_w_object_end(&w);
     buf_char(out, '\n');

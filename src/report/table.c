@@ -130,8 +130,6 @@ static void summary(const struct report *r, struct buf *out)
             buf_printf(out, ", %zu known to be exploited (KEV)", exploited);
         if (r->left_out)
             buf_printf(out, " (%zu more left out as asked)", r->left_out);
-        if (r->suppressed_count)
-            buf_printf(out, " (%zu suppressed)", r->suppressed_count);
         const char *between = ": ";
         for (int s = SEVERITIES - 1; s >= 0; s--) {
             if (count[s])
@@ -144,21 +142,31 @@ static void summary(const struct report *r, struct buf *out)
         warnings(r, out);
 }
 
-static void suppressed(const struct report *r, struct buf *out)
+static void suppressed(const struct report *r, bool list, struct buf *out)
 {
-    buf_str(out, STR("suppressed:\n"));
-    for (size_t i = 0; i < r->suppressed_count && !out->failed; i++) {
+    size_t n = r->suppressed_count;
+    if (n)
+        buf_printf(out, "%zu suppressed%s\n", n, list ? ":" : " (--show-suppressed lists them)");
+    for (size_t i = 0; i < n && list && !out->failed; i++) {
         const struct suppressed *s = &r->suppressed[i];
         const struct package *p = &r->image->packages[s->finding.package].package;
-        const str words[] = { s->finding.id, p->name, p->version, s->by, s->status, s->reason };
-        static const char *const before[] = { "  ", " ", " ", ": ", ": ", ": " };
-        for (size_t k = 0; k < sizeof words / sizeof *words; k++) {
-            buf_str(out, words[k].len ? str_from(before[k]) : STR(""));
+        const str words[] = { STR("  "),
+                              s->finding.id,
+                              STR(" "),
+                              p->name,
+                              STR(" "),
+                              p->version,
+                              STR(": "),
+                              s->status.len ? s->status : STR("ignored"),
+                              s->reason.len ? STR(": ") : STR(""),
+                              s->reason,
+                              STR(" ("),
+                              s->by,
+                              STR(")") };
+        for (size_t k = 0; k < sizeof words / sizeof *words; k++)
             put_clean(out, words[k]);
-        }
         buf_char(out, '\n');
     }
-    buf_char(out, '\n');
 }
 
 static void lines(const struct report *r, struct buf *out)
@@ -178,9 +186,8 @@ static void write_table(const struct report *r, const struct report_options *o, 
         table_terminal(r, o, out);
     else if (r->match.finding_count)
         lines(r, out);
-    if (o->show_suppressed && r->suppressed_count)
-        suppressed(r, out);
     summary(r, out);
+    suppressed(r, o->show_suppressed, out);
 }
 
 const struct report_format report_table = { "table", "a table for people", write_table };

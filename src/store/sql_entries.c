@@ -337,3 +337,25 @@ int store_advisory_get(struct store *store, int64_t id, struct arena *arena, str
     int found = t ? sql_advisory_read(s, id, arena, ret, e) : -1;
     return found < 0 || sql_commit(&t, e) < 0 ? -1 : found;
 }
+
+int store_said(struct store *store, str id, struct arena *arena, struct stored_advisory **ret,
+               size_t *ret_count, struct err *e)
+{
+    struct sql *s = (struct sql *)store;
+    const struct sql_pair names[] = { { .name = id } };
+    struct sql_said *said = NULL;
+    size_t count = 0;
+    int64_t generation;
+    CLEANUP(sql_endp) struct sql *t = sql_begin(s, false, e);
+    if (!t || sql_generation(s, &generation, e) < 0 ||
+        sql_said_of(s, names, 1, generation, arena, &said, &count, e) < 0)
+        return -1;
+    struct stored_advisory *list = arena_array(arena, struct stored_advisory, count + 1);
+    if (!list)
+        return sql_oom(s, e);
+    for (size_t i = 0; i < count; i++)
+        list[i] = said[i].said;
+    *ret = list;
+    *ret_count = count;
+    return sql_commit(&t, e);
+}

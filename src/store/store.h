@@ -169,6 +169,10 @@ struct stored_advisory {
 int store_advisory_get(struct store *s, int64_t id, struct arena *arena, struct stored_advisory *ret,
                        struct err *e);
 
+/* All that feeds say now under that id, of whatever namespace, and clients: by number. Documents are empty. */
+int store_said(struct store *s, str id, struct arena *arena, struct stored_advisory **ret, size_t *ret_count,
+               struct err *e);
+
 struct affected_image {
     int64_t id;
     str digest;

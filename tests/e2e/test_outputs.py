@@ -369,7 +369,7 @@ def test_a_report_that_is_too_large(form):
 
 def test_suppressed_in_json():
     report = json.loads(dump("json", "rich"))
-    assert [(s["by"], s["reason"], s["vex_status"], s["finding"]["id"]) for s in report["suppressed"]] == [
+    assert [(s["by"], s["reason"], s["status"], s["finding"]["id"]) for s in report["suppressed"]] == [
         ("image.openvex.json: statement 2", "the code is not there", "not_affected", "CVE-2023-1111"),
         ("clair-whitelist.yaml: line 3", None, None, "CVE-2023-2222")]
     closed = json.loads((helpers.ROOT / "docs/report.schema.json").read_text())
