@@ -131,7 +131,7 @@ static bool kind_by_keys(const struct yaml *top, enum kind *ret)
 static int tree_of(const struct reader *r, str bytes, struct yaml **ret, struct err *e)
 {
     bool json = str_starts(first_line(bytes), STR("{"));
-    *ret = json ? json_tree(bytes, r->list->arena, e) : yaml_read(bytes, r->list->arena, e);
+    *ret = json ? ignore_json(bytes, r->list->arena, e) : yaml_read(bytes, r->list->arena, e);
     return *ret ? 0 : err_wrap(e, "%.200s", r->file);
 }
 

@@ -9,7 +9,7 @@ struct reader {
 };
 
 /* JSON as the tree that YAML is: numbers and truths are scalars, by their text. NULL on error, which has the line. */
-struct yaml *json_tree(str bytes, struct arena *arena, struct err *e);
+struct yaml *ignore_json(str bytes, struct arena *arena, struct err *e);
 
 int reader_fail(const struct reader *r, unsigned line, struct err *e, const char *fmt, ...) PRINTF(4, 5);
 int reader_warn(const struct reader *r, unsigned line, struct err *e, const char *fmt, ...) PRINTF(4, 5);

@@ -481,7 +481,7 @@ def test_suppressed_for_people():
         assert b"2023" not in dump(form, "rich")
         shown = dump(form, "rich", "suppressed")
         assert b"2023-1111" in shown and b"the code is not there" in shown, form
-    assert b"(2 suppressed)" in dump("table", "rich")
+    assert b"2 suppressed (--show-suppressed lists them)" in dump("table", "rich")
 
 
 # ---- templates ----

@@ -1,4 +1,4 @@
-/* json_tree.c - a whole small JSON document with the lines in which its values stand. */
+/* ignore_json.c - a whole small JSON document with the lines in which its values stand. */
 #include "base/cleanup.h"
 #include "codec/json.h"
 #include "policy/ignore_reader.h"
@@ -86,7 +86,7 @@ static int node(struct growing *g, enum json_type type, str text, struct yaml **
     }
 }
 
-struct yaml *json_tree(str bytes, struct arena *arena, struct err *e)
+struct yaml *ignore_json(str bytes, struct arena *arena, struct err *e)
 {
     CLEANUP(stream_freep) struct stream *in = stream_from_mem(bytes, e);
     CLEANUP(json_freep) struct json *json = in ? json_new(in, NULL, e) : NULL;
