@@ -36,7 +36,7 @@ struct report {
     size_t left_out; /* findings that a policy took out for their severity, or for they have no fix */
     struct suppressed *suppressed; /* that lists and VEX documents took out; sorted as findings are */
     size_t suppressed_count;
-    int64_t now;          /* seconds since 1970: ages are counted from here */
+    int64_t now; /* seconds since 1970: ages are counted from here */
 };
 
 int match_image(struct store *s, const struct image_index *image, int64_t now, struct arena *arena,
