@@ -1,6 +1,7 @@
 """A running `eclair serve`, and how tests talk to it: raw sockets, so that what goes over the wire is what a test says."""
 import http.server
 import json
+import random
 import signal
 import socket
 import subprocess
@@ -13,8 +14,13 @@ import helpers
 
 
 def free_ports(count):
-    """Ports that are free now; all are held until all are known."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    """Ports that are free now, of those that the system gives to nobody who does not ask for them: they stay so until they are wanted."""
+    held = []
+    while len(held) < count:
+        try:
+            held.append(socket.create_server(("127.0.0.1", random.randrange(10240, 32000))))
+        except OSError:
+            pass
     ports = [s.getsockname()[1] for s in held]
     for s in held:
         s.close()
