@@ -13,9 +13,8 @@ VULNERABILITY = {"Name": "CVE-2999-7", "NamespaceName": "debian:9", "Severity": 
     {"Name": "demo", "NamespaceName": "debian:9", "VersionFormat": "dpkg", "Version": "2.0-1"}]}
 
 
-def names(database):
-    """Of all notifications, the oldest first, as the webhook would tell them."""
-    statement = "SELECT name FROM {}notification ORDER BY id"
+def column(database, statement):
+    """Of a query, with {} before each table; the first column."""
     if "=" in str(database) or "://" in str(database):
         import psycopg2
         with psycopg2.connect(str(database)) as db, db.cursor() as c:
@@ -25,6 +24,19 @@ def names(database):
     found = [row[0] for row in db.execute(statement.format(""))]
     db.close()
     return found
+
+
+def names(database):
+    """Of all notifications, the oldest first, as the webhook would tell them."""
+    return column(database, "SELECT name FROM {}notification ORDER BY id")
+
+
+def wait_wanted(database):
+    """A server has said that it tells them: of changes from before that none may be made."""
+    end = time.monotonic() + 30
+    while not column(database, "SELECT 1 FROM {}keyvalue WHERE key IN ('notify/wanted')"):
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def wait_names(database, count):

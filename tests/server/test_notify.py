@@ -355,6 +355,7 @@ def test_many(serve, database, receiver, tmp_path):
     endpoint = receiver()
     server = serve(section(endpoint.url))
     helpers.write_mirror(mirror, tracker(1000, "3.0-1"))
+    notes.wait_wanted(database)
     assert helpers.eclair(*update).code == 0
     eventually(lambda: len(endpoint.got) >= 1000)
     seconds = endpoint.got[-1][0] - endpoint.got[0][0]
