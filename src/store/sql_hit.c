@@ -15,6 +15,7 @@
 
 #define CANDIDATES 64   /* beside those that are wanted: layers that inherit, images of other repositories */
 #define WALK_ROWS  4096 /* at a time, at most */
+#define HEIRS      20   /* hits, to one that is meant, with which a walk is still tried */
 
 struct candidate_name {
     int64_t name, image, set;
@@ -442,7 +443,8 @@ static int read_hits(struct asking *a, struct err *e)
     return 0;
 }
 
-/* How many rows a walk may look at: half as many as there are sets to be listed otherwise, which costs more each. *step: how many it will need, about. */
+/* How many rows a walk may look at: half as many as there are sets to be listed otherwise, which costs more each; in a small registry more, for
+ * most of what is hit may be heirs. *step: how many it will need, about. */
 static int plan(struct asking *a, int64_t from, int64_t *bound, size_t *step, struct err *e)
 {
     int64_t last = 0, hits = (int64_t)a->set_count;
@@ -451,7 +453,8 @@ static int plan(struct asking *a, int64_t from, int64_t *bound, size_t *step, st
     double need = (double)a->page.limit * (double)last / (double)hits;
     double left = last >= from ? (double)(last - from) + 1 : 0;
     need = need < left ? need : left;
-    *bound = need < (double)hits / 2 ? hits / 2 : 0;
+    int64_t heirs = (int64_t)(HEIRS * need) < 2 * hits ? (int64_t)(HEIRS * need) : 2 * hits;
+    *bound = need < (double)hits / 2 ? (heirs > hits / 2 ? heirs : hits / 2) : 0;
     *step = need < WALK_ROWS ? (size_t)need + CANDIDATES : WALK_ROWS;
     return 0;
 }
