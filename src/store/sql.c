@@ -15,22 +15,9 @@
 
 /* ---- statements ---- */
 
-void sql_share(struct sql *s, struct helper *beside)
-{
-    s->caller = pthread_self();
-    s->beside = beside;
-}
-
-static void take_turn(struct sql *s)
-{
-    if (s->beside && pthread_equal(pthread_self(), s->caller))
-        helper_wait(s->beside);
-}
-
 struct sql_stmt *sql_bind(struct sql *s, struct err *e, enum query q, const char *types, ...)
 {
     va_list ap;
-    take_turn(s);
     va_start(ap, types);
     struct sql_stmt *st = s->driver->bind(s, q, types, ap, e);
     va_end(ap);
@@ -42,7 +29,6 @@ int sql_row(struct sql *s, struct sql_stmt *st, struct err *e) { return s->drive
 int sql_run(struct sql *s, struct err *e, enum query q, const char *types, ...)
 {
     va_list ap;
-    take_turn(s);
     va_start(ap, types);
     struct sql_stmt *st = s->driver->bind(s, q, types, ap, e);
     va_end(ap);
@@ -54,7 +40,6 @@ int sql_run(struct sql *s, struct err *e, enum query q, const char *types, ...)
 int sql_number(struct sql *s, struct err *e, int64_t *ret, enum query q, const char *types, ...)
 {
     va_list ap;
-    take_turn(s);
     va_start(ap, types);
     CLEANUP(sql_resetp) struct sql_stmt *st = s->driver->bind(s, q, types, ap, e);
     va_end(ap);
@@ -85,10 +70,10 @@ int sql_bulk_end(struct sql *s, struct err *e) { return s->driver->bulk_end(s, e
 
 /* A record holds what Q_MATCH_*, Q_AFFECTED_THESE and Q_ADVISORIES give. */
 const struct sql_shape sql_shapes[BULKS] = {
-    [BULK_ADVISORY] = { "abcdefgh", "abgfjikl", 4 }, [BULK_METADATA] = { "ab", NULL, 0 },
-    [BULK_AFFECTED] = { "abcdef", "edkihjgmnl", 2 }, [BULK_NEGATIVE] = { "abcdefghijkl", NULL, 0 },
-    [BULK_CHANGE] = { "abcdef", NULL, 0 },           [BULK_BLOCK] = { "abcd", NULL, 0 },
-    [BULK_NOTIFICATION] = { "abcdefgh", NULL, 0 },
+    [BULK_ADVISORY] = { "abcdefgh", "abgfjikl" }, [BULK_METADATA] = { "ab", NULL },
+    [BULK_AFFECTED] = { "abcdef", "edkihjgmnl" }, [BULK_NEGATIVE] = { "abcdefghijkl", NULL },
+    [BULK_CHANGE] = { "abcdef", NULL },           [BULK_BLOCK] = { "abcd", NULL },
+    [BULK_NOTIFICATION] = { "abcdefgh", NULL },
 };
 
 void sql_fields_take(struct sql_fields *f, const char *types, va_list *ap)
@@ -188,7 +173,6 @@ int64_t sql_field_int(str field)
 
 struct sql *sql_begin_as(struct sql *s, enum sql_mode mode, struct err *e)
 {
-    take_turn(s);
     if (s->viewing)
         return mode == SQL_READ ? s : (err_set(e, ERR_INTERNAL, "%s: a write in a view", s->where), NULL);
     s->again = false;

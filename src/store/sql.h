@@ -15,11 +15,9 @@
  * Scratch    The tables of the index half are temporary ones of the same names, which both engines find first.
  */
 #pragma once
-#include <pthread.h>
 #include <stdarg.h>
 
 #include "base/buf.h"
-#include "base/helper.h"
 #include "store/engine.h"
 
 #define SCHEMA_NUMBER 6
@@ -291,7 +289,6 @@ const struct sql_pair *sql_pair_find(const struct sql_pair *list, size_t count, 
 struct sql_shape {
     const char *columns;
     const char *record; /* NULL, or what makes the record: the last column */
-    unsigned again;     /* so many of these, at the beginning, are columns too */
 };
 extern const struct sql_shape sql_shapes[BULKS];
 
@@ -345,8 +342,6 @@ struct sql {
     bool scratch;
     bool readonly;                /* STORE_READ */
     char lost_lease[STORE_OWNER]; /* of an update of ours that could not give it back; empty: none */
-    struct helper *beside;        /* writes with this handle, see sql_share(); NULL */
-    pthread_t caller;             /* who waits for it */
     bool inside;                  /* a transaction */
     bool viewing;                 /* store_view_begin(): transactions for reading are parts of that one */
     bool conflict;                /* the last error of a bulk: a row of that key is there */
@@ -386,9 +381,6 @@ void sql_endp(struct sql **t);
 
 /* After a failed call that may be repeated as a whole: should it be? At most three times. */
 bool sql_again(struct sql *s, unsigned *tries);
-
-/* From here on `beside` may be at work with this handle; this thread waits for it before each transaction and statement of its own. NULL: no more. */
-void sql_share(struct sql *s, struct helper *beside);
 
 int sql_oom(const struct sql *s, struct err *e);
 int sql_writable(struct sql *s, struct err *e); /* refuses what a scratch store cannot write */

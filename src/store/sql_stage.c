@@ -107,18 +107,15 @@ static struct space *space_by_id(struct store_update *u, int64_t id)
 
 /* ---- what waits ---- */
 
-static int stage_start(struct store_update *u, struct err *e);
-
 int stage_add(struct store_update *u, const struct advisory *a, const uint8_t hash[CONTENT_HASH],
               struct err *e)
 {
-    struct batch *b = &u->filling;
-    if (!b->arena && !(b->arena = arena_new(0)))
+    if (!u->batch && !(u->batch = arena_new(0)))
         return oom(u, e);
-    struct arena *to = b->arena;
-    b->items = arena_grow(to, b->items, b->item_count, &b->item_cap, sizeof *b->items);
+    struct arena *to = u->batch;
+    u->items = arena_grow(to, u->items, u->item_count, &u->item_cap, sizeof *u->items);
     struct affected_range *ranges = arena_array(to, struct affected_range, a->range_count);
-    if (!b->items || !ranges)
+    if (!u->items || !ranges)
         return oom(u, e);
     for (size_t i = 0; i < a->range_count; i++) {
         ranges[i] = a->ranges[i];
@@ -132,14 +129,14 @@ int stage_add(struct store_update *u, const struct advisory *a, const uint8_t ha
         ranges[i].module = arena_dup(to, str_cut(&module, 0));
         ranges[i].cpe = arena_dup(to, a->ranges[i].cpe);
     }
-    struct staged *item = &b->items[b->item_count++];
+    struct staged *item = &u->items[u->item_count++];
     *item = (struct staged){ .document = u->current };
     memcpy(item->hash, hash, CONTENT_HASH);
-    buf_clear(&u->packed);
-    metadata_pack(&u->packed, &a->meta);
-    if (u->packed.failed)
+    buf_clear(&u->work);
+    metadata_pack(&u->work, &a->meta);
+    if (u->work.failed)
         return oom(u, e);
-    item->metadata = arena_dup(to, buf_view(&u->packed));
+    item->metadata = arena_dup(to, buf_view(&u->work));
     item->advisory = (struct advisory){
         .key = arena_dup(to, a->key),
         .id = arena_dup(to, a->id),
@@ -149,10 +146,10 @@ int stage_add(struct store_update *u, const struct advisory *a, const uint8_t ha
         .ranges = ranges,
         .range_count = a->range_count,
     };
-    b->range_count += a->range_count;
+    u->range_count += a->range_count;
     if (arena_failed(to))
         return oom(u, e);
-    return arena_used(to) >= BATCH_BYTES || b->range_count >= BATCH_RANGES ? stage_start(u, e) : 0;
+    return arena_used(to) >= BATCH_BYTES || u->range_count >= BATCH_RANGES ? stage_flush(u, e) : 0;
 }
 
 /* ---- writing ---- */
@@ -209,7 +206,7 @@ static int log_change(struct store_update *u, int64_t before, int64_t after, str
 int stage_change(struct store_update *u, int64_t before, int64_t after, str namespace, struct err *e)
 {
     const struct affected_range r = { .namespace = namespace };
-    CLEANUP(sql_endp) struct sql *t = update_settle(u, e) < 0 ? NULL : update_transaction(u, e);
+    CLEANUP(sql_endp) struct sql *t = update_transaction(u, e);
     struct space *n = t && mark_pending(u, e) == 0 ? space_of(u, &r, e) : NULL;
     if (!n ||
         sql_bulk(t, e, BULK_CHANGE, "iiiiii", u->generation, ++u->changes, u->feed_id, before, after, n->id) <
@@ -224,7 +221,7 @@ static int add_block(struct store_update *u, struct space *n, int64_t block, str
 {
     if (n->last_block == block + 1)
         return 0;
-    n->blocks = arena_grow(u->batch.arena, n->blocks, n->block_count, &n->block_cap, sizeof *n->blocks);
+    n->blocks = arena_grow(u->batch, n->blocks, n->block_count, &n->block_cap, sizeof *n->blocks);
     if (!n->blocks)
         return oom(u, e);
     n->blocks[n->block_count++] = block;
@@ -280,16 +277,16 @@ static int make_row(struct store_update *u, const struct staged *item, size_t pa
         .advisory = item->id,
         .part = (int64_t)part,
         .id = item->advisory.id,
-        .introduced_key = arena_dup(u->batch.arena, keys.introduced),
-        .fixed_key = arena_dup(u->batch.arena, keys.fixed),
+        .introduced_key = arena_dup(u->batch, keys.introduced),
+        .fixed_key = arena_dup(u->batch, keys.fixed),
         .uncertain = keys.uncertain,
     };
-    qualifiers_pack(u->batch.arena, r->module, r->cpe, &ret->qualifiers);
+    qualifiers_pack(u->batch, r->module, r->cpe, &ret->qualifiers);
     n->delta++;
     n->kinds |= r->kind == AFFECTS_SOURCE ? (r->negative ? KIND_NOT_SOURCE : KIND_SOURCE)
                                           : (r->negative ? KIND_NOT_BINARY : KIND_BINARY);
     u->counts.rows++;
-    return arena_failed(u->batch.arena) ? oom(u, e) : 0;
+    return arena_failed(u->batch) ? oom(u, e) : 0;
 }
 
 static int write_advisory(struct store_update *u, const struct staged *item, struct row *rows, struct err *e)
@@ -360,14 +357,13 @@ static int by_key(const void *pa, const void *pb)
 /* Two items that wait have one key. */
 static int check_keys(struct store_update *u, struct err *e)
 {
-    const struct staged **sorted =
-        arena_array(u->batch.arena, const struct staged *, u->batch.item_count + 1);
+    const struct staged **sorted = arena_array(u->batch, const struct staged *, u->item_count + 1);
     if (!sorted)
         return oom(u, e);
-    for (size_t i = 0; i < u->batch.item_count; i++)
-        sorted[i] = &u->batch.items[i];
-    qsort(sorted, u->batch.item_count, sizeof *sorted, by_key);
-    for (size_t i = 1; i < u->batch.item_count; i++)
+    for (size_t i = 0; i < u->item_count; i++)
+        sorted[i] = &u->items[i];
+    qsort(sorted, u->item_count, sizeof *sorted, by_key);
+    for (size_t i = 1; i < u->item_count; i++)
         if (by_key(&sorted[i - 1], &sorted[i]) == 0)
             return err_set(e, ERR_FORMAT, STR_FMT ": " STR_FMT ": the key comes twice",
                            STR_ARG(sorted[i]->document->name), STR_ARG(sorted[i]->advisory.key));
@@ -378,22 +374,22 @@ static int check_keys(struct store_update *u, struct err *e)
 static void keep_different(struct store_update *u)
 {
     size_t kept = 0;
-    u->batch.range_count = 0;
-    for (size_t i = 0; i < u->batch.item_count; i++) {
-        struct staged *item = &u->batch.items[i];
+    u->range_count = 0;
+    for (size_t i = 0; i < u->item_count; i++) {
+        struct staged *item = &u->items[i];
         if (item->same) {
             u->counts.unchanged++;
             continue;
         }
         item->id = u->next++;
-        u->batch.range_count += item->advisory.range_count;
+        u->range_count += item->advisory.range_count;
         if (item->old)
             u->counts.changed++;
         else
             u->counts.added++;
-        u->batch.items[kept++] = *item;
+        u->items[kept++] = *item;
     }
-    u->batch.item_count = kept;
+    u->item_count = kept;
 }
 
 /* The unique index found that a key comes twice, but of many rows it does not say which. */
@@ -402,8 +398,8 @@ static int name_twice(struct store_update *u, struct err *e)
     struct err ignored = { 0 };
     if (check_keys(u, e) < 0)
         return -1;
-    for (size_t i = 0; i < u->batch.item_count; i++) {
-        const struct staged *item = &u->batch.items[i];
+    for (size_t i = 0; i < u->item_count; i++) {
+        const struct staged *item = &u->items[i];
         int64_t id;
         if (sql_number(u->s, &ignored, &id, Q_ADVISORY_FIND, "ib", u->feed_id, item->advisory.key) > 0 &&
             id != item->old)
@@ -428,12 +424,12 @@ static int write_kinds(struct store_update *u, struct err *e)
 
 static int write_batch(struct store_update *u, struct err *e)
 {
-    struct row *rows = arena_array(u->batch.arena, struct row, u->batch.range_count);
+    struct row *rows = arena_array(u->batch, struct row, u->range_count);
     size_t n = 0;
     if (!rows)
         return oom(u, e);
-    for (size_t i = 0; i < u->batch.item_count; i++) {
-        const struct staged *item = &u->batch.items[i];
+    for (size_t i = 0; i < u->item_count; i++) {
+        const struct staged *item = &u->items[i];
         if (write_advisory(u, item, rows + n, e) < 0)
             return err_wrap(e, STR_FMT ": " STR_FMT, STR_ARG(item->document->name),
                             STR_ARG(item->advisory.key));
@@ -457,60 +453,19 @@ static int write_items(struct store_update *u, struct err *e)
     return 0;
 }
 
-static int write_waiting(struct store_update *u, struct err *e)
+int stage_flush(struct store_update *u, struct err *e)
 {
+    if (!u->item_count)
+        return 0;
     if (update_resolve(u, e) < 0)
         return -1;
     keep_different(u);
-    if (u->batch.item_count && write_items(u, e) < 0)
+    if (u->item_count && write_items(u, e) < 0)
         return u->s->conflict ? name_twice(u, e) : -1;
-    arena_freep(&u->batch.arena);
-    u->batch = (struct batch){ 0 };
+    arena_freep(&u->batch);
+    u->items = NULL;
+    u->item_count = u->item_cap = u->range_count = 0;
     return 0;
-}
-
-/* ---- when ---- */
-
-static void write_beside(void *ctx)
-{
-    struct store_update *u = ctx;
-    u->failed = write_waiting(u, &u->failure) < 0;
-}
-
-int update_settle(struct store_update *u, struct err *e)
-{
-    if (u->beside)
-        helper_wait(u->beside);
-    if (u->failed)
-        *e = u->failure;
-    return u->failed ? -1 : 0;
-}
-
-/* Full: it is written while the next one is being filled. */
-static int stage_start(struct store_update *u, struct err *e)
-{
-    if (!u->beside)
-        u->beside = helper_new();
-    if (!u->beside)
-        return stage_flush(u, e);
-    if (update_settle(u, e) < 0)
-        return -1;
-    u->batch = u->filling;
-    u->filling = (struct batch){ 0 };
-    sql_share(u->s, u->beside);
-    helper_start(u->beside, write_beside, u);
-    return 0;
-}
-
-int stage_flush(struct store_update *u, struct err *e)
-{
-    if (update_settle(u, e) < 0)
-        return -1;
-    if (!u->filling.item_count)
-        return 0;
-    u->batch = u->filling;
-    u->filling = (struct batch){ 0 };
-    return write_waiting(u, e);
 }
 
 int stage_end(struct store_update *u, const int64_t *ids, size_t count, struct err *e)

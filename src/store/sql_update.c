@@ -65,18 +65,14 @@ void store_update_freep(struct store_update **update)
     struct store_update *u = *update;
     if (!u)
         return;
-    helper_freep(&u->beside);
-    sql_share(u->s, NULL);
     if (u->holds_lease && store_lease_drop(&u->s->store, LEASE, str_from(u->owner), &ignored) < 0)
         memcpy(u->s->lost_lease, u->owner, sizeof u->owner);
-    arena_freep(&u->filling.arena);
-    arena_freep(&u->batch.arena);
+    arena_freep(&u->batch);
     arena_freep(&u->arena);
     strmap_done(&u->space_by_name);
     strmap_done(&u->document_by_name);
     strmap_done(&u->document_by_id);
     buf_done(&u->work);
-    buf_done(&u->packed);
     free(u->seen);
     free(u);
     *update = NULL;
@@ -197,7 +193,7 @@ static struct document *document_open(struct store_update *u, str name, str vali
 
 int store_update_document(struct store_update *u, str name, str validator, struct err *e)
 {
-    if (update_settle(u, e) < 0 || lease_renew(u, RENEW_AGAIN_MS, e) < 0)
+    if (lease_renew(u, RENEW_AGAIN_MS, e) < 0)
         return -1;
     struct document *d = document_open(u, name, validator, e);
     if (!d)
@@ -209,7 +205,7 @@ int store_update_document(struct store_update *u, str name, str validator, struc
 
 int store_update_drop(struct store_update *u, str name, struct err *e)
 {
-    struct document *d = update_settle(u, e) < 0 ? NULL : document_open(u, name, STR(""), e);
+    struct document *d = document_open(u, name, STR(""), e);
     if (!d)
         return -1;
     if (d->after)
@@ -233,7 +229,7 @@ static bool see(struct store_update *u, int64_t id)
 static int on_old(void *ctx, size_t i, int64_t id, int64_t document, str hash, struct err *e)
 {
     struct store_update *u = ctx;
-    struct staged *item = &u->batch.items[i];
+    struct staged *item = &u->items[i];
     if (id >= u->first || !see(u, id))
         return err_set(e, ERR_FORMAT, STR_FMT ": " STR_FMT ": the key comes twice",
                        STR_ARG(item->document->name), STR_ARG(item->advisory.key));
@@ -250,14 +246,14 @@ static int on_old(void *ctx, size_t i, int64_t id, int64_t document, str hash, s
 
 int update_resolve(struct store_update *u, struct err *e)
 {
-    if (u->first_load || !u->batch.item_count)
+    if (u->first_load || !u->item_count)
         return 0;
-    str *keys = arena_array(u->batch.arena, str, u->batch.item_count);
+    str *keys = arena_array(u->batch, str, u->item_count);
     if (!keys)
         return oom(u->s, e);
-    for (size_t i = 0; i < u->batch.item_count; i++)
-        keys[i] = u->batch.items[i].advisory.key;
-    return u->s->driver->advisories(u->s, u->feed_id, keys, u->batch.item_count, on_old, u, e);
+    for (size_t i = 0; i < u->item_count; i++)
+        keys[i] = u->items[i].advisory.key;
+    return u->s->driver->advisories(u->s, u->feed_id, keys, u->item_count, on_old, u, e);
 }
 
 int store_update_put(struct store_update *u, const struct advisory *a, struct err *e)
@@ -273,7 +269,7 @@ int store_update_put(struct store_update *u, const struct advisory *a, struct er
     metadata_bound(&a->meta, &room, &bound.meta, &ignored);
     if (str_eq(u->feed, STORE_MANUAL))
         bound.meta.client = a->meta.client;
-    if (advisory_hash(&bound, &u->packed, hash, e) < 0)
+    if (advisory_hash(&bound, &u->work, hash, e) < 0)
         return -1;
     u->current->after++;
     return stage_add(u, &bound, hash, e);
@@ -378,8 +374,6 @@ static int64_t lost(const struct update_shrink *k) { return k->before - k->after
 
 bool store_update_shrunk(struct store_update *u, struct update_shrink *ret)
 {
-    struct err ignored;
-    update_settle(u, &ignored); /* what failed is told when it is committed */
     struct update_shrink feed = { .before = u->advisories, .after = u->advisories }, worst = { 0 };
     for (const struct document *d = u->documents; d; d = d->next) {
         struct update_shrink k = { d->name, d->before, d->after };

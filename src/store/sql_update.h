@@ -6,7 +6,6 @@
  * is the current one plus one. Each writing transaction proves the lease first.
  */
 #pragma once
-#include "base/helper.h"
 #include "base/strmap.h"
 #include "store/rows.h"
 #include "store/sql.h"
@@ -42,23 +41,12 @@ struct staged {
     uint8_t hash[CONTENT_HASH];
 };
 
-struct batch { /* of advisories that wait to be written */
-    struct arena *arena;
-    struct staged *items;
-    size_t item_count, item_cap, range_count;
-};
-
-/*
- * Threads: while a full batch is written by a thread beside it, the caller's fills the next one: that is store_update_put() as long as it
- * is of one document. All else that belongs to the update, and all that goes to the database, waits for the writer (update_settle(),
- * sql_share()).
- */
 struct store_update {
     struct sql *s;
     str feed;
     int64_t rank;
     char owner[STORE_OWNER];
-    _Atomic int64_t renewed_ms; /* the lease (clock_ms) */
+    int64_t renewed_ms; /* the lease (clock_ms) */
     int64_t feed_id, generation;
     int64_t advisories;  /* of the feed, before */
     int64_t first, next; /* ids of staged advisories: [first, next) */
@@ -71,14 +59,11 @@ struct store_update {
     struct strmap document_by_name, document_by_id; /* those that have one */
     struct space *spaces;
     struct strmap space_by_name;
-    struct arena *arena;   /* documents and namespaces */
-    struct helper *beside; /* NULL until the first batch is full */
-    struct batch filling;  /* the caller's */
-    struct buf packed;     /* the caller's scratch memory */
-    struct batch batch;    /* the writer's: what is being written */
-    struct buf work;       /* the writer's scratch memory */
-    bool failed;           /* the writer, and with it the update: */
-    struct err failure;
+    struct arena *arena; /* documents and namespaces */
+    struct arena *batch; /* what waits to be written: */
+    struct staged *items;
+    size_t item_count, item_cap, range_count;
+    struct buf work;
     struct update_counts counts;
 };
 
@@ -100,8 +85,6 @@ int stage_add(struct store_update *u, const struct advisory *a, const uint8_t ha
 /* What is there under the keys of the items that wait: fills old and same. */
 int update_resolve(struct store_update *u, struct err *e);
 int stage_flush(struct store_update *u, struct err *e);
-/* Waits until no batch is being written; -1 when one could not be. */
-int update_settle(struct store_update *u, struct err *e);
 int stage_end(struct store_update *u, const int64_t *ids, size_t count,
               struct err *e); /* withdraws advisories */
 int stage_change(struct store_update *u, int64_t before, int64_t after, str namespace,

@@ -230,19 +230,28 @@ static void driver_rollback(struct sql *sql)
 
 /* ---- many at once: here a loop ---- */
 
-/* Without what the row has in columns of its own, and what is empty at the end. */
-static int bind_record(struct sqlite *s, struct sqlite_stmt *st, int i, const char *own,
+/* What the row has in columns of its own is left out, and what is empty at the end. */
+static const char *record_letters(const struct sql_shape *shape, char *room, const struct sql_fields *f)
+{
+    size_t n = 0, kept = 0;
+    for (const char *c = shape->record; *c; c++) {
+        if (strchr(shape->columns, *c))
+            continue;
+        room[n++] = *c;
+        if (!sql_field_empty(f, *c))
+            kept = n;
+    }
+    room[kept] = '\0';
+    return room;
+}
+
+static int bind_record(struct sqlite *s, struct sqlite_stmt *st, int i, const struct sql_shape *shape,
                        const struct sql_fields *f)
 {
     char letters[SQL_FIELDS + 1];
-    size_t n = strlen(own);
-    while (n && sql_field_empty(f, own[n - 1]))
-        n--;
-    memcpy(letters, own, n);
-    letters[n] = '\0';
     buf_clear(&s->record);
     buf_char(&s->record, (char)RECORD_SHORT);
-    sql_record_put(&s->record, letters, f);
+    sql_record_put(&s->record, record_letters(shape, letters, f), f);
     return s->record.failed ? SQLITE_NOMEM : bind_bytes(st->st, i, buf_view(&s->record), false);
 }
 
@@ -257,7 +266,7 @@ static int bind_fields(struct sqlite *s, struct sqlite_stmt *st, const struct sq
         else
             r = v.ptr ? bind_bytes(st->st, i, v, false) : sqlite3_bind_null(st->st, i);
     }
-    return shape->record && r == SQLITE_OK ? bind_record(s, st, i, shape->record + shape->again, f) : r;
+    return shape->record && r == SQLITE_OK ? bind_record(s, st, i, shape, f) : r;
 }
 
 static int driver_bulk(struct sql *sql, enum bulk b, const char *types, va_list ap, struct err *e)
