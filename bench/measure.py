@@ -177,3 +177,16 @@ def prepare():
     if b"__asan_init" in ECLAIR.read_bytes():
         print("warning: this is a sanitizer build; its numbers mean nothing", file=sys.stderr)
     WORK.mkdir(parents=True, exist_ok=True)
+
+
+def parts(servers, functions):
+    """Runs those that the command line names, or all, each with a Table; removes the servers and ends with 1 if a goal was missed."""
+    tables = []
+    try:
+        for part in functions:
+            if not sys.argv[1:] or part.__name__ in sys.argv[1:]:
+                tables.append(part(servers))
+            print()
+    finally:
+        servers.remove()
+    sys.exit(1 if any(t.over for t in tables) else 0)

@@ -82,16 +82,7 @@ def main():
     measure.prepare()
     measure.need(PROGRAM)
     measure.need(STORE)
-    servers = pg.start(WORK)
-    tables = []
-    try:
-        for part in (making, pages, delivery):
-            if not sys.argv[1:] or part.__name__ in sys.argv[1:]:
-                tables.append(part(servers))
-            print()
-    finally:
-        servers.remove()
-    sys.exit(1 if any(t.over for t in tables) else 0)
+    measure.parts(pg.start(WORK), (making, pages, delivery))
 
 
 if __name__ == "__main__":

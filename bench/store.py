@@ -139,16 +139,7 @@ def registry(servers):
 def main():
     measure.prepare()
     measure.need(PROGRAM)
-    servers = pg.start(WORK)
-    tables = []
-    try:
-        for part in (reports, loading, registry):
-            if not sys.argv[1:] or part.__name__ in sys.argv[1:]:
-                tables.append(part(servers))
-            print()
-    finally:
-        servers.remove()
-    sys.exit(1 if any(t.over for t in tables) else 0)
+    measure.parts(pg.start(WORK), (reports, loading, registry))
 
 
 if __name__ == "__main__":
