@@ -187,3 +187,19 @@ def notification_of(database, change, seconds=60):
 def make_old(database, name):
     """As the recording did: the stored layer says that an older engine made it."""
     assert execute(database, "UPDATE named_layer SET engine = 1 WHERE name = ?", name.encode()) == 1
+
+
+def hold(replay, files, exceptions, at_least):
+    """All exchanges of some files, replayed in order: what differs is what `exceptions` says of (file, exchange), and each of those is one."""
+    used, count, faults = set(), 0, []
+    for number in files:
+        for x, differs in replay(number):
+            kinds = {d.split()[0] for d in differs}
+            allowed, _ = exceptions.get((number, x.number), (set(), ""))
+            if kinds != allowed:
+                faults.append(f"{x.file}, exchange {x.number}: {differs}")
+            used |= {(number, x.number)} if allowed else set()
+            count += 1
+    assert not faults, "\n".join(faults)
+    assert used == set(exceptions), "an exception that is none"
+    assert count >= at_least, count
