@@ -30,6 +30,10 @@ static const struct purl_type *type_of(str kind)
     return &generic;
 }
 
+str purl_type(str kind) { return str_from(type_of(kind)->type); }
+
+bool purl_of_distribution(str kind) { return type_of(kind)->distribution; }
+
 static bool is_plain(char c, const char *keep)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||

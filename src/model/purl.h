@@ -11,6 +11,9 @@
 #include "model/distribution.h"
 #include "model/package.h"
 
+/* Of packages of that kind: "deb" of "dpkg"; "generic" of a kind that has none. */
+str purl_type(str kind);
+bool purl_of_distribution(str kind); /* such packages are those of a distribution, which is their namespace */
 void purl_put(struct buf *out, const struct package *p, const struct distribution *d);
 /* Of an image: its name without registry, tag and digest; nothing where there is no digest. */
 void purl_put_image(struct buf *out, str name, str digest);

@@ -33,7 +33,7 @@ struct ignore_rule {
     str package; /* its name, "*" for any bytes */
     str source;  /* of its source package; the same */
     str version; /* as the package has it */
-    str kind;    /* struct package.kind */
+    str type;    /* of packages, as purls have it: "deb" */
     const struct purl *purl;
     str namespace;         /* of the finding, or of the image: "debian:12" */
     str path;              /* of the file that names the package: "**" any folders, "*" and "?" within one */

@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 /* grype's names of types, and of languages, that are not those of purls. */
-static str kind_of(str type)
+static str type_of(str type)
 {
     static const struct {
         const char *theirs, *ours;
@@ -29,7 +29,7 @@ static str kind_of(str type)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (str_eq(type, str_from(names[i].theirs)))
             return str_from(names[i].ours);
-    return purl_kind(type);
+    return type;
 }
 
 /* "debian:distro:debian:12" -> "debian:12", "alpine:distro:alpine:3.18" -> "alpine:v3.18". */
@@ -109,7 +109,7 @@ static int read_package(const struct reader *r, const struct yaml *rule, struct 
         reader_text(r, p, "version", &ret->version, e) < 0 || reader_text(r, p, "type", &type, e) < 0 ||
         reader_text(r, p, "language", &language, e) < 0 || reader_text(r, p, "location", &ret->path, e) < 0)
         return -1;
-    ret->kind = kind_of(type.len ? type : language);
+    ret->type = type_of(type.len ? type : language);
     return unknown;
 }
 
@@ -151,7 +151,7 @@ static int read_status(const struct reader *r, const struct yaml *y, struct igno
 
 static bool says_something(const struct ignore_rule *r)
 {
-    return r->id.len || r->package.len || r->source.len || r->version.len || r->kind.len ||
+    return r->id.len || r->package.len || r->source.len || r->version.len || r->type.len ||
            r->namespace.len || r->path.len || r->states || r->needs;
 }
 

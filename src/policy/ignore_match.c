@@ -1,6 +1,7 @@
 /* ignore_match.c - which rule holds for which finding. */
 #include "base/clock.h"
 #include "model/cpe.h"
+#include "model/purl.h"
 #include "policy/ignore.h"
 
 #include <stdlib.h>
@@ -80,7 +81,7 @@ static bool package_fits(const struct applying *a, const struct ignore_rule *r, 
     return (!r->package.len || glob_fits(r->package, p->name)) &&
            (!r->source.len || glob_fits(r->source, p->source)) &&
            (!r->version.len || str_eq(r->version, p->version)) &&
-           (!r->kind.len || str_eq(r->kind, p->kind)) &&
+           (!r->type.len || str_eq(r->type, purl_type(p->kind))) &&
            (!r->purl || purl_holds(r->purl, p, &a->r->image->distribution));
 }
 

@@ -1,5 +1,7 @@
 #include "policy/purl.h"
 
+#include "model/purl.h"
+
 static int hex_value(char c)
 {
     if (c >= '0' && c <= '9')
@@ -99,17 +101,6 @@ int purl_parse(str text, struct arena *arena, struct purl *ret, struct err *e)
     return 0;
 }
 
-str purl_kind(str type)
-{
-    static const struct {
-        const char *type, *kind;
-    } kinds[] = { { "deb", "dpkg" } };
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (str_eq(type, str_from(kinds[i].type)))
-            return str_from(kinds[i].kind);
-    return type;
-}
-
 /* What purls and vulnerability databases call distributions whose os-release has another ID. */
 static str own_name(str id)
 {
@@ -162,18 +153,12 @@ static bool distro_fits(str distro, const struct distribution *d)
            version_of(str_skip(distro, (size_t)at + 1), d->version);
 }
 
-/* Of packages that a distribution brings the namespace is its name; of those of languages it is a part of the name. */
-static bool is_system(str kind)
-{
-    return str_eq(kind, STR("dpkg")) || str_eq(kind, STR("rpm")) || str_eq(kind, STR("apk")) ||
-           str_eq(kind, STR("alpm"));
-}
-
 static str without_zero_epoch(str version)
 {
     return str_starts(version, STR("0:")) ? str_skip(version, 2) : version;
 }
 
+/* Of packages of a distribution the namespace is its name; of those of languages it is a part of theirs. */
 static bool is_full_name(const struct purl *p, str name)
 {
     size_t n = p->namespace.len;
@@ -186,9 +171,9 @@ static bool is_full_name(const struct purl *p, str name)
 
 bool purl_holds(const struct purl *p, const struct package *package, const struct distribution *d)
 {
-    if (!str_eq(purl_kind(p->type), package->kind))
+    if (!str_eq(p->type, purl_type(package->kind)))
         return false;
-    bool system = is_system(package->kind);
+    bool system = purl_of_distribution(package->kind);
     bool source = str_eq(p->arch, STR("src")) || str_eq(p->arch, STR("source"));
     str name = source ? package->source : package->name;
     str version = source ? package->source_version : package->version;

@@ -23,9 +23,6 @@ struct purl {
 bool purl_is(str text); /* does it begin as one? */
 int purl_parse(str text, struct arena *arena, struct purl *ret, struct err *e);
 
-/* What packages of that type are here, struct package.kind: "deb" -> "dpkg". The type itself where it has no other name. Also by the names that
- * grype has for types. */
-str purl_kind(str type);
 /* Is it that package of an image of that distribution? What the purl does not say holds for all. With arch "src" or "source" it names a
  * source package. */
 bool purl_holds(const struct purl *p, const struct package *package, const struct distribution *d);

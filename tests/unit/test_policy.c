@@ -528,6 +528,39 @@ static void test_purl(void **state)
     }
 }
 
+/* Kinds of packages have other names in purls, and namespaces of languages are a part of theirs. */
+static void test_purl_holds(void **state)
+{
+    static const struct {
+        const char *purl, *kind, *name;
+        bool holds;
+    } rows[] = {
+        { "pkg:deb/debian/zlib1g", "dpkg", "zlib1g", true },
+        { "pkg:deb/ubuntu/zlib1g", "dpkg", "zlib1g", false },
+        { "pkg:apk/debian/zlib1g", "dpkg", "zlib1g", false },
+        { "pkg:golang/github.com/a/b", "go", "github.com/a/b", true },
+        { "pkg:golang/github.com/a/b", "go", "github.com/a/c", false },
+        { "pkg:cargo/serde", "crates", "serde", true },
+        { "pkg:gem/rails", "rubygems", "rails", true },
+        { "pkg:composer/a/b", "packagist", "a/b", true },
+        { "pkg:maven/org.example/lib@1", "maven", "org.example:lib", true },
+        { "pkg:npm/serde", "crates", "serde", false },
+    };
+    static const struct distribution debian = { .id = TEXT("debian"), .version = TEXT("12") };
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const struct package package = { .kind = str_from(rows[i].kind),
+                                         .name = str_from(rows[i].name),
+                                         .version = STR("1") };
+        struct err e = { 0 };
+        struct purl p;
+        assert_int_equal(purl_parse(str_from(rows[i].purl), arena, &p, &e), 0);
+        if (purl_holds(&p, &package, &debian) != rows[i].holds)
+            fail_msg("%s and %s %s", rows[i].purl, rows[i].kind, rows[i].name);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -537,6 +570,7 @@ int main(void)
         cmocka_unit_test(test_kinds),      cmocka_unit_test(test_needs),
         cmocka_unit_test(test_limits),     cmocka_unit_test(test_policy),
         cmocka_unit_test(test_glob),       cmocka_unit_test(test_purl),
+        cmocka_unit_test(test_purl_holds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
