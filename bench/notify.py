@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 import measure
+from ancestries import ancestries
 from delivery import delivery
 from measure import ECLAIR, MIB, ROOT, WORK
 
@@ -82,7 +83,7 @@ def main():
     measure.prepare()
     measure.need(PROGRAM)
     measure.need(STORE)
-    measure.parts(pg.start(WORK), (making, pages, delivery))
+    measure.parts(pg.start(WORK), (making, pages, delivery, ancestries))
 
 
 if __name__ == "__main__":
