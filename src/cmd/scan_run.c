@@ -3,11 +3,10 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "cage/cage.h"
+#include "cmd/scan_source.h"
 #include "feed/update.h"
 #include "index/archive.h"
 #include "index/index.h"
-
-#include <errno.h>
 
 #define SCAN_MEMORY_MAX                                                                                      \
     ((size_t)1 << 30)    /* of an image's packages and findings: a hostile image must not take more */
@@ -103,7 +102,7 @@ static void report_done(struct scan *s)
 void scan_done(struct scan *s)
 {
     report_done(s);
-    container_freep(&s->container);
+    scan_input_done(&s->input);
 }
 
 static int list_packages(struct scan *s, struct err *e)
@@ -126,8 +125,8 @@ static int index_and_match(struct scan *s, const struct scan_session *session, c
     s->arena = arena_new(SCAN_MEMORY_MAX);
     if (!s->arena)
         return err_set(e, ERR_OOM, "arena");
-    if (index_image(s->store, session->cage, s->container, path, &session->platform, shows ? &progress : NULL,
-                    s->arena, &s->image, &id, e) == 0) {
+    if (index_image(s->store, session->cage, s->input.container, path, &session->platform,
+                    shows ? &progress : NULL, s->arena, &s->image, &id, e) == 0) {
         if (session->packages_only)
             return list_packages(s, e);
         if (!s->scratch)
@@ -171,19 +170,6 @@ static int scan_image(struct scan *s, const struct scan_session *session, const 
     return index_and_match(s, session, path, e);
 }
 
-static int open_image(struct scan *s, struct cage *cage, const char *path, struct err *e)
-{
-    if (!*path)
-        return err_set(e, ERR_USAGE, "IMAGE is empty");
-    if (strcmp(path, "-") && access(path, F_OK) < 0 && errno == ENOENT) {
-        err_set(e, ERR_NOT_FOUND,
-                "no such file or folder (an image of a container engine: docker save NAME | eclair scan -)");
-        return err_wrap(e, "%s", path);
-    }
-    s->container = container_open(cage, path, e);
-    return s->container ? 0 : err_wrap(e, "%s", path);
-}
-
 int scan_run(struct scan *s, const struct scan_session *session, const char *image, struct err *e)
 {
     bool shows = scan_shows_progress(session->o);
@@ -191,7 +177,7 @@ int scan_run(struct scan *s, const struct scan_session *session, const char *ima
     err_clean(clean, sizeof clean, image);
     if (shows)
         fprintf(stderr, "reading %s\033[K", clean);
-    int r = open_image(s, session->cage, image, e) < 0 ? -1 : scan_image(s, session, image, e);
+    int r = scan_source_open(session, image, &s->input, e) < 0 ? -1 : scan_image(s, session, image, e);
     if (shows)
         fputs("\r\033[K", stderr);
     return r;

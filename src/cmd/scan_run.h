@@ -8,6 +8,7 @@
 #include "cmd/command.h"
 #include "cmd/scan_data.h"
 #include "image/manifest.h"
+#include "index/container.h"
 #include "policy/ignore.h"
 #include "policy/policy.h"
 
@@ -67,9 +68,12 @@ struct scan_session {
 int scan_session_open(struct scan_session *s, const struct scan_options *o, struct err *e);
 void scan_session_done(struct scan_session *s);
 
-struct container;
-struct scan {
+struct scan_input { /* what an IMAGE is: cmd/scan_source.h opens it */
     struct container *container;
+};
+
+struct scan {
+    struct scan_input input;
     struct store *store;
     bool scratch; /* the store is one that forgets */
     struct arena *arena;

@@ -396,6 +396,28 @@ struct notification_counts {
 };
 int store_notification_count(struct store *s, struct notification_counts *ret, struct err *e);
 
+/* ---- keys and nonces, shared by all instances on one database (spec/clair-jwt.md 6, 7) ---- */
+
+struct service_key {
+    str service, kid;                   /* together its name */
+    str jwk;                            /* public */
+    int64_t created, approved, expires; /* seconds since 1970; 0: not yet, never */
+    int64_t rotation_s;                 /* 0: none told */
+    str replaced_by;                    /* kid; empty: none */
+};
+int store_key_put(struct store *s, const struct service_key *k,
+                  struct err *e); /* a new row, or in place of it */
+int store_key_find(struct store *s, str service, str kid, struct arena *arena, struct service_key *ret,
+                   struct err *e); /* 1, 0, -1 */
+int store_key_list(struct store *s, str service, struct arena *arena, struct service_key **ret, size_t *count,
+                   struct err *e); /* of all services when it is empty; in order of service, created, kid */
+int store_key_delete(struct store *s, str service, str kid, struct err *e); /* 1, 0 there was none */
+/* In one transaction: `k` becomes a row, approved like `old`, which expires now. 0 when `old` is not approved any more. */
+int store_key_replace(struct store *s, const struct service_key *k, str old, struct err *e);
+
+/* 1: never seen, and remembered until `until` (store_tidy() forgets it then); 0: seen. One row, one round trip, no lease. */
+int store_nonce_take(struct store *s, str issuer, str nonce, int64_t until, struct err *e);
+
 /* ---- leases: one holder at a time, by a server's clock, or for a file by the time since the machine started ---- */
 
 #define STORE_OWNER 160
