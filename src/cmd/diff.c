@@ -15,13 +15,13 @@ struct own_options {
 
 #define FIELD(name) offsetof(struct own_options, name)
 static const struct option options[] = {
-    { "format", "NAME", OPT_TEXT, FIELD(format), "table (default) or json" },
+    { "format", "NAME", OPT_TEXT, FIELD(format), "table (default) or json", .words = words_table_json },
     { "output", "FILE", OPT_TEXT, FIELD(output), "write it there, whole or not at all" },
     SCAN_POLICY_OPTIONS,
     { "exit-code", "N", OPT_NUMBER, SCAN_FIELD(exit_code),
       "exit with N when IMAGE2 has findings that IMAGE1 has not (default 0)" },
     { "fail-on", "NAME", OPT_TEXT, SCAN_FIELD(fail_on),
-      "only findings from it on count for the exit code (4, or --exit-code)" },
+      "only findings from it on count for the exit code (4, or --exit-code)", .words = words_severities },
     SCAN_OPTIONS,
     { 0 },
 };

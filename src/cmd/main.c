@@ -1,7 +1,10 @@
 /* main.c - the table of commands, and the one place where an error becomes text and an exit code. */
+#include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/secret.h"
 #include "cmd/command.h"
+#include "cmd/nearest.h"
+#include "cmd/page.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -10,14 +13,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define OPTIONS_MEMORY_MAX ((size_t)64 << 20) /* of a configuration file's texts */
+
 const struct command *const commands[] = {
-    &command_scan,   &command_explain,
-    &command_diff,   &command_packages,
-    &command_serve,  &command_push,
-    &command_update, &command_db,
-    &command_feed,   &command_notify,
-    &command_config, &command_version_compare,
-    &command_help,   NULL,
+    &command_scan,   &command_explain,         &command_diff, &command_packages,   &command_serve,
+    &command_push,   &command_update,          &command_db,   &command_feed,       &command_notify,
+    &command_config, &command_version_compare, &command_help, &command_completion, NULL,
 };
 
 /* Under the names of the old programs we are those programs. */
@@ -32,6 +33,20 @@ const struct command *command_by_name(const char *name)
         if (!strcmp(commands[i]->name, name))
             return commands[i];
     return NULL;
+}
+
+int command_unknown(const char *name, bool topics_too, struct err *e)
+{
+    struct nearest n = { .word = str_from(name) };
+    const char *word;
+    for (size_t i = 0; (word = topic_words(i)); i++)
+        if (topics_too || command_by_name(word))
+            nearest_try(&n, word);
+    if (n.best)
+        return err_set(e, ERR_USAGE, "unknown command '%s' (did you mean %s? eclair help lists them)", name,
+                       n.best);
+    return err_set(e, ERR_USAGE, "unknown %s '%s' (eclair help lists them)",
+                   topics_too ? "command or topic" : "command", name);
 }
 
 void complain(const char *what)
@@ -74,7 +89,10 @@ static int show_help(const struct command *c, const struct program *program)
 static int run(const struct command *c, const struct program *program, int argc, char **argv, struct err *e)
 {
     _Alignas(max_align_t) char options[OPTIONS_SIZE_MAX] = { 0 };
-    int args = options_parse(c, program, argc, argv, options, e);
+    CLEANUP(arena_freep) struct arena *arena = arena_new(OPTIONS_MEMORY_MAX);
+    if (!arena)
+        return err_set(e, ERR_OOM, "out of memory");
+    int args = options_parse(c, program, argc, argv, arena, options, NULL, e);
     if (args == -2)
         return show_help(c, program);
     if (args < 0 && (program || c->go_flags))
@@ -96,7 +114,7 @@ static int dispatch(int argc, char **argv, struct err *e)
     }
     const struct command *c = command_by_name(argv[1]);
     if (!c)
-        return err_set(e, ERR_USAGE, "unknown command '%s' (eclair help lists them)", argv[1]);
+        return command_unknown(argv[1], false, e);
     return run(c, NULL, argc - 2, argv + 2, e);
 }
 

@@ -12,8 +12,15 @@ struct own_options {
 };
 
 #define FIELD(name) offsetof(struct own_options, name)
+static const char *format_words(size_t i)
+{
+    static const char *const words[] = { "table", "json", "cyclonedx", "spdx" };
+    return WORD_OF(words, i);
+}
+
 static const struct option options[] = {
-    { "format", "NAME", OPT_TEXT, FIELD(format), "table (default), json, cyclonedx or spdx" },
+    { "format", "NAME", OPT_TEXT, FIELD(format), "table (default), json, cyclonedx or spdx",
+      .words = format_words },
     { "output", "FILE", OPT_TEXT, FIELD(output), "write it there, whole or not at all" },
     { "db", "WHERE", OPT_TEXT, SCAN_FIELD(db), DATABASE_HELP },
     { "platform", "OS/ARCH", OPT_TEXT, SCAN_FIELD(platform),

@@ -10,10 +10,13 @@ struct own_options {
     bool show_suppressed;
 };
 
+static const char *report_words(size_t i) { return report_formats[i] ? report_formats[i]->name : NULL; }
+
 #define FIELD(name) offsetof(struct own_options, name)
 static const struct option options[] = {
     { "format", "NAME[=FILE]", OPT_LIST, FIELD(formats),
-      "table (default), or another of those below; again for more than one, each with its file", 'f' },
+      "table (default), or another of those below; again for more than one, each with its file", 'f',
+      .words = report_words },
     { "output", "FILE", OPT_TEXT, FIELD(output),
       "write the report there, whole or not at all; of several that without a file of its own" },
     { "template", "FILE", OPT_TEXT, FIELD(template_file),
@@ -24,7 +27,7 @@ static const struct option options[] = {
     { "exit-code", "N", OPT_NUMBER, SCAN_FIELD(exit_code),
       "exit with N when there are findings (default 0)" },
     { "fail-on", "NAME", OPT_TEXT, SCAN_FIELD(fail_on),
-      "only findings from it on count for the exit code (4, or --exit-code)" },
+      "only findings from it on count for the exit code (4, or --exit-code)", .words = words_severities },
     SCAN_OPTIONS,
     { 0 },
 };
@@ -67,9 +70,7 @@ const struct command command_scan = {
         "folder; archives and layers may be plain, gzip, zstd, bzip2 or xz; \"-\" reads an archive from "
         "standard input.\n"
         "Severities: " SEVERITY_NAMES ".\n"
-        "Files that say what not to count are read only when they are named: a result does not depend on "
-        "where "
-        "it is made.\n"
+        "Files that say what not to count are read only when they are named.\n"
         "An image of a distribution of which no data was ever loaded: what is needed is fetched, once, and "
         "told "
         "(--update).\n"

@@ -18,7 +18,8 @@ struct scan_data {
     bool quiet, shows;  /* shows: progress on a terminal */
 };
 
-/* `update`: auto, always, never; NULL: $ECLAIR_UPDATE, else auto. `max_age`: NULL for a week. */
+const char *scan_update_words(size_t i); /* auto, always, never: see option.words */
+/* `update`: one of them; NULL: auto. `max_age`: NULL for a week. */
 int scan_data_read(const char *update, const char *max_age, struct scan_data *ret, struct err *e);
 
 struct cage; /* with feed_task */

@@ -26,15 +26,14 @@ static int read_platform(const struct scan_options *o, struct image_platform *re
     return err_wrap(e, "--platform");
 }
 
-static int read_policy(const struct scan_options *o, struct policy *ret, struct err *e)
+static void read_policy(const struct scan_options *o, struct policy *ret)
 {
     *ret =
         (struct policy){ .ignore_unfixed = o->ignore_unfixed, .exit_code = o->exit_code, .fail = o->fail_on };
-    if (o->severity && !severity_parse(str_from(o->severity), &ret->minimum))
-        return err_set(e, ERR_USAGE, "--severity: '%s' is none of " SEVERITY_NAMES, o->severity);
-    if (o->fail_on && !severity_parse(str_from(o->fail_on), &ret->fail_on))
-        return err_set(e, ERR_USAGE, "--fail-on: '%s' is none of " SEVERITY_NAMES, o->fail_on);
-    return 0;
+    if (o->severity) /* they are words_severities */
+        severity_parse(str_from(o->severity), &ret->minimum);
+    if (o->fail_on)
+        severity_parse(str_from(o->fail_on), &ret->fail_on);
 }
 
 static int read_file(struct ignore_list *l, enum ignore_source source, const char *file, struct err *e)
@@ -69,9 +68,9 @@ int scan_session_open(struct scan_session *s, const struct scan_options *o, stru
     *s = (struct scan_session){
         .o = o, .data = { .mirror = o->mirror, .quiet = o->quiet, .shows = scan_shows_progress(o) }
     };
-    if (scan_data_read(o->update, o->max_age, &s->data, e) < 0 || read_policy(o, &s->policy, e) < 0 ||
-        read_platform(o, &s->platform, e) < 0 || database_place(o->db, s->place, sizeof s->place, e) < 0 ||
-        read_files(s, e) < 0)
+    read_policy(o, &s->policy);
+    if (scan_data_read(o->update, o->max_age, &s->data, e) < 0 || read_platform(o, &s->platform, e) < 0 ||
+        database_place(o->db, s->place, sizeof s->place, e) < 0 || read_files(s, e) < 0)
         return -1;
     s->cage = cage_new(tasks, NULL, e);
     return s->cage ? 0 : -1;

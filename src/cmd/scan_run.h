@@ -7,6 +7,7 @@
 #pragma once
 #include "cmd/command.h"
 #include "cmd/scan_data.h"
+#include "cmd/words.h"
 #include "image/manifest.h"
 #include "index/container.h"
 #include "policy/ignore.h"
@@ -29,9 +30,13 @@ struct scan_options { /* of all of these commands, the first member of their own
     { "db", "WHERE", OPT_TEXT, SCAN_FIELD(db), DATABASE_HELP },                                              \
         { "platform", "OS/ARCH", OPT_TEXT, SCAN_FIELD(platform),                                             \
           "of several images the one for it, as linux/arm64 or linux/arm/v7" },                              \
-        { "update", "WHEN", OPT_TEXT, SCAN_FIELD(update),                                                    \
-          "fetch the data that the image needs: auto (default: when there is none), always, never "          \
-          "[$ECLAIR_UPDATE]" },                                                                              \
+        { "update",                                                                                          \
+          "WHEN",                                                                                            \
+          OPT_TEXT,                                                                                          \
+          SCAN_FIELD(update),                                                                                \
+          "fetch the data that the image needs: auto (when there is none), always, never "                   \
+          "[auto]",                                                                                          \
+          .words = scan_update_words },                                                                      \
         { "mirror", "DIR_OR_URL", OPT_TEXT, SCAN_FIELD(mirror), "where it is fetched from, as of update" },  \
         { "max-age", "DURATION", OPT_TEXT, SCAN_FIELD(max_age), "warn of older data [168h]; 0: of none" },   \
     {                                                                                                        \
@@ -39,8 +44,12 @@ struct scan_options { /* of all of these commands, the first member of their own
     }
 /* What is to be seen. */
 #define SCAN_POLICY_OPTIONS                                                                                  \
-    { "severity", "NAME", OPT_TEXT, SCAN_FIELD(severity),                                                    \
-      "leave out findings below it; Unknown ones are always shown" },                                        \
+    { "severity",                                                                                            \
+      "NAME",                                                                                                \
+      OPT_TEXT,                                                                                              \
+      SCAN_FIELD(severity),                                                                                  \
+      "leave out findings below it; Unknown ones are always shown",                                          \
+      .words = words_severities },                                                                           \
         { "ignore-unfixed", NULL, OPT_FLAG, SCAN_FIELD(ignore_unfixed),                                      \
           "leave out findings without a fixed version" },                                                    \
         { "ignore-file", "FILE", OPT_LIST, SCAN_FIELD(ignore_files),                                         \

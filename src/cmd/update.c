@@ -4,6 +4,7 @@
 #include "cage/cage.h"
 #include "cmd/command.h"
 #include "cmd/load.h"
+#include "cmd/words.h"
 #include "config/duration.h"
 #include "feed/feed.h"
 #include "feed/update.h"
@@ -145,5 +146,7 @@ const struct command command_update = {
     .more = list_sources,
     .options = options,
     .args_max = 64,
+    .words = words_feeds,
+    .words_all = true,
     .run = run,
 };
