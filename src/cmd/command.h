@@ -40,7 +40,7 @@ struct option {
     words_of *words;
 };
 
-#define OPTIONS_SIZE_MAX 512
+#define OPTIONS_SIZE_MAX 1024
 #define OPTIONS_MAX      48 /* of one command, with the common ones */
 
 struct command {
@@ -108,6 +108,9 @@ void warn(const char *fmt, ...) PRINTF(1, 2); /* one line on stderr: "eclair: wa
 
 #define DATABASE_HELP                                                                                        \
     "the database: a file [$XDG_CACHE_HOME or ~/.cache, then eclair/eclair.db], or postgresql://..."
+
+/* --verbose: "eclair: WHAT: 0.35 s", since a time by clock_ms(). */
+void tell_step(int64_t since_ms, const char *fmt, ...) PRINTF(2, 3);
 
 /* Where the database is: `db` if given, else $XDG_CACHE_HOME/eclair/eclair.db, ~/.cache/eclair/eclair.db, for root without a HOME
  * /var/lib/eclair/eclair.db (design.md 9, Store place). */

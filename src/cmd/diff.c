@@ -368,9 +368,10 @@ static int run(const void *opts, char **args, int count, struct err *e)
     if (!arena)
         return err_set(e, ERR_OOM, "arena");
     if (format < 0 || output_check("--output", o->output, e) < 0 ||
-        scan_session_open(&session, &o->scan, e) < 0 || look(&a, &session, args[0], e) < 0 ||
+        scan_session_open(&session, &o->scan, args[0], e) < 0 || look(&a, &session, args[0], e) < 0 ||
         look(&b, &session, args[1], e) < 0 || compare_findings(&d, e) < 0 || compare_packages(&d, e) < 0)
         return -1;
+    scan_session_rest(&session);
     formats[format].write(&d, &out);
     if (out.failed)
         return err_set(e, ERR_LIMIT, "the comparison is larger than %zu MiB", REPORT_MAX >> 20);

@@ -1,9 +1,11 @@
 /* main.c - the table of commands, and the one place where an error becomes text and an exit code. */
 #include "base/arena.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/secret.h"
 #include "cmd/command.h"
 #include "cmd/nearest.h"
+#include "cmd/output.h"
 #include "cmd/page.h"
 
 #include <fcntl.h>
@@ -70,6 +72,18 @@ void warn(const char *fmt, ...)
     complain(text);
 }
 
+void tell_step(int64_t since_ms, const char *fmt, ...)
+{
+    char text[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(text, sizeof text - 32, fmt, ap);
+    va_end(ap);
+    n = n < 0 ? 0 : n > (int)sizeof text - 33 ? (int)sizeof text - 33 : n;
+    snprintf(text + n, 32, ": %.3f s", (double)(clock_ms() - since_ms) / 1000);
+    complain(text);
+}
+
 /* The old programs show their usage on standard error. */
 static int show_usage(const struct command *c, const struct program *program, const char *why)
 {
@@ -86,17 +100,31 @@ static int show_help(const struct command *c, const struct program *program)
     return c->go_flags ? err_exit_code(ERR_USAGE) : 0;
 }
 
+/* --verbose: a file that nobody named may be a surprise. */
+static void tell_file(const struct command *c, const void *options, const struct option_origins *origins)
+{
+    char text[1024];
+    for (const struct option *o = c->options; o->name && origins->file; o++)
+        if (!strcmp(o->name, "verbose") && *(const bool *)((const char *)options + o->field)) {
+            snprintf(text, sizeof text, "options of %s", origins->file);
+            complain(text);
+        }
+}
+
 static int run(const struct command *c, const struct program *program, int argc, char **argv, struct err *e)
 {
     _Alignas(max_align_t) char options[OPTIONS_SIZE_MAX] = { 0 };
     CLEANUP(arena_freep) struct arena *arena = arena_new(OPTIONS_MEMORY_MAX);
     if (!arena)
         return err_set(e, ERR_OOM, "out of memory");
-    int args = options_parse(c, program, argc, argv, arena, options, NULL, e);
+    struct option_origins origins = { 0 };
+    int args = options_parse(c, program, argc, argv, arena, options, &origins, e);
     if (args == -2)
         return show_help(c, program);
     if (args < 0 && (program || c->go_flags))
         return show_usage(c, program, e->text);
+    if (args >= 0)
+        tell_file(c, options, &origins);
     return args < 0 ? -1 : c->run(options, argv, args, e);
 }
 
@@ -141,8 +169,10 @@ int main(int argc, char **argv)
     struct err e = { 0 };
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error like a full disk, not a death */
     int code = call(argc, argv, &e);
-    if (code >= 0 && (fflush(stdout) != 0 || ferror(stdout)))
+    if (code >= 0 && (fflush(stdout) != 0 || ferror(stdout))) {
+        output_end_if_closed();
         code = err_errno(&e, "write to standard output");
+    }
     if (code < 0) {
         complain(e.text);
         code = err_exit_code(e.kind);

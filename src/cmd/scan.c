@@ -6,7 +6,7 @@
 struct own_options {
     struct scan_options scan;
     struct option_list formats;
-    const char *output, *template_file;
+    const char *output, *template_file, *colour;
     bool show_suppressed;
 };
 
@@ -19,6 +19,8 @@ static const struct option options[] = {
       .words = report_words },
     { "output", "FILE", OPT_TEXT, FIELD(output),
       "write the report there, whole or not at all; of several that without a file of its own" },
+    { "color", "WHEN", OPT_TEXT, FIELD(colour), "of the table on standard output: auto, always, never [auto]",
+      .words = words_colour },
     { "template", "FILE", OPT_TEXT, FIELD(template_file),
       "what --format template writes: Mustache over the JSON report" },
     SCAN_POLICY_OPTIONS,
@@ -45,9 +47,11 @@ static int run(const void *opts, char **args, int count, struct err *e)
     (void)count;
     if (scan_formats_read(&o->formats, o->output, &formats, e) < 0 ||
         scan_formats_template(&formats, o->template_file, &template, &how, e) < 0 ||
-        scan_session_open(&session, &o->scan, e) < 0 || scan_run(&s, &session, args[0], e) < 0 ||
-        scan_judge(&s, &session, &verdict, e) < 0 ||
-        scan_formats_write(&formats, args[0], &s.report, &how, e) < 0)
+        scan_session_open(&session, &o->scan, args[0], e) < 0 || scan_run(&s, &session, args[0], e) < 0 ||
+        scan_judge(&s, &session, &verdict, e) < 0)
+        return -1;
+    scan_session_rest(&session);
+    if (scan_formats_write(&formats, args[0], &s.report, &how, o->colour, e) < 0)
         return -1;
     scan_tell(&session, &s.report, &verdict, how.show_suppressed, scan_formats_show(&formats, &report_table));
     return verdict.exit_code;

@@ -124,8 +124,7 @@ static void tell(const struct scan_data *d, const struct wanted *w, str namespac
             buf_printf(&text, " (%u MB)", w->list[i]->megabytes);
     }
     buf_char(&text, '\0');
-    if (d->shows)
-        fputs("\r\033[K", stderr);
+    watch_hide(d->watch);
     complain(text.failed ? "fetching data" : text.ptr);
 }
 
@@ -137,8 +136,12 @@ static int load_in_turn(const struct scan_data *d, struct store *store, struct c
     int64_t until = clock_ms() + BUSY_MS;
     for (;;) {
         struct update_result result;
+        int64_t since = clock_ms();
         *e = (struct err){ 0 };
-        int r = load_feed(store, cage, f, &how, d->shows, &result, e);
+        int r = load_feed(store, cage, f, &how, d->watch, &result, e);
+        if (r == 0 && d->verbose)
+            tell_step(since, "%s: %lld advisories", f->name,
+                      (long long)(result.counts.added + result.counts.changed + result.counts.unchanged));
         if (r == 0 || e->kind != ERR_BUSY || clock_ms() > until)
             return r;
         usleep(BUSY_US);

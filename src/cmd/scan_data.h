@@ -9,13 +9,15 @@
 #pragma once
 #include "match/match.h"
 
+struct watch;
 enum scan_update { SCAN_UPDATE_AUTO, SCAN_UPDATE_ALWAYS, SCAN_UPDATE_NEVER };
 
 struct scan_data {
     enum scan_update update;
     const char *mirror; /* update_options.mirror */
     int64_t max_age_s;  /* 0: any */
-    bool quiet, shows;  /* shows: progress on a terminal */
+    bool quiet, verbose;
+    struct watch *watch; /* NULL: none */
 };
 
 const char *scan_update_words(size_t i); /* auto, always, never: see option.words */
