@@ -7,6 +7,7 @@
 #include "cmd/nearest.h"
 #include "cmd/output.h"
 #include "cmd/page.h"
+#include "cmd/watch.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -58,7 +59,8 @@ void complain(const char *what)
     secret_mask(str_from(what), &out);
     buf_char(&out, '\0');
     err_clean(clean, sizeof clean, out.failed ? "out of memory" : out.ptr);
-    fprintf(stderr, "eclair: %s\n", clean);
+    fprintf(stderr, "%seclair: %s\n", watch_can_show() ? "\r\033[K" : "",
+            clean); /* over a line of progress */
 }
 
 void warn(const char *fmt, ...)

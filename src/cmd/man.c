@@ -57,10 +57,10 @@ static void put_line(FILE *to, str s)
 
 static void put_sentence(FILE *to, const char *text)
 {
-    char line[640];
+    CLEANUP(buf_done) struct buf line = { 0 };
     size_t n = strlen(text);
-    snprintf(line, sizeof line, "%s%s", text, n && strchr(".!?", text[n - 1]) ? "" : ".");
-    put_line(to, str_from(line));
+    buf_printf(&line, "%s%s", text, n && strchr(".!?", text[n - 1]) ? "" : ".");
+    put_line(to, buf_view(&line));
 }
 
 static size_t indent_of(str line)

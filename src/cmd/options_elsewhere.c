@@ -56,7 +56,7 @@ int option_check_word(words_of *words, str text, const char **word, struct err *
 static int check_value(const struct option *o, const char **value, struct err *e)
 {
     str rest = str_from(*value), text = o->type == OPT_LIST ? str_cut(&rest, '=') : rest;
-    const char *word;
+    const char *word = NULL;
     if (option_check_word(o->words, text, &word, e) < 0)
         return -1;
     *value = text.len == strlen(*value) ? word : *value;

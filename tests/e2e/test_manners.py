@@ -1,5 +1,6 @@
 """How a command behaves while it works: progress, --verbose, --timeout, signals, closed pipes, colours."""
 import fcntl
+import itertools
 import os
 import re
 import select
@@ -82,8 +83,8 @@ def half_image(small_image):
 
 
 @pytest.fixture(scope="module")
-def stalling(tmp_path_factory):
-    """The URL of a mirror that falls silent in the middle of Debian's document."""
+def server(tmp_path_factory):
+    """The URL of a mirror."""
     folder = tmp_path_factory.mktemp("stalling")
     debian = {f"package{i}": {"CVE-2024-%d" % (1000 + i): helpers.entry(fixed="1-1")} for i in range(3000)}
     helpers.write_mirror(folder / "mirror", debian, helpers.small_alpine())
@@ -95,6 +96,15 @@ def stalling(tmp_path_factory):
     yield f"http://127.0.0.1:{port.read_text().strip()}"
     p.kill()
     p.wait()
+
+
+numbers = itertools.count(100000)  # a fault happens once for each URL
+
+
+@pytest.fixture
+def stalling(server):
+    """The URL of a mirror that falls silent in the middle of Debian's document."""
+    return f"{server}/fault/stall-{next(numbers)}"
 
 
 # ---- progress ----
@@ -111,7 +121,7 @@ def test_progress_of_a_scan(db, half_image):
 
 
 def test_progress_is_drawn_ten_times_a_second_at_most_and_as_wide_as_the_terminal(stalling, tmp_path):
-    r = Running("update", "debian", "--mirror", f"{stalling}/fault/stall-100000", "--db", tmp_path / "x.db", columns=60)
+    r = Running("update", "debian", "--mirror", stalling, "--db", tmp_path / "x.db", columns=60)
     r.look(b"B/s")
     begin, before = time.monotonic(), r.seen.count(b"\r")
     while r.seen.count(b"\r") < before + 10:
@@ -139,9 +149,9 @@ def test_no_progress(option, variables, db, half_image):
 
 
 def test_progress_of_an_update(stalling, tmp_path):
-    r = Running("update", "debian", "--mirror", f"{stalling}/fault/stall-100000", "--db", tmp_path / "x.db")
+    r = Running("update", "debian", "--mirror", stalling, "--db", tmp_path / "x.db")
     r.look(b"/s")
-    assert re.search(rb"\rdebian: tracker/data/json \[=*> *\] 100\.0 kB of \d+\.\d kB, \d+\.\d kB/s\x1b\[K", r.seen), r.seen
+    assert re.search(rb"\rdebian: tracker/data/json \[=*> *\] 100\.\d kB of \d+\.\d kB, \d+\.\d kB/s\x1b\[K", r.seen), r.seen
     assert r.end(signal.SIGINT) == -signal.SIGINT
     assert wiped(r.seen) == [b""]
 
@@ -158,8 +168,8 @@ def test_verbose(db, small_image, tmp_path):
     assert r.out == eclair("scan", small_image, "--db", db).out
 
 
-def test_verbose_update_names_no_secrets(stalling, tmp_path):
-    url = stalling.replace("http://", "http://user:secret@")
+def test_verbose_update_names_no_secrets(server, tmp_path):
+    url = server.replace("http://", "http://user:secret@")
     r = eclair("update", "alpine", "--mirror", url, "--db", tmp_path / "x.db", "--verbose")
     assert r.code == 0 and re.search(rb"eclair: alpine: \d documents read: \d", r.err)
     assert b"secret" not in r.err + r.out
@@ -174,15 +184,15 @@ def test_timeout_of_a_scan(db, half_image):
     assert wiped(r.seen) == [b"eclair: -: not done within 0.7 s (--timeout)", b""]
 
 
-def test_timeout_of_an_update_keeps_what_was_loaded(stalling, tmp_path):
+def test_timeout_of_an_update_keeps_what_was_loaded(server, stalling, tmp_path):
     db = tmp_path / "x.db"
-    update(db, stalling, "alpine")
+    update(db, server, "alpine")
     begin = time.monotonic()
-    r = eclair("update", "debian", "--mirror", f"{stalling}/fault/stall-100000", "--db", db, "--timeout", "500ms")
+    r = eclair("update", "debian", "--mirror", stalling, "--db", db, "--timeout", "500ms")
     assert_refused(r, "update", "not done within 0.5 s", code=1)
     assert time.monotonic() - begin < 0.5 + SOON
     assert b"2026" in eclair("db", "status", "--db", db).out
-    assert update(db, stalling, "debian").out.startswith(b"debian: 3000 advisories new")
+    assert update(db, server, "debian").out.startswith(b"debian: 3000 advisories new")
 
 
 @pytest.mark.parametrize("text", ["0", "5", "soon", "-1s", ""])
@@ -209,13 +219,13 @@ def test_a_signal_ends_it(command, number, db, half_image):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_an_update_that_is_ended_lets_the_next_one_begin(number, stalling, tmp_path):
+def test_an_update_that_is_ended_lets_the_next_one_begin(number, server, stalling, tmp_path):
     db = tmp_path / "x.db"
-    r = Running("update", "debian", "--mirror", f"{stalling}/fault/stall-100000", "--db", db)
+    r = Running("update", "debian", "--mirror", stalling, "--db", db)
     r.look(b"kB")
     assert r.end(number) == -number
     begin = time.monotonic()
-    assert update(db, stalling, "debian").out.startswith(b"debian: 3000 advisories new")
+    assert update(db, server, "debian").out.startswith(b"debian: 3000 advisories new")
     assert time.monotonic() - begin < 3 * SOON
 
 
@@ -234,9 +244,9 @@ def test_what_was_ignored_stays_ignored(db, half_image):
 
 
 @pytest.mark.parametrize("action", ["export", "backup"])
-def test_an_export_that_is_ended_leaves_no_file(action, stalling, tmp_path):
+def test_an_export_that_is_ended_leaves_no_file(action, server, tmp_path):
     db = tmp_path / "x.db"
-    update(db, stalling, "debian")
+    update(db, server, "debian")
     for delay in (0, 0.001, 0.01, 0.05):
         p = subprocess.Popen([ECLAIR, "db", action, tmp_path / "copy.db", "--db", db, "--force"], env=environment(),
                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
