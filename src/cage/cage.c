@@ -107,14 +107,13 @@ struct run {
     uint64_t at, left; /* of the file range still to be sent */
     str chunk;         /* of the callback's bytes still to be sent */
     struct buf frames; /* bytes of frames not yet complete */
-    uint64_t input, output;
+    uint64_t output;
     int64_t deadline;
     bool ended;
 };
 
 static void run_done(struct run *r)
 {
-    atomic_fetch_add(&r->cage->input, r->input);
     atomic_fetch_add(&r->cage->output, r->output);
     atomic_fetch_sub(&r->cage->running, 1);
     close_fdp(&r->in_fd);
@@ -190,7 +189,7 @@ static int feed_file(struct run *r, struct err *e)
     if (moved == 0)
         return err_set(e, ERR_IO, "the file became shorter while it was read");
     r->at += (uint64_t)moved;
-    r->input += (uint64_t)moved;
+    atomic_fetch_add(&r->cage->input, (uint64_t)moved);
     r->left -= (uint64_t)moved;
     if (!r->left && !r->task->random_access)
         close_fdp(&r->in_fd);
@@ -214,7 +213,7 @@ static int feed_callback(struct run *r, struct err *e)
     if (n < 0)
         return input_refused(r, "write to a worker", e);
     r->chunk = str_skip(r->chunk, (size_t)n);
-    r->input += (uint64_t)n;
+    atomic_fetch_add(&r->cage->input, (uint64_t)n);
     return 0;
 }
 

@@ -56,9 +56,10 @@ int cage_run(struct cage *c, const struct cage_task *task, str params, const str
              struct err *e); /* summary: NULL, or gets the END frame's body */
 void cage_freep(struct cage **c);
 
-struct cage_load {                /* since cage_new() */
-    uint64_t jobs, input, output; /* input and output in bytes */
-    unsigned running;             /* now */
+struct cage_load { /* since cage_new() */
+    uint64_t jobs, input,
+        output;       /* input and output in bytes; input as it moves, output of jobs that ended */
+    unsigned running; /* now */
     uint64_t died, late,
         too_much; /* jobs: of a signal or without a result; beyond a time limit; beyond max_output */
 };

@@ -2,8 +2,10 @@
 #include "base/cleanup.h"
 #include "cmd/command.h"
 #include "cmd/config_reference.h"
+#include "cmd/config_show.h"
 #include "cmd/output.h"
 #include "cmd/settings.h"
+#include "cmd/words.h"
 #include "codec/json.h"
 
 struct config_options {
@@ -15,7 +17,7 @@ static const struct option options[] = {
     { "db", "WHERE", OPT_TEXT, offsetof(struct config_options, serve.db), "as of serve" },
     { "log-level", "LEVEL", OPT_TEXT, offsetof(struct config_options, serve.log_level), "as of serve" },
     { "format", "NAME", OPT_TEXT, offsetof(struct config_options, format),
-      "of check: table (default) or json" },
+      "of check and show: table (default) or json", .words = words_table_json },
     { 0 },
 };
 _Static_assert(sizeof(struct config_options) <= OPTIONS_SIZE_MAX, "options");
@@ -151,8 +153,6 @@ static int check(const struct config_options *o, struct err *e)
     bool json = o->format && !strcmp(o->format, "json");
     struct err why = { 0 };
     CLEANUP(buf_done) struct buf out = { 0 };
-    if (o->format && !json && strcmp(o->format, "table") != 0)
-        return err_set(e, ERR_USAGE, "--format: '%s' is neither table nor json", o->format);
     CLEANUP(settings_freep) struct settings *s = settings_load(&o->serve, &why);
     if (json)
         write_json(s, &why, &out);
@@ -185,18 +185,31 @@ static int run(const void *opts, char **args, int count, struct err *e)
         return check(&o, e);
     if (!strcmp(args[0], "reference") && count == 1)
         return reference(e);
-    return err_set(e, ERR_USAGE, "config: unknown action '%s' (there are: check [FILE], reference)", args[0]);
+    if (!strcmp(args[0], "show"))
+        return config_show(count == 2 ? args[1] : NULL, o.format && !strcmp(o.format, "json"), e);
+    return err_set(e, ERR_USAGE, "config: usage: eclair config reference");
+}
+
+static const char *action_words(size_t i)
+{
+    static const char *const words[] = { "check", "reference", "show" };
+    return WORD_OF(words, i);
 }
 
 const struct command command_config = {
     .name = "config",
-    .arguments = "check [FILE] | reference",
-    .summary = "Tells which configuration a server would have, and from where each value is",
+    .arguments = "check [FILE] | reference | show [COMMAND]",
+    .summary = "Tells which configuration a server or a command has, and from where each value is",
     .details =
         "check: reads FILE, or what serve would read, and the environment; secrets are masked. 1 if a server "
         "would not start with it.\n"
-        "reference: all keys, in Markdown (docs/configuration.md). `eclair help config` is for reading here.",
+        "reference: all keys, in Markdown (docs/configuration.md). `eclair help config` is for reading "
+        "here.\n"
+        "show: options of COMMAND, or of all, that a variable or the configuration file of the commands "
+        "sets.",
     .options = options,
+    .words = action_words,
+    .own_config = true,
     .args_min = 1,
     .args_max = 2,
     .run = run,

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "cmd/command.h"
+#include "cmd/words.h"
 
 #define UNUSED_DAYS 30
 #define DAY_S       86400
@@ -12,7 +13,8 @@
 
 static const struct option options[] = {
     { "db", "WHERE", OPT_TEXT, offsetof(struct db_options, db), DATABASE_HELP },
-    { "format", "NAME", OPT_TEXT, offsetof(struct db_options, format), "of status: table (default) or json" },
+    { "format", "NAME", OPT_TEXT, offsetof(struct db_options, format), "of status: table (default) or json",
+      .words = words_table_json },
     { "unused", "DAYS", OPT_TEXT, offsetof(struct db_options, unused),
       "of vacuum: images without a name that nobody asked for in DAYS go [30]" },
     { "full", NULL, OPT_FLAG, offsetof(struct db_options, full), "of check: all postings, not only some" },
@@ -154,17 +156,14 @@ static const struct action {
 };
 #define ACTIONS (sizeof actions / sizeof *actions)
 
-static const struct action *find_action(const char *name, struct err *e)
+static const char *action_words(size_t i) { return i < ACTIONS ? actions[i].name : NULL; }
+
+static const struct action *find_action(const char *name)
 {
-    char list[128] = "";
-    for (size_t i = 0; i < ACTIONS; i++) {
-        if (!strcmp(name, actions[i].name))
-            return &actions[i];
-        size_t n = strlen(list);
-        snprintf(list + n, sizeof list - n, "%s%s", i ? ", " : "", actions[i].name);
-    }
-    err_set(e, ERR_USAGE, "db: unknown action '%s' (there are: %s)", name, list);
-    return NULL;
+    size_t i = 0;
+    while (i + 1 < ACTIONS && strcmp(name, actions[i].name) != 0)
+        i++;
+    return &actions[i];
 }
 
 static int run(const void *opts, char **args, int count, struct err *e)
@@ -172,17 +171,13 @@ static int run(const void *opts, char **args, int count, struct err *e)
     struct db_options with = *(const struct db_options *)opts, *o = &with;
     char place[4096];
     int64_t ignored;
-    const struct action *a = find_action(args[0], e);
-    if (!a)
-        return -1;
+    const struct action *a = find_action(args[0]);
     bool exports = a->run == db_export;
     if (count < 1 + a->wants_file || (count > 1 + a->wants_file && !exports))
         return err_set(e, ERR_USAGE, "db: usage: eclair db %s%s%s", a->name, a->wants_file ? " FILE" : "",
                        exports ? " [SOURCE...]" : "");
     o->sources = args + 2;
     o->source_count = count > 2 ? count - 2 : 0;
-    if (o->format && strcmp(o->format, "json") && strcmp(o->format, "table"))
-        return err_set(e, ERR_USAGE, "--format: '%s' is none of table, json", o->format);
     if (unused_seconds(o, &ignored, e) < 0)
         return -1;
     if (database_place(o->db, place, sizeof place, e) < 0)
@@ -211,6 +206,7 @@ const struct command command_db = {
         "  backup FILE    an exact copy of an SQLite database while others use it",
     .options = options,
     .args_min = 1,
+    .words = action_words,
     .args_max = 66,
     .run = run,
 };

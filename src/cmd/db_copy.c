@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "cmd/command.h"
 #include "cmd/new_file.h"
+#include "cmd/watch.h"
 
 #include <unistd.h>
 
@@ -11,20 +12,16 @@
 
 static void on_progress(void *ctx, const struct copy_counts *n)
 {
-    bool *told = ctx;
-    *told = true;
-    fprintf(stderr, "\r%lld advisories, %lld layers, %lld images, %lld named layers, %lld ancestries ",
-            (long long)n->advisories, (long long)n->layers, (long long)n->images, (long long)n->named,
-            (long long)n->ancestries);
+    watch_label(ctx, "%lld advisories, %lld layers, %lld images, %lld named layers, %lld ancestries",
+                (long long)n->advisories, (long long)n->layers, (long long)n->images, (long long)n->named,
+                (long long)n->ancestries);
 }
 
-static int copy(struct store *from, struct store *to, struct err *e)
+static int copy(struct store *from, struct store *to, struct watch *watch, struct err *e)
 {
     struct copy_counts n;
-    bool told = false;
-    int r = store_copy(from, to, isatty(STDERR_FILENO) ? on_progress : NULL, &told, &n, e);
-    if (told)
-        fprintf(stderr, "\r\033[K");
+    int r = store_copy(from, to, on_progress, watch, &n, e);
+    watch_hide(watch);
     if (r < 0)
         return -1;
     printf("%lld advisories, %lld layers, %lld images, %lld named layers, %lld ancestries\n",
@@ -48,7 +45,7 @@ int db_export(const struct db_options *o, const char *place, const char *file, s
     if (!from || new_file_begin(&f, file, place, o->force, e) < 0)
         return -1;
     CLEANUP(store_freep) struct store *to = store_open(f.temp, STORE_WRITE, e);
-    if (!to || copy(from, to, e) < 0)
+    if (!to || copy(from, to, f.watch, e) < 0)
         return -1;
     store_freep(&to); /* the last one out writes the log into the file */
     return new_file_commit(&f, e);
@@ -67,7 +64,12 @@ int db_import(const struct db_options *o, const char *place, const char *file, s
         return err_set(e, ERR_USAGE, "%s: is the database itself", file);
     CLEANUP(store_freep) struct store *from = store_open(file, STORE_READ, e);
     CLEANUP(store_freep) struct store *to = from ? store_open(place, STORE_WRITE, e) : NULL;
-    return to ? copy(from, to, e) : -1;
+    struct watch_options beside = { .what = "db import", .shows = watch_can_show() };
+    if (!to)
+        return -1;
+    watch_block(&beside.before);
+    CLEANUP(watch_freep) struct watch *watch = watch_start(&beside, e);
+    return watch ? copy(from, to, watch, e) : -1;
 }
 
 int db_backup(const struct db_options *o, const char *place, const char *file, struct err *e)

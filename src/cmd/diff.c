@@ -15,13 +15,13 @@ struct own_options {
 
 #define FIELD(name) offsetof(struct own_options, name)
 static const struct option options[] = {
-    { "format", "NAME", OPT_TEXT, FIELD(format), "table (default) or json" },
+    { "format", "NAME", OPT_TEXT, FIELD(format), "table (default) or json", .words = words_table_json },
     { "output", "FILE", OPT_TEXT, FIELD(output), "write it there, whole or not at all" },
     SCAN_POLICY_OPTIONS,
     { "exit-code", "N", OPT_NUMBER, SCAN_FIELD(exit_code),
       "exit with N when IMAGE2 has findings that IMAGE1 has not (default 0)" },
     { "fail-on", "NAME", OPT_TEXT, SCAN_FIELD(fail_on),
-      "only findings from it on count for the exit code (4, or --exit-code)" },
+      "only findings from it on count for the exit code (4, or --exit-code)", .words = words_severities },
     SCAN_OPTIONS,
     { 0 },
 };
@@ -368,9 +368,10 @@ static int run(const void *opts, char **args, int count, struct err *e)
     if (!arena)
         return err_set(e, ERR_OOM, "arena");
     if (format < 0 || output_check("--output", o->output, e) < 0 ||
-        scan_session_open(&session, &o->scan, e) < 0 || look(&a, &session, args[0], e) < 0 ||
+        scan_session_open(&session, &o->scan, args[0], e) < 0 || look(&a, &session, args[0], e) < 0 ||
         look(&b, &session, args[1], e) < 0 || compare_findings(&d, e) < 0 || compare_packages(&d, e) < 0)
         return -1;
+    scan_session_rest(&session);
     formats[format].write(&d, &out);
     if (out.failed)
         return err_set(e, ERR_LIMIT, "the comparison is larger than %zu MiB", REPORT_MAX >> 20);

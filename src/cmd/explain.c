@@ -308,9 +308,10 @@ static int run(const void *opts, char **args, int count, struct err *e)
     (void)count;
     if (!x.id.len)
         return err_set(e, ERR_USAGE, "explain: ID is empty");
-    if (scan_session_open(&session, &o->scan, e) < 0 || scan_run(&s, &session, args[1], e) < 0 ||
+    if (scan_session_open(&session, &o->scan, args[1], e) < 0 || scan_run(&s, &session, args[1], e) < 0 ||
         explain(&x, &session, e) < 0)
         return -1;
+    scan_session_rest(&session);
     return output_write("", NULL, buf_view(&out), e) < 0 ? -1 : 0;
 }
 

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "cmd/command.h"
 #include "cmd/output.h"
+#include "cmd/words.h"
 #include "codec/json.h"
 #include "feed/feed.h"
 
@@ -13,7 +14,7 @@ static const struct option options[] = {
     { "cursor", "TEXT", OPT_TEXT, offsetof(struct feed_options, cursor),
       "of test: what the source remembered of the last update" },
     { "format", "NAME", OPT_TEXT, offsetof(struct feed_options, format),
-      "table (default) or json; of test one object a line" },
+      "table (default) or json; of test one object a line", .words = words_table_json },
     { 0 },
 };
 _Static_assert(sizeof(struct feed_options) <= OPTIONS_SIZE_MAX, "options");
@@ -90,8 +91,6 @@ static int list(const struct feed_options *o, struct err *e)
 static int run(const void *opts, char **args, int count, struct err *e)
 {
     const struct feed_options *o = opts;
-    if (o->format && strcmp(o->format, "json") && strcmp(o->format, "table"))
-        return err_set(e, ERR_USAGE, "--format: '%s' is none of table, json", o->format);
     if (!strcmp(args[0], "list") && count == 1)
         return list(o, e);
     if (strcmp(args[0], "test") || count != 3)
@@ -100,6 +99,12 @@ static int run(const void *opts, char **args, int count, struct err *e)
     if (!feed)
         return err_set(e, ERR_USAGE, "feed: unknown source '%s' (eclair feed list names them)", args[1]);
     return feed_test(o, feed, args[2], e);
+}
+
+static const char *action_words(size_t i)
+{
+    static const char *const words[] = { "list", "test" };
+    return WORD_OF(words, i);
 }
 
 const struct command command_feed = {
@@ -112,6 +117,7 @@ const struct command command_feed = {
                "touches no\n"
                "              database, and prints all that it says; exit code 1 when it is broken",
     .options = options,
+    .words = action_words,
     .args_min = 1,
     .args_max = 3,
     .run = run,

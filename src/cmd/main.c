@@ -1,7 +1,13 @@
 /* main.c - the table of commands, and the one place where an error becomes text and an exit code. */
+#include "base/arena.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/secret.h"
 #include "cmd/command.h"
+#include "cmd/nearest.h"
+#include "cmd/output.h"
+#include "cmd/page.h"
+#include "cmd/watch.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -10,14 +16,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define OPTIONS_MEMORY_MAX ((size_t)64 << 20) /* of a configuration file's texts */
+
 const struct command *const commands[] = {
-    &command_scan,   &command_explain,
-    &command_diff,   &command_packages,
-    &command_serve,  &command_push,
-    &command_update, &command_db,
-    &command_feed,   &command_notify,
-    &command_config, &command_version_compare,
-    &command_help,   NULL,
+    &command_scan,   &command_explain,         &command_diff, &command_packages,   &command_serve,
+    &command_push,   &command_update,          &command_db,   &command_feed,       &command_notify,
+    &command_config, &command_version_compare, &command_help, &command_completion, NULL,
 };
 
 /* Under the names of the old programs we are those programs. */
@@ -34,6 +38,20 @@ const struct command *command_by_name(const char *name)
     return NULL;
 }
 
+int command_unknown(const char *name, bool topics_too, struct err *e)
+{
+    struct nearest n = { .word = str_from(name) };
+    const char *word;
+    for (size_t i = 0; (word = topic_words(i)); i++)
+        if (topics_too || command_by_name(word))
+            nearest_try(&n, word);
+    if (n.best)
+        return err_set(e, ERR_USAGE, "unknown command '%s' (did you mean %s? eclair help lists them)", name,
+                       n.best);
+    return err_set(e, ERR_USAGE, "unknown %s '%s' (eclair help lists them)",
+                   topics_too ? "command or topic" : "command", name);
+}
+
 void complain(const char *what)
 {
     char clean[1024];
@@ -41,7 +59,8 @@ void complain(const char *what)
     secret_mask(str_from(what), &out);
     buf_char(&out, '\0');
     err_clean(clean, sizeof clean, out.failed ? "out of memory" : out.ptr);
-    fprintf(stderr, "eclair: %s\n", clean);
+    fprintf(stderr, "%seclair: %s\n", watch_can_show() ? "\r\033[K" : "",
+            clean); /* over a line of progress */
 }
 
 void warn(const char *fmt, ...)
@@ -52,6 +71,18 @@ void warn(const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text + n, sizeof text - n, fmt, ap);
     va_end(ap);
+    complain(text);
+}
+
+void tell_step(int64_t since_ms, const char *fmt, ...)
+{
+    char text[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(text, sizeof text - 32, fmt, ap);
+    va_end(ap);
+    n = n < 0 ? 0 : n > (int)sizeof text - 33 ? (int)sizeof text - 33 : n;
+    snprintf(text + n, 32, ": %.3f s", (double)(clock_ms() - since_ms) / 1000);
     complain(text);
 }
 
@@ -71,14 +102,31 @@ static int show_help(const struct command *c, const struct program *program)
     return c->go_flags ? err_exit_code(ERR_USAGE) : 0;
 }
 
+/* --verbose: a file that nobody named may be a surprise. */
+static void tell_file(const struct command *c, const void *options, const struct option_origins *origins)
+{
+    char text[1024];
+    for (const struct option *o = c->options; o->name && origins->file; o++)
+        if (!strcmp(o->name, "verbose") && *(const bool *)((const char *)options + o->field)) {
+            snprintf(text, sizeof text, "options of %s", origins->file);
+            complain(text);
+        }
+}
+
 static int run(const struct command *c, const struct program *program, int argc, char **argv, struct err *e)
 {
     _Alignas(max_align_t) char options[OPTIONS_SIZE_MAX] = { 0 };
-    int args = options_parse(c, program, argc, argv, options, e);
+    CLEANUP(arena_freep) struct arena *arena = arena_new(OPTIONS_MEMORY_MAX);
+    if (!arena)
+        return err_set(e, ERR_OOM, "out of memory");
+    struct option_origins origins = { 0 };
+    int args = options_parse(c, program, argc, argv, arena, options, &origins, e);
     if (args == -2)
         return show_help(c, program);
     if (args < 0 && (program || c->go_flags))
         return show_usage(c, program, e->text);
+    if (args >= 0)
+        tell_file(c, options, &origins);
     return args < 0 ? -1 : c->run(options, argv, args, e);
 }
 
@@ -96,7 +144,7 @@ static int dispatch(int argc, char **argv, struct err *e)
     }
     const struct command *c = command_by_name(argv[1]);
     if (!c)
-        return err_set(e, ERR_USAGE, "unknown command '%s' (eclair help lists them)", argv[1]);
+        return command_unknown(argv[1], false, e);
     return run(c, NULL, argc - 2, argv + 2, e);
 }
 
@@ -123,8 +171,10 @@ int main(int argc, char **argv)
     struct err e = { 0 };
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error like a full disk, not a death */
     int code = call(argc, argv, &e);
-    if (code >= 0 && (fflush(stdout) != 0 || ferror(stdout)))
+    if (code >= 0 && (fflush(stdout) != 0 || ferror(stdout))) {
+        output_end_if_closed();
         code = err_errno(&e, "write to standard output");
+    }
     if (code < 0) {
         complain(e.text);
         code = err_exit_code(e.kind);

@@ -1,6 +1,7 @@
 #include "cmd/new_file.h"
 
 #include "base/cleanup.h"
+#include "cmd/watch.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -16,11 +17,12 @@ static void remove_beside(const char *path, const char *ending)
 
 void new_file_done(struct new_file *f)
 {
-    if (!f->temp[0])
-        return;
-    remove_beside(f->temp, "");
-    remove_beside(f->temp, "-wal");
-    remove_beside(f->temp, "-shm");
+    if (f->temp[0]) {
+        remove_beside(f->temp, "");
+        remove_beside(f->temp, "-wal");
+        remove_beside(f->temp, "-shm");
+    }
+    watch_freep(&f->watch);
 }
 
 /* Another process's WAL would be taken for that of the new file. */
@@ -64,11 +66,19 @@ int new_file_begin(struct new_file *f, const char *path, const char *place, bool
         f->temp[0] = '\0';
         return err_set(e, ERR_USAGE, "%s: too long", path);
     }
+    struct watch_options watch = { .what = path, .shows = watch_can_show() };
     mode_t mask = umask(0);
     umask(mask);
+    watch_block(&watch.before);
     CLEANUP(close_fdp) int fd = mkostemp(f->temp, O_CLOEXEC);
+    int code = errno;
+    watch.remove = fd < 0 ? NULL : f->temp;
+    f->watch = watch_start(&watch, e);
     if (fd < 0)
         f->temp[0] = '\0';
+    if (!f->watch)
+        return -1;
+    errno = code;
     return fd < 0 || fchmod(fd, 0644 & ~mask) < 0 ? err_errno(e, "%s", path) : 0;
 }
 
@@ -88,5 +98,6 @@ int new_file_commit(struct new_file *f, struct err *e)
     if (sync_path(f->temp, O_RDONLY) < 0 || rename(f->temp, f->path) < 0)
         return err_errno(e, "%s", f->path);
     f->temp[0] = '\0';
+    watch_keep(f->watch);
     return sync_path(folder, O_RDONLY | O_DIRECTORY) < 0 ? err_errno(e, "%s", folder) : 0;
 }

@@ -8,6 +8,7 @@
 struct new_file {
     const char *path;
     char temp[PATH_MAX]; /* beside it; empty: there is none (any more) */
+    struct watch *watch; /* removes it when a signal ends us */
 };
 
 /* An empty file under another name. `place`: of the database, which it must not be. */

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "cmd/command.h"
+#include "cmd/words.h"
 #include "net/http.h"
 #include "store/store.h"
 
@@ -11,7 +12,8 @@
 static const struct option options[] = {
     { "config", "FILE", OPT_TEXT, offsetof(struct notify_command, serve.config), "as of serve", 'c' },
     { "db", "WHERE", OPT_TEXT, offsetof(struct notify_command, serve.db), "as of serve" },
-    { "format", "NAME", OPT_TEXT, offsetof(struct notify_command, format), "table (default) or json" },
+    { "format", "NAME", OPT_TEXT, offsetof(struct notify_command, format), "table (default) or json",
+      .words = words_table_json },
     { "all", NULL, OPT_FLAG, offsetof(struct notify_command, all), "of list: deleted ones, too" },
     { 0 },
 };
@@ -83,26 +85,25 @@ static const struct action {
     { "test", test, false, false },
 };
 
-static const struct action *find_action(const char *name, struct err *e)
+#define ACTIONS (sizeof actions / sizeof *actions)
+
+static const char *action_words(size_t i) { return i < ACTIONS ? actions[i].name : NULL; }
+
+static const struct action *find_action(const char *name)
 {
-    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
-        if (!strcmp(name, actions[i].name))
-            return &actions[i];
-    err_set(e, ERR_USAGE, "notify: unknown action '%s' (there are: list, show, retry, test)", name);
-    return NULL;
+    size_t i = 0;
+    while (i + 1 < ACTIONS && strcmp(name, actions[i].name) != 0)
+        i++;
+    return &actions[i];
 }
 
 static int run(const void *opts, char **args, int count, struct err *e)
 {
     const struct notify_command *o = opts;
-    const struct action *a = find_action(args[0], e);
-    if (!a)
-        return -1;
+    const struct action *a = find_action(args[0]);
     if (count != 1 + a->wants_name)
         return err_set(e, ERR_USAGE, "notify: usage: eclair notify %s%s", a->name,
                        a->wants_name ? " NAME" : "");
-    if (o->format && strcmp(o->format, "json") && strcmp(o->format, "table"))
-        return err_set(e, ERR_USAGE, "--format: '%s' is none of table, json", o->format);
     CLEANUP(settings_freep) struct settings *s = settings_load(&o->serve, e);
     if (!s)
         return -1;
@@ -123,6 +124,8 @@ const struct command command_notify = {
                "  retry NAME     makes it due now, whatever came of earlier tries\n"
                "  test           tells all senders of a notification that is not there; 1 if one could not",
     .options = options,
+    .words = action_words,
+    .own_config = true,
     .args_min = 1,
     .args_max = 2,
     .run = run,

@@ -1,7 +1,16 @@
-/* options.c - one parser and one help for every command's table. */
-#include "cmd/command.h"
+/* options.c - one parser for every command's table. What a line does not say: options_elsewhere.c. */
+#include "cmd/options.h"
+
+#include "cmd/nearest.h"
 
 #include <string.h>
+
+/* Those of every command that has options; below --help. */
+static const struct option common[] = {
+    { "config", "FILE", OPT_TEXT, offsetof(struct common_options, config),
+      "options from there (eclair help config) [.eclair.yaml, else ~/.config/eclair/config.yaml]" },
+    { 0 },
+};
 
 /* What is being read, and what of it comes next. */
 struct parse {
@@ -9,21 +18,61 @@ struct parse {
     const struct program *program;
     char **words;
     int left;
-    void *ret;
+    struct options_found found;
 };
+
+bool option_is_common(const struct option *o)
+{
+    return o >= common && o < common + sizeof common / sizeof *common;
+}
+
+bool option_takes_value(const struct option *o)
+{
+    return o->type == OPT_TEXT || o->type == OPT_NUMBER || o->type == OPT_LIST;
+}
+
+const struct option *command_option(const struct command *c, size_t i)
+{
+    size_t own = 0;
+    while (own < i && c->options[own].name)
+        own++;
+    if (c->options[own].name)
+        return &c->options[own];
+    bool has_common = own && !c->own_config && i - own < sizeof common / sizeof *common - 1;
+    return has_common ? &common[i - own] : NULL;
+}
+
+/* ---- what cannot be ---- */
+
+static const char *nearest_option(const struct parse *p, str name)
+{
+    struct nearest n = { .word = name };
+    const struct option *o;
+    for (size_t i = 0; (o = command_option(p->c, i)); i++)
+        if (o->help)
+            nearest_try(&n, o->name);
+    return n.best;
+}
 
 static int usage(const struct parse *p, const char *what, str word, struct err *e)
 {
+    const char *near = nearest_option(p, str_skip(word, strspn(word.ptr, "-")));
     if (p->program)
         return err_set(e, ERR_USAGE, "%s '" STR_FMT "'", what, STR_ARG(word));
+    if (near)
+        return err_set(e, ERR_USAGE, "%s: %s '" STR_FMT "' (did you mean --%s? eclair %s --help lists them)",
+                       p->c->name, what, STR_ARG(word), near, p->c->name);
     return err_set(e, ERR_USAGE, "%s: %s '" STR_FMT "' (eclair %s --help lists them)", p->c->name, what,
                    STR_ARG(word), p->c->name);
 }
 
-static const struct option *by_name(const struct command *c, str name)
+/* ---- a line ---- */
+
+static const struct option *by_name(const struct parse *p, str name)
 {
-    for (const struct option *o = c->options; o->name; o++)
-        if (str_eq(str_from(o->name), name))
+    const struct option *o;
+    for (size_t i = 0; (o = command_option(p->c, i)); i++)
+        if (str_eq(str_from(o->name), name) && !(p->program && option_is_common(o)))
             return o;
     return NULL;
 }
@@ -36,60 +85,11 @@ static const struct option *by_letter(const struct command *c, char letter)
     return NULL;
 }
 
-/* As strconv.ParseBool, which the old programs use: 1 true, -1 false, 0 neither. */
-static int truth(str word)
-{
-    static const struct {
-        const char *word;
-        int value;
-    } words[] = { { "1", 1 },  { "t", 1 },  { "T", 1 },  { "true", 1 },   { "TRUE", 1 },   { "True", 1 },
-                  { "0", -1 }, { "f", -1 }, { "F", -1 }, { "false", -1 }, { "FALSE", -1 }, { "False", -1 } };
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (str_eq(word, str_from(words[i].word)))
-            return words[i].value;
-    return 0;
-}
-
-static int add(const struct option *o, const char *value, struct option_list *list, struct err *e)
-{
-    if (list->count == OPTION_LIST_MAX)
-        return err_set(e, ERR_USAGE, "--%s: given more than %d times", o->name, OPTION_LIST_MAX);
-    list->values[list->count++] = value;
-    return 0;
-}
-
 /* `value` is NULL when none was given. */
-static int set(const struct option *o, const char *value, void *ret, struct err *e)
+static int set(struct parse *p, const struct option *o, const char *value, struct err *e)
 {
-    void *field = (char *)ret + o->field;
-    uint64_t number;
-    int yes = value ? truth(str_from(value)) : 1;
-    switch (o->type) {
-    case OPT_FLAG:
-        *(bool *)field = true;
-        return 0;
-    case OPT_BOOL:
-        if (!yes)
-            return err_set(e, ERR_USAGE, "--%s: '%s' is neither true nor false", o->name, value);
-        *(int *)field = yes;
-        return 0;
-    case OPT_TEXT:
-        *(const char **)field = value;
-        return 0;
-    case OPT_NUMBER:
-        if (!str_to_u64(str_from(value), &number) || number > 255)
-            return err_set(e, ERR_USAGE, "--%s: '%s' is not a number from 0 to 255", o->name, value);
-        *(int *)field = (int)number;
-        return 0;
-    case OPT_LIST:
-        return add(o, value, field, e);
-    }
-    return err_set(e, ERR_INTERNAL, "--%s: no type", o->name);
-}
-
-static bool takes_word(const struct option *o)
-{
-    return o->type == OPT_TEXT || o->type == OPT_NUMBER || o->type == OPT_LIST;
+    option_note(&p->found, o, "command line");
+    return option_set(&p->found, o, value, e) < 0 ? err_wrap(e, "--%s", o->name) : 0;
 }
 
 static void next_word(struct parse *p) { p->words++, p->left--; }
@@ -97,13 +97,13 @@ static void next_word(struct parse *p) { p->words++, p->left--; }
 /* The value of an option whose own word ended without one. */
 static int set_from_next_word(struct parse *p, const struct option *o, struct err *e)
 {
-    if (!takes_word(o))
-        return set(o, NULL, p->ret, e);
+    if (!option_takes_value(o))
+        return set(p, o, NULL, e);
     if (!p->left)
         return err_set(e, ERR_USAGE, "--%s needs a value: %s", o->name, o->value);
     const char *value = p->words[0];
     next_word(p);
-    return set(o, value, p->ret, e);
+    return set(p, o, value, e);
 }
 
 /* "--name", "--name=value" or "--name value"; `text` is what follows the dashes. */
@@ -111,15 +111,13 @@ static int take_long(struct parse *p, str text, struct err *e)
 {
     bool inline_value = str_find(text, '=') >= 0;
     str name = str_cut(&text, '=');
-    const struct option *o = by_name(p->c, name);
+    const struct option *o = by_name(p, name);
     if (!o) {
         char word[256];
         snprintf(word, sizeof word, "--%.250s", name.ptr);
         return usage(p, "unknown option", str_head(str_from(word), 2 + name.len), e);
     }
-    if (o->type == OPT_FLAG && inline_value)
-        return err_set(e, ERR_USAGE, "--%s takes no value", o->name);
-    return inline_value ? set(o, text.ptr, p->ret, e) : set_from_next_word(p, o, e);
+    return inline_value ? set(p, o, text.ptr, e) : set_from_next_word(p, o, e);
 }
 
 /* "-x", "-xVALUE", "-x=VALUE", "-x VALUE", and switches in front of them. 0, -1, or -2 when help is asked for. */
@@ -127,16 +125,14 @@ static int take_letters(struct parse *p, const char *word, struct err *e)
 {
     for (const char *at = word + 1; *at; at++) {
         const struct option *o = by_letter(p->c, *at);
-        bool inline_value = at[1] == '=' || (o && takes_word(o) && at[1]);
+        bool inline_value = at[1] == '=' || (o && option_takes_value(o) && at[1]);
         if (!o)
             return *at == 'h' ? -2 : usage(p, "unknown option", str_from(word), e);
-        if (o->type == OPT_FLAG && inline_value)
-            return err_set(e, ERR_USAGE, "-%c takes no value", o->letter);
         if (inline_value)
-            return set(o, at + 1 + (at[1] == '='), p->ret, e);
-        if (takes_word(o) || !at[1])
+            return set(p, o, at + 1 + (at[1] == '='), e);
+        if (option_takes_value(o) || !at[1])
             return set_from_next_word(p, o, e);
-        if (set(o, NULL, p->ret, e) < 0)
+        if (set(p, o, NULL, e) < 0)
             return -1;
     }
     return 0;
@@ -179,63 +175,69 @@ static int check_count(const struct parse *p, int args, struct err *e)
                    *c->arguments ? " " : "", c->arguments);
 }
 
-int options_parse(const struct command *c, const struct program *program, int argc, char **argv, void *ret,
-                  struct err *e)
+/* All words; the number of arguments, -1, -2 help. */
+static int take_words(struct parse *p, char **argv, struct err *e)
 {
-    struct parse p = { .c = c, .program = program, .words = argv, .left = argc, .ret = ret };
     int args = 0;
     bool only_args = false;
-    while (p.left) {
-        if (!only_args && !strcmp(p.words[0], "--")) {
+    while (p->left) {
+        if (!only_args && !strcmp(p->words[0], "--")) {
             only_args = true;
-            next_word(&p);
+            next_word(p);
             continue;
         }
-        int r = only_args ? 0 : take_option(&p, e);
+        int r = only_args ? 0 : take_option(p, e);
         if (r < 0)
             return r;
         if (r > 0)
             continue;
-        only_args |= program || c->go_flags;
-        argv[args++] = p.words[0];
-        next_word(&p);
+        only_args |= p->program || p->c->go_flags;
+        argv[args++] = p->words[0];
+        next_word(p);
     }
-    return check_count(&p, args, e);
+    return args;
 }
 
-void help_overview(void)
+static int check_arguments(const struct parse *p, char **args, int count, struct err *e)
 {
-    printf("eclair " ECLAIR_VERSION
-           " - finds known vulnerabilities in container images\n\nusage: eclair COMMAND [OPTION...]\n\n");
-    for (size_t i = 0; commands[i]; i++)
-        printf("  %-16s %s\n", commands[i]->name, commands[i]->summary);
-    printf("\neclair COMMAND --help tells more about one; eclair --version prints the version.\n");
+    for (int i = 0; p->c->words && i < count && (!i || p->c->words_all); i++) {
+        const char *word;
+        if (option_check_word(p->c->words, str_from(args[i]), &word, e) < 0)
+            return err_wrap(e, "%s", p->c->name);
+        args[i] = (char *)(uintptr_t)word;
+    }
+    return 0;
 }
 
-static void help_option(const struct command *c, const struct option *o, bool letters, FILE *to)
+static int take_elsewhere(struct parse *p, struct arena *arena, struct err *e)
 {
-    char left[80], letter[8] = "";
-    if (letters)
-        snprintf(letter, sizeof letter, o->letter ? "-%c, " : "    ", o->letter);
-    snprintf(left, sizeof left, "%s%s%s%s%s", letter, c->go_flags ? "-" : "--", o->name, o->value ? " " : "",
-             o->value ? o->value : "");
-    fprintf(to, "  %-24s %s\n", left, o->help);
+    struct options_found *f = &p->found;
+    f->arena = arena;
+    return options_from_environment(f, e) < 0 || options_from_file(f, e) < 0 ? -1 : 0;
 }
 
-void help_command(const struct command *c, const struct program *program, FILE *to)
+int options_parse(const struct command *c, const struct program *program, int argc, char **argv,
+                  struct arena *arena, void *ret, struct option_origins *origins, struct err *e)
 {
-    bool letters = false;
-    fprintf(to, "usage: %s%s [OPTION...]%s%s\n\n%s.\n", program ? "" : "eclair ",
-            program ? program->name : c->name, *c->arguments ? " " : "", c->arguments, c->summary);
-    if (c->details)
-        fprintf(to, "\n%s\n", c->details);
-    if (c->options->name)
-        fprintf(to, "\n");
-    for (const struct option *o = c->options; o->name; o++)
-        letters |= o->letter != 0;
-    for (const struct option *o = c->options; o->name; o++)
-        if (o->help)
-            help_option(c, o, letters, to);
-    if (c->more)
-        c->more(to);
+    struct option_origins unasked = { 0 };
+    struct parse p = { .c = c, .program = program, .words = argv, .left = argc };
+    p.found = (struct options_found){
+        .c = c, .ret = ret, .origins = origins ? origins : &unasked, .as_old_program = program || c->go_flags
+    };
+    int args = take_words(&p, argv, e);
+    if (args >= 0)
+        args = check_count(&p, args, e);
+    if (args >= 0 && !p.found.as_old_program && check_arguments(&p, argv, args, e) < 0)
+        return -1;
+    if (args >= 0 && arena && !program && take_elsewhere(&p, arena, e) < 0)
+        return -1;
+    return args;
+}
+
+int options_hold(const struct command *c, struct arena *arena, void *ret, struct option_origins *origins,
+                 struct err *e)
+{
+    struct parse p = { .c = c,
+                       .found = { .c = c, .ret = ret, .origins = origins, .as_old_program = c->go_flags } };
+    return take_elsewhere(&p, arena, e);
 }

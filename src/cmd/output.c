@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,17 +117,50 @@ static int write_special(const char *path, str bytes)
     return fd < 0 ? -1 : output_all(fd, bytes);
 }
 
-static int write_file(const struct place *p, str bytes)
+static int fill(int fd, str bytes)
 {
-    char temp[PATH_MAX + 32];
-    snprintf(temp, sizeof temp, "%.*s.eclair.XXXXXX", (int)p->parent, p->path);
+    mode_t mask = umask(0);
+    umask(mask);
+    return output_all(fd, bytes) == 0 && fchmod(fd, 0666 & ~mask) == 0 && fsync(fd) == 0 ? 0 : -1;
+}
+
+static void temp_name(const struct place *p, const char *ending, char ret[PATH_MAX + 64])
+{
+    snprintf(ret, PATH_MAX + 64, "%.*s.eclair.%s", (int)p->parent, p->path, ending);
+}
+
+/* A file without a name until all is in it: whoever kills us leaves nothing. 0, -1, or 1: that cannot be done there. */
+static int write_nameless(const struct place *p, str bytes)
+{
+    char name[PATH_MAX + 64], number[32], from[64];
+    snprintf(name, sizeof name, "%.*s.", (int)p->parent, p->path);
+    CLEANUP(close_fdp) int fd = open(name, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return 1;
+    if (fill(fd, bytes) < 0)
+        return -1;
+    snprintf(from, sizeof from, "/proc/self/fd/%d", fd);
+    snprintf(number, sizeof number, "%ld", (long)getpid());
+    temp_name(p, number, name);
+    unlink(name); /* of somebody who had this number, and was killed right here */
+    if (linkat(AT_FDCWD, from, AT_FDCWD, name, AT_SYMLINK_FOLLOW) < 0)
+        return 1;
+    if (rename(name, p->path) == 0)
+        return 0;
+    int code = errno;
+    unlink(name);
+    errno = code;
+    return -1;
+}
+
+static int write_named(const struct place *p, str bytes)
+{
+    char temp[PATH_MAX + 64];
+    temp_name(p, "XXXXXX", temp);
     CLEANUP(close_fdp) int fd = mkostemp(temp, O_CLOEXEC);
     if (fd < 0)
         return -1;
-    mode_t mask = umask(0);
-    umask(mask);
-    if (output_all(fd, bytes) == 0 && fchmod(fd, 0666 & ~mask) == 0 && fsync(fd) == 0 &&
-        rename(temp, p->path) == 0)
+    if (fill(fd, bytes) == 0 && rename(temp, p->path) == 0)
         return 0;
     int code = errno;
     unlink(temp);
@@ -133,11 +168,51 @@ static int write_file(const struct place *p, str bytes)
     return -1;
 }
 
+/* A signal that would end us waits until the file has its name, or none. */
+static int write_file(const struct place *p, str bytes)
+{
+    sigset_t ending, before;
+    sigemptyset(&ending);
+    sigaddset(&ending, SIGINT);
+    sigaddset(&ending, SIGTERM);
+    sigaddset(&ending, SIGHUP);
+    sigprocmask(SIG_BLOCK, &ending, &before);
+    int r = write_nameless(p, bytes);
+    r = r > 0 ? write_named(p, bytes) : r;
+    int code = errno;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    errno = code;
+    return r;
+}
+
+void output_end_if_closed(void)
+{
+    struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
+    sigset_t pipe_too;
+    if (poll(&out, 1, 0) != 1 || !(out.revents & POLLERR))
+        return;
+    signal(SIGPIPE, SIG_DFL); /* the cage has it ignored */
+    sigemptyset(&pipe_too);
+    sigaddset(&pipe_too, SIGPIPE);
+    sigprocmask(SIG_UNBLOCK, &pipe_too, NULL);
+    raise(SIGPIPE);
+}
+
+static int write_standard(str bytes, struct err *e)
+{
+    if (output_all(STDOUT_FILENO, bytes) == 0)
+        return 0;
+    int code = errno;
+    output_end_if_closed();
+    errno = code;
+    return err_errno(e, "write to standard output");
+}
+
 int output_write(const char *option, const char *path, str bytes, struct err *e)
 {
     struct place p;
     if (is_standard(path))
-        return output_all(STDOUT_FILENO, bytes) < 0 ? err_errno(e, "write to standard output") : 0;
+        return write_standard(bytes, e);
     if (find_place(option, path, &p, e) < 0)
         return -1;
     if ((p.special ? write_special(p.path, bytes) : write_file(&p, bytes)) < 0)

@@ -13,3 +13,5 @@ int output_check(const char *option, const char *path,
                  struct err *e); /* before long work: could it be written there? Makes nothing */
 int output_write(const char *option, const char *path, str bytes, struct err *e);
 int output_all(int fd, str bytes); /* -1 with errno */
+/* Ends the process by SIGPIPE, as it does for others, when nobody reads standard output any more ("| head"): that is no error to tell. */
+void output_end_if_closed(void);

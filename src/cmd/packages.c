@@ -12,13 +12,20 @@ struct own_options {
 };
 
 #define FIELD(name) offsetof(struct own_options, name)
+static const char *format_words(size_t i)
+{
+    static const char *const words[] = { "table", "json", "cyclonedx", "spdx" };
+    return WORD_OF(words, i);
+}
+
 static const struct option options[] = {
-    { "format", "NAME", OPT_TEXT, FIELD(format), "table (default), json, cyclonedx or spdx" },
+    { "format", "NAME", OPT_TEXT, FIELD(format), "table (default), json, cyclonedx or spdx",
+      .words = format_words },
     { "output", "FILE", OPT_TEXT, FIELD(output), "write it there, whole or not at all" },
     { "db", "WHERE", OPT_TEXT, SCAN_FIELD(db), DATABASE_HELP },
     { "platform", "OS/ARCH", OPT_TEXT, SCAN_FIELD(platform),
       "of several images the one for it, as linux/arm64 or linux/arm/v7" },
-    { "quiet", NULL, OPT_FLAG, SCAN_FIELD(quiet), "no progress, no warnings on standard error" },
+    SCAN_TELLING_OPTIONS,
     { 0 },
 };
 _Static_assert(sizeof(struct own_options) <= OPTIONS_SIZE_MAX, "options");
@@ -119,11 +126,12 @@ static int run(const void *opts, char **args, int count, struct err *e)
     (void)count;
     if (!format)
         return err_set(e, ERR_USAGE, "--format: '%s' is none of table, json, cyclonedx, spdx", o->format);
-    if (output_check("--output", o->output, e) < 0 || scan_session_open(&session, &o->scan, e) < 0)
+    if (output_check("--output", o->output, e) < 0 || scan_session_open(&session, &o->scan, args[0], e) < 0)
         return -1;
     session.packages_only = true;
     if (scan_run(&s, &session, args[0], e) < 0)
         return -1;
+    scan_session_rest(&session);
     format->write(&s.report, &(struct report_options){ 0 }, &out);
     if (out.failed)
         return err_set(e, ERR_LIMIT, "%s: the list is larger than %zu MiB", args[0], REPORT_MAX >> 20);

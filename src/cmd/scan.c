@@ -6,16 +6,21 @@
 struct own_options {
     struct scan_options scan;
     struct option_list formats;
-    const char *output, *template_file;
+    const char *output, *template_file, *colour;
     bool show_suppressed;
 };
+
+static const char *report_words(size_t i) { return report_formats[i] ? report_formats[i]->name : NULL; }
 
 #define FIELD(name) offsetof(struct own_options, name)
 static const struct option options[] = {
     { "format", "NAME[=FILE]", OPT_LIST, FIELD(formats),
-      "table (default), or another of those below; again for more than one, each with its file", 'f' },
+      "table (default), or another of those below; again for more than one, each with its file", 'f',
+      .words = report_words },
     { "output", "FILE", OPT_TEXT, FIELD(output),
       "write the report there, whole or not at all; of several that without a file of its own" },
+    { "color", "WHEN", OPT_TEXT, FIELD(colour), "of the table on standard output: auto, always, never [auto]",
+      .words = words_colour },
     { "template", "FILE", OPT_TEXT, FIELD(template_file),
       "what --format template writes: Mustache over the JSON report" },
     SCAN_POLICY_OPTIONS,
@@ -24,7 +29,7 @@ static const struct option options[] = {
     { "exit-code", "N", OPT_NUMBER, SCAN_FIELD(exit_code),
       "exit with N when there are findings (default 0)" },
     { "fail-on", "NAME", OPT_TEXT, SCAN_FIELD(fail_on),
-      "only findings from it on count for the exit code (4, or --exit-code)" },
+      "only findings from it on count for the exit code (4, or --exit-code)", .words = words_severities },
     SCAN_OPTIONS,
     { 0 },
 };
@@ -42,9 +47,11 @@ static int run(const void *opts, char **args, int count, struct err *e)
     (void)count;
     if (scan_formats_read(&o->formats, o->output, &formats, e) < 0 ||
         scan_formats_template(&formats, o->template_file, &template, &how, e) < 0 ||
-        scan_session_open(&session, &o->scan, e) < 0 || scan_run(&s, &session, args[0], e) < 0 ||
-        scan_judge(&s, &session, &verdict, e) < 0 ||
-        scan_formats_write(&formats, args[0], &s.report, &how, e) < 0)
+        scan_session_open(&session, &o->scan, args[0], e) < 0 || scan_run(&s, &session, args[0], e) < 0 ||
+        scan_judge(&s, &session, &verdict, e) < 0)
+        return -1;
+    scan_session_rest(&session);
+    if (scan_formats_write(&formats, args[0], &s.report, &how, o->colour, e) < 0)
         return -1;
     scan_tell(&session, &s.report, &verdict, how.show_suppressed, scan_formats_show(&formats, &report_table));
     return verdict.exit_code;
@@ -67,9 +74,7 @@ const struct command command_scan = {
         "folder; archives and layers may be plain, gzip, zstd, bzip2 or xz; \"-\" reads an archive from "
         "standard input.\n"
         "Severities: " SEVERITY_NAMES ".\n"
-        "Files that say what not to count are read only when they are named: a result does not depend on "
-        "where "
-        "it is made.\n"
+        "Files that say what not to count are read only when they are named.\n"
         "An image of a distribution of which no data was ever loaded: what is needed is fetched, once, and "
         "told "
         "(--update).\n"

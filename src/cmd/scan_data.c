@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "cmd/command.h"
 #include "cmd/load.h"
+#include "cmd/words.h"
 #include "config/duration.h"
 #include "net/http.h"
 
@@ -14,18 +15,20 @@
 #define BUSY_US  500000
 #define WANT_MAX 64
 
-int scan_data_read(const char *update, const char *max_age, struct scan_data *ret, struct err *e)
+const char *scan_update_words(size_t i)
 {
     static const char *const words[] = {
         [SCAN_UPDATE_AUTO] = "auto", [SCAN_UPDATE_ALWAYS] = "always", [SCAN_UPDATE_NEVER] = "never"
     };
-    const char *from = update ? "--update" : "ECLAIR_UPDATE", *word = update ? update : getenv(from);
+    return WORD_OF(words, i);
+}
+
+int scan_data_read(const char *update, const char *max_age, struct scan_data *ret, struct err *e)
+{
     int64_t ns = 0;
     size_t i = 0;
-    while (word && (*word || update) && i < 3 && strcmp(word, words[i]) != 0)
+    while (update && scan_update_words(i) && strcmp(update, scan_update_words(i)) != 0)
         i++;
-    if (i == 3)
-        return err_set(e, ERR_USAGE, "%s: '%s' is none of auto, always, never", from, word);
     if (max_age && !duration_parse(str_from(max_age), &ns))
         return err_set(e, ERR_USAGE, "--max-age: '%s' is no duration (36h, 168h; 0: any age)", max_age);
     ret->update = (enum scan_update)i;
@@ -121,8 +124,7 @@ static void tell(const struct scan_data *d, const struct wanted *w, str namespac
             buf_printf(&text, " (%u MB)", w->list[i]->megabytes);
     }
     buf_char(&text, '\0');
-    if (d->shows)
-        fputs("\r\033[K", stderr);
+    watch_hide(d->watch);
     complain(text.failed ? "fetching data" : text.ptr);
 }
 
@@ -134,8 +136,12 @@ static int load_in_turn(const struct scan_data *d, struct store *store, struct c
     int64_t until = clock_ms() + BUSY_MS;
     for (;;) {
         struct update_result result;
+        int64_t since = clock_ms();
         *e = (struct err){ 0 };
-        int r = load_feed(store, cage, f, &how, d->shows, &result, e);
+        int r = load_feed(store, cage, f, &how, d->watch, &result, e);
+        if (r == 0 && d->verbose)
+            tell_step(since, "%s: %lld advisories", f->name,
+                      (long long)(result.counts.added + result.counts.changed + result.counts.unchanged));
         if (r == 0 || e->kind != ERR_BUSY || clock_ms() > until)
             return r;
         usleep(BUSY_US);

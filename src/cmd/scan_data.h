@@ -9,16 +9,19 @@
 #pragma once
 #include "match/match.h"
 
+struct watch;
 enum scan_update { SCAN_UPDATE_AUTO, SCAN_UPDATE_ALWAYS, SCAN_UPDATE_NEVER };
 
 struct scan_data {
     enum scan_update update;
     const char *mirror; /* update_options.mirror */
     int64_t max_age_s;  /* 0: any */
-    bool quiet, shows;  /* shows: progress on a terminal */
+    bool quiet, verbose;
+    struct watch *watch; /* NULL: none */
 };
 
-/* `update`: auto, always, never; NULL: $ECLAIR_UPDATE, else auto. `max_age`: NULL for a week. */
+const char *scan_update_words(size_t i); /* auto, always, never: see option.words */
+/* `update`: one of them; NULL: auto. `max_age`: NULL for a week. */
 int scan_data_read(const char *update, const char *max_age, struct scan_data *ret, struct err *e);
 
 struct cage; /* with feed_task */

@@ -95,15 +95,27 @@ bool scan_formats_show(const struct scan_formats *f, const struct report_format 
     return false;
 }
 
-/* NO_COLOR: https://no-color.org. A terminal that says no width is as wide as it likes. */
-static struct report_options for_terminal(const struct report_options *options)
+/* Who asked for colours, the nearest first: --color, https://no-color.org, https://bixense.com/clicolors. */
+static bool wants_colour(const char *colour)
+{
+    const char *no = getenv("NO_COLOR"), *force = getenv("CLICOLOR_FORCE"), *term = getenv("TERM");
+    if (colour && strcmp(colour, "auto") != 0)
+        return !strcmp(colour, "always");
+    if (no && *no)
+        return false;
+    if (force && *force && strcmp(force, "0") != 0)
+        return true;
+    return isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") != 0;
+}
+
+/* A terminal that says no width, and what is to be coloured though it is none, has 80 columns. */
+static struct report_options for_terminal(const struct report_options *options, const char *colour)
 {
     struct report_options ret = *options;
     struct winsize size = { 0 };
-    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
-    if (!isatty(STDOUT_FILENO))
+    ret.colour = wants_colour(colour);
+    if (!isatty(STDOUT_FILENO) && !ret.colour)
         return ret;
-    ret.colour = !(no_color && *no_color) && term && strcmp(term, "dumb");
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col)
         ret.width = size.ws_col > REPORT_WIDTH_MIN ? size.ws_col : REPORT_WIDTH_MIN;
     else
@@ -112,11 +124,11 @@ static struct report_options for_terminal(const struct report_options *options)
 }
 
 int scan_formats_write(const struct scan_formats *f, const char *image, const struct report *r,
-                       const struct report_options *options, struct err *e)
+                       const struct report_options *options, const char *colour, struct err *e)
 {
     for (size_t i = 0; i < f->count; i++) {
         const struct scan_output *o = &f->outputs[i];
-        struct report_options here = is_standard(o->path) ? for_terminal(options) : *options;
+        struct report_options here = is_standard(o->path) ? for_terminal(options, colour) : *options;
         CLEANUP(buf_done) struct buf out = { .max = REPORT_MAX };
         o->format->write(r, &here, &out);
         if (out.failed)

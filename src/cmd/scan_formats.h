@@ -27,6 +27,6 @@ int scan_formats_template(const struct scan_formats *f, const char *path, struct
                           struct report_options *options, struct err *e);
 /* That one which a person reads as it comes: warnings stand in it. */
 bool scan_formats_show(const struct scan_formats *f, const struct report_format *format);
-/* `image`: for errors. Width and colour are those of the terminal where there is one. */
+/* `image`: for errors. Width and colour are those of the terminal where there is one; `colour`: auto (NULL), always, never. */
 int scan_formats_write(const struct scan_formats *f, const char *image, const struct report *r,
-                       const struct report_options *options, struct err *e);
+                       const struct report_options *options, const char *colour, struct err *e);

@@ -26,15 +26,14 @@ static int read_platform(const struct scan_options *o, struct image_platform *re
     return err_wrap(e, "--platform");
 }
 
-static int read_policy(const struct scan_options *o, struct policy *ret, struct err *e)
+static void read_policy(const struct scan_options *o, struct policy *ret)
 {
     *ret =
         (struct policy){ .ignore_unfixed = o->ignore_unfixed, .exit_code = o->exit_code, .fail = o->fail_on };
-    if (o->severity && !severity_parse(str_from(o->severity), &ret->minimum))
-        return err_set(e, ERR_USAGE, "--severity: '%s' is none of " SEVERITY_NAMES, o->severity);
-    if (o->fail_on && !severity_parse(str_from(o->fail_on), &ret->fail_on))
-        return err_set(e, ERR_USAGE, "--fail-on: '%s' is none of " SEVERITY_NAMES, o->fail_on);
-    return 0;
+    if (o->severity) /* they are words_severities */
+        severity_parse(str_from(o->severity), &ret->minimum);
+    if (o->fail_on)
+        severity_parse(str_from(o->fail_on), &ret->fail_on);
 }
 
 static int read_file(struct ignore_list *l, enum ignore_source source, const char *file, struct err *e)
@@ -62,35 +61,72 @@ static int read_files(struct scan_session *s, struct err *e)
     return 0;
 }
 
-bool scan_shows_progress(const struct scan_options *o) { return !o->quiet && isatty(STDERR_FILENO); }
-
-int scan_session_open(struct scan_session *s, const struct scan_options *o, struct err *e)
+bool scan_shows_progress(const struct scan_options *o)
 {
-    *s = (struct scan_session){
-        .o = o, .data = { .mirror = o->mirror, .quiet = o->quiet, .shows = scan_shows_progress(o) }
-    };
-    if (scan_data_read(o->update, o->max_age, &s->data, e) < 0 || read_policy(o, &s->policy, e) < 0 ||
-        read_platform(o, &s->platform, e) < 0 || database_place(o->db, s->place, sizeof s->place, e) < 0 ||
-        read_files(s, e) < 0)
+    return !o->quiet && !o->no_progress && watch_can_show();
+}
+
+/* The zygote before the thread, and what is to be blocked before both. */
+static int start(struct scan_session *s, const char *what, struct err *e)
+{
+    struct watch_options watch = { .shows = scan_shows_progress(s->o), .what = what };
+    if (watch_read_timeout(s->o->timeout, &watch.timeout_ms, e) < 0)
         return -1;
+    watch_block(&watch.before);
     s->cage = cage_new(tasks, NULL, e);
-    return s->cage ? 0 : -1;
+    s->watch = s->cage ? watch_start(&watch, e) : NULL;
+    s->data.watch = s->watch;
+    return s->watch ? 0 : -1;
+}
+
+int scan_session_open(struct scan_session *s, const struct scan_options *o, const char *what, struct err *e)
+{
+    *s = (struct scan_session){ .o = o,
+                                .data = { .mirror = o->mirror, .quiet = o->quiet, .verbose = o->verbose } };
+    read_policy(o, &s->policy);
+    if (scan_data_read(o->update, o->max_age, &s->data, e) < 0 || read_platform(o, &s->platform, e) < 0 ||
+        database_place(o->db, s->place, sizeof s->place, e) < 0 || read_files(s, e) < 0)
+        return -1;
+    return start(s, what, e);
+}
+
+void scan_session_rest(struct scan_session *s)
+{
+    s->data.watch = NULL;
+    watch_freep(&s->watch);
 }
 
 void scan_session_done(struct scan_session *s)
 {
+    scan_session_rest(s);
     cage_freep(&s->cage);
     ignore_list_freep(&s->ignored);
 }
 
 /* ---- indexing and matching ---- */
 
-/* One line on a terminal that is gone when the report comes. */
-static void show_progress(struct index_progress *p, size_t done, size_t total)
+struct shown {
+    struct index_progress progress;
+    struct watch *watch;
+};
+
+static void show_layer(struct index_progress *p, size_t done, size_t total)
 {
-    (void)p;
-    fprintf(stderr, "\rlayers read: %zu of %zu\033[K", done, total);
-    fflush(stderr);
+    struct shown *s = (struct shown *)(void *)p;
+    watch_parts(s->watch, done, total, "layers");
+}
+
+static uint64_t bytes_read(void *cage)
+{
+    struct cage_load load;
+    cage_load(cage, &load);
+    return load.input;
+}
+
+static void show_image(const struct scan_session *session, const char *image)
+{
+    watch_label(session->watch, "%s", image);
+    watch_meter(session->watch, bytes_read, session->cage);
 }
 
 static void report_done(struct scan *s)
@@ -119,21 +155,30 @@ static int list_packages(struct scan *s, struct err *e)
 static int index_and_match(struct scan *s, const struct scan_session *session, const char *path,
                            struct err *e)
 {
-    struct index_progress progress = { show_progress };
-    bool shows = scan_shows_progress(session->o);
-    int64_t id;
+    struct shown shown = { { show_layer }, session->watch };
+    int64_t id, since = clock_ms();
     s->arena = arena_new(SCAN_MEMORY_MAX);
     if (!s->arena)
         return err_set(e, ERR_OOM, "arena");
-    if (index_image(s->store, session->cage, s->input.container, path, &session->platform,
-                    shows ? &progress : NULL, s->arena, &s->image, &id, e) == 0) {
+    if (index_image(s->store, session->cage, s->input.container, path, &session->platform, &shown.progress,
+                    s->arena, &s->image, &id, e) == 0) {
+        watch_hide(session->watch);
+        if (session->o->verbose)
+            tell_step(since, "%s: %zu layers, %zu packages", path, s->image->layer_count,
+                      s->image->package_count);
         if (session->packages_only)
             return list_packages(s, e);
         if (!s->scratch)
             scan_data_load(&session->data, s->store, session->cage, s->image);
+        since = clock_ms();
+        watch_label(session->watch, "%s: matching", path);
         if (match_image(s->store, s->image, clock_now(), s->arena, &s->report, e) == 0 &&
-            scan_data_warn(&session->data, s->arena, &s->report, e) == 0)
+            scan_data_warn(&session->data, s->arena, &s->report, e) == 0) {
+            watch_hide(session->watch);
+            if (session->o->verbose)
+                tell_step(since, "%s: %zu findings", path, s->report.match.finding_count);
             return 0;
+        }
         err_wrap(e, "%s", path);
     }
     if (!arena_failed(s->arena))
@@ -161,6 +206,7 @@ static int scan_image(struct scan *s, const struct scan_session *session, const 
         return -1;
     }
     report_done(s);
+    watch_hide(session->watch);
     s->store = store_open(session->place, STORE_SCRATCH, e);
     s->scratch = true;
     if (!s->store)
@@ -172,15 +218,16 @@ static int scan_image(struct scan *s, const struct scan_session *session, const 
 
 int scan_run(struct scan *s, const struct scan_session *session, const char *image, struct err *e)
 {
-    bool shows = scan_shows_progress(session->o);
-    char clean[256];
-    err_clean(clean, sizeof clean, image);
-    if (shows)
-        fprintf(stderr, "reading %s\033[K", clean);
-    int r = scan_source_open(session, image, &s->input, e) < 0 ? -1 : scan_image(s, session, image, e);
-    if (shows)
-        fputs("\r\033[K", stderr);
-    return r;
+    int64_t since = clock_ms();
+    show_image(session, image);
+    if (scan_source_open(session, image, &s->input, e) < 0)
+        return -1;
+    if (session->o->verbose) {
+        watch_hide(session->watch);
+        tell_step(since, "%s: opened", image);
+        show_image(session, image);
+    }
+    return scan_image(s, session, image, e);
 }
 
 /* ---- judging ---- */

@@ -7,6 +7,8 @@
 #pragma once
 #include "cmd/command.h"
 #include "cmd/scan_data.h"
+#include "cmd/watch.h"
+#include "cmd/words.h"
 #include "image/manifest.h"
 #include "index/container.h"
 #include "policy/ignore.h"
@@ -16,11 +18,11 @@
 #define REPORT_MAX     ((size_t)512 << 20)
 
 struct scan_options { /* of all of these commands, the first member of their own */
-    const char *db, *platform, *update, *mirror, *max_age;
+    const char *db, *platform, *update, *mirror, *max_age, *timeout;
     const char *severity, *fail_on, *image_name;
     struct option_list ignore_files, vex;
     int exit_code;
-    bool ignore_unfixed, quiet;
+    bool ignore_unfixed, quiet, verbose, no_progress;
 };
 
 #define SCAN_FIELD(name) offsetof(struct scan_options, name)
@@ -29,18 +31,32 @@ struct scan_options { /* of all of these commands, the first member of their own
     { "db", "WHERE", OPT_TEXT, SCAN_FIELD(db), DATABASE_HELP },                                              \
         { "platform", "OS/ARCH", OPT_TEXT, SCAN_FIELD(platform),                                             \
           "of several images the one for it, as linux/arm64 or linux/arm/v7" },                              \
-        { "update", "WHEN", OPT_TEXT, SCAN_FIELD(update),                                                    \
-          "fetch the data that the image needs: auto (default: when there is none), always, never "          \
-          "[$ECLAIR_UPDATE]" },                                                                              \
+        { "update",                                                                                          \
+          "WHEN",                                                                                            \
+          OPT_TEXT,                                                                                          \
+          SCAN_FIELD(update),                                                                                \
+          "fetch the data that the image needs: auto (when there is none), always, never "                   \
+          "[auto]",                                                                                          \
+          .words = scan_update_words },                                                                      \
         { "mirror", "DIR_OR_URL", OPT_TEXT, SCAN_FIELD(mirror), "where it is fetched from, as of update" },  \
         { "max-age", "DURATION", OPT_TEXT, SCAN_FIELD(max_age), "warn of older data [168h]; 0: of none" },   \
+        SCAN_TELLING_OPTIONS
+#define SCAN_TELLING_OPTIONS                                                                                 \
+    { "timeout", "DURATION", OPT_TEXT, SCAN_FIELD(timeout), "give up after so long (30s, 10m) [never]" },    \
+        { "quiet", NULL, OPT_FLAG, SCAN_FIELD(quiet), "no progress, no warnings on standard error" },        \
+        { "verbose", NULL, OPT_FLAG, SCAN_FIELD(verbose),                                                    \
+          "what is done, and how long it took, on standard error" },                                         \
     {                                                                                                        \
-        "quiet", NULL, OPT_FLAG, SCAN_FIELD(quiet), "no progress, no warnings on standard error"             \
+        "no-progress", NULL, OPT_FLAG, SCAN_FIELD(no_progress), "no line that tells how far it is"           \
     }
 /* What is to be seen. */
 #define SCAN_POLICY_OPTIONS                                                                                  \
-    { "severity", "NAME", OPT_TEXT, SCAN_FIELD(severity),                                                    \
-      "leave out findings below it; Unknown ones are always shown" },                                        \
+    { "severity",                                                                                            \
+      "NAME",                                                                                                \
+      OPT_TEXT,                                                                                              \
+      SCAN_FIELD(severity),                                                                                  \
+      "leave out findings below it; Unknown ones are always shown",                                          \
+      .words = words_severities },                                                                           \
         { "ignore-unfixed", NULL, OPT_FLAG, SCAN_FIELD(ignore_unfixed),                                      \
           "leave out findings without a fixed version" },                                                    \
         { "ignore-file", "FILE", OPT_LIST, SCAN_FIELD(ignore_files),                                         \
@@ -62,10 +78,13 @@ struct scan_session {
     char place[4096]; /* of the database */
     struct ignore_list *ignored;
     struct cage *cage;
-    bool packages_only; /* nothing is loaded or matched: the report has the image and its notes */
+    struct watch *watch; /* from scan_session_open() to scan_session_rest() */
+    bool packages_only;  /* nothing is loaded or matched: the report has the image and its notes */
 };
-/* Reads options and the files that they name, and forks the zygote. */
-int scan_session_open(struct scan_session *s, const struct scan_options *o, struct err *e);
+/* Reads options and the files that they name, forks the zygote, and starts the watch: Ctrl-C, --timeout, progress. `what`: IMAGE. */
+int scan_session_open(struct scan_session *s, const struct scan_options *o, const char *what, struct err *e);
+/* What is left is quick: no line on the terminal any more, signals and time are as usual. */
+void scan_session_rest(struct scan_session *s);
 void scan_session_done(struct scan_session *s);
 
 struct scan_input { /* what an IMAGE is: cmd/scan_source.h opens it */

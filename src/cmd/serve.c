@@ -9,6 +9,7 @@
 #include "cmd/serve_notify.h"
 #include "cmd/service.h"
 #include "cmd/settings.h"
+#include "cmd/words.h"
 #include "feed/feed.h"
 #include "feed/updater.h"
 #include "index/layer.h"
@@ -35,7 +36,7 @@ static const struct option options[] = {
     { "db", "WHERE", OPT_TEXT, offsetof(struct serve_options, db),
       "the database, whatever the file says: a connection string, or a path [" DB_PLACE "]" },
     { "log-level", "LEVEL", OPT_TEXT, offsetof(struct serve_options, log_level),
-      "panic, fatal, error, warn, info (default) or debug" },
+      "panic, fatal, error, warn, info (default) or debug", .words = words_log_levels },
     { "loglevel", "LEVEL", OPT_TEXT, offsetof(struct serve_options, log_level), NULL }, /* of clair-jwt */
     { "cpu-profile", "FILE", OPT_TEXT, offsetof(struct serve_options, cpu_profile),
       "taken, with a warning: perf(1) profiles a running server" },
@@ -551,5 +552,6 @@ const struct command command_serve = {
     .options = options,
     .args_max = 0,
     .go_flags = true,
+    .own_config = true,
     .run = run,
 };

@@ -52,14 +52,22 @@ static const char *find_file(const struct serve_options *o)
     return access(CONFIG_PLACE, F_OK) == 0 ? CONFIG_PLACE : NULL;
 }
 
+/* What main's parser took from the environment is that very text. */
+static const char *flag_name(const char *value, const char *variable, const char *flag)
+{
+    return value == getenv(variable) ? variable : flag;
+}
+
 static int read_config(struct settings *s, const struct serve_options *o, struct err *e)
 {
     struct config_flag flags[2];
     size_t n = 0;
     if (o->db)
-        flags[n++] = (struct config_flag){ "database.options.source", o->db, "--db" };
+        flags[n++] =
+            (struct config_flag){ "database.options.source", o->db, flag_name(o->db, "ECLAIR_DB", "--db") };
     if (o->log_level)
-        flags[n++] = (struct config_flag){ "log.level", o->log_level, "--log-level" };
+        flags[n++] = (struct config_flag){ "log.level", o->log_level,
+                                           flag_name(o->log_level, "ECLAIR_LOG_LEVEL", "--log-level") };
     s->view.file = find_file(o);
     const struct config_sources from = {
         .file = s->view.file, .environment = (const char *const *)environ, .flags = flags, .flag_count = n

@@ -4,6 +4,7 @@
 #include "cage/cage.h"
 #include "cmd/command.h"
 #include "cmd/load.h"
+#include "cmd/words.h"
 #include "config/duration.h"
 #include "feed/feed.h"
 #include "feed/update.h"
@@ -14,8 +15,8 @@
 #define TIMEOUT_MS_MAX 3600000
 
 struct update_command {
-    const char *db, *mirror, *timeout;
-    bool quiet, accept_shrunk;
+    const char *db, *mirror, *idle_timeout, *timeout;
+    bool quiet, verbose, no_progress, accept_shrunk;
 };
 
 static const struct option options[] = {
@@ -24,9 +25,15 @@ static const struct option options[] = {
       "take every source from DIR_OR_URL/SOURCE instead of its own place" },
     { "accept-shrunk", NULL, OPT_FLAG, offsetof(struct update_command, accept_shrunk),
       "take a source too that says less than half of what it said" },
+    { "idle-timeout", "DURATION", OPT_TEXT, offsetof(struct update_command, idle_timeout),
+      "give up a try after so long without a byte [60s]" },
     { "timeout", "DURATION", OPT_TEXT, offsetof(struct update_command, timeout),
-      "give up a try after so long without a byte (default 60s)" },
+      "give up all of it after so long (30s, 10m) [never]; what was loaded by then stays" },
     { "quiet", NULL, OPT_FLAG, offsetof(struct update_command, quiet), "print nothing but errors" },
+    { "verbose", NULL, OPT_FLAG, offsetof(struct update_command, verbose),
+      "how long each source took, on standard error" },
+    { "no-progress", NULL, OPT_FLAG, offsetof(struct update_command, no_progress),
+      "no line that tells how far it is" },
     { 0 },
 };
 _Static_assert(sizeof(struct update_command) <= OPTIONS_SIZE_MAX, "options");
@@ -61,15 +68,6 @@ static bool wanted(const struct feed *f, char **args, int count)
     return count == 0;
 }
 
-static int check_names(char **args, int count, struct err *e)
-{
-    for (int i = 0; i < count; i++)
-        if (!feed_by_name(str_from(args[i])))
-            return err_set(e, ERR_USAGE, "update: unknown source '%s' (eclair feed list names them)",
-                           args[i]);
-    return 0;
-}
-
 /* Where no server runs nobody else does; what is left waits for the next time. */
 static void tidy(struct store *store)
 {
@@ -80,47 +78,66 @@ static void tidy(struct store *store)
         warn("%s", e.text);
 }
 
-static int read_timeout(const struct update_command *o, unsigned *ret_ms, struct err *e)
+static int read_idle_timeout(const struct update_command *o, unsigned *ret_ms, struct err *e)
 {
     int64_t ns = 0;
-    if (o->timeout &&
-        (!duration_parse(str_from(o->timeout), &ns) || ns < 1000000 || ns / 1000000 > TIMEOUT_MS_MAX))
-        return err_set(e, ERR_USAGE, "--timeout: '%s' is no duration of 1ms to 1h", o->timeout);
+    if (o->idle_timeout &&
+        (!duration_parse(str_from(o->idle_timeout), &ns) || ns < 1000000 || ns / 1000000 > TIMEOUT_MS_MAX))
+        return err_set(e, ERR_USAGE, "--idle-timeout: '%s' is no duration of 1ms to 1h", o->idle_timeout);
     *ret_ms = (unsigned)(ns / 1000000);
     return 0;
+}
+
+/* The exit code. */
+static int load_one(const struct update_command *o, const struct feed *f, struct store *store,
+                    struct cage *cage, const struct update_options *how, struct watch *watch)
+{
+    struct update_result result = { 0 };
+    struct err failure = { 0 };
+    int64_t since = clock_ms();
+    int r = load_feed(store, cage, f, how, watch, &result, &failure);
+    if (r < 0)
+        complain(failure.text);
+    else if (!o->quiet)
+        tell(f, &result);
+    if (o->verbose)
+        tell_step(since, "%s: %u documents read", f->name, result.documents);
+    return r < 0 ? err_exit_code(failure.kind) : 0;
+}
+
+static int load_all(const struct update_command *o, char **args, int count, const char *place,
+                    struct cage *cage, const struct update_options *how, struct watch *watch, struct err *e)
+{
+    int code = 0;
+    CLEANUP(store_freep) struct store *store = store_open(place, STORE_WRITE, e);
+    if (!store)
+        return -1;
+    for (size_t i = 0; feeds[i]; i++) {
+        int failed = wanted(feeds[i], args, count) ? load_one(o, feeds[i], store, cage, how, watch) : 0;
+        code = failed ? failed : code;
+    }
+    if (!code) /* what kept a source from being written would only be told twice */
+        tidy(store);
+    return code;
 }
 
 static int run(const void *opts, char **args, int count, struct err *e)
 {
     const struct update_command *o = opts;
     char place[4096];
-    int code = 0;
     struct update_options how = { .mirror = o->mirror, .accept_shrunk = o->accept_shrunk };
-    bool shows = !o->quiet && isatty(STDERR_FILENO);
-    if (check_names(args, count, e) < 0 || read_timeout(o, &how.idle_ms, e) < 0 ||
+    struct watch_options beside = { .shows = !o->quiet && !o->no_progress && watch_can_show(),
+                                    .what = "update" };
+    if (read_idle_timeout(o, &how.idle_ms, e) < 0 ||
+        watch_read_timeout(o->timeout, &beside.timeout_ms, e) < 0 ||
         database_place(o->db, place, sizeof place, e) < 0)
         return -1;
+    watch_block(&beside.before);
     CLEANUP(cage_freep) struct cage *cage = cage_new(tasks, NULL, e);
-    if (cage && http_init(e) < 0)
+    CLEANUP(watch_freep) struct watch *watch = cage ? watch_start(&beside, e) : NULL;
+    if (!watch || http_init(e) < 0)
         return -1;
-    CLEANUP(store_freep) struct store *store = cage ? store_open(place, STORE_WRITE, e) : NULL;
-    if (!store)
-        return -1;
-    for (size_t i = 0; feeds[i]; i++) {
-        struct update_result result = { 0 };
-        struct err failure = { 0 };
-        if (!wanted(feeds[i], args, count))
-            continue;
-        if (load_feed(store, cage, feeds[i], &how, shows, &result, &failure) < 0) {
-            fprintf(stderr, "eclair: %s\n", failure.text);
-            code = err_exit_code(failure.kind);
-        } else if (!o->quiet) {
-            tell(feeds[i], &result);
-        }
-    }
-    if (!code) /* what kept a source from being written would only be told twice */
-        tidy(store);
-    return code;
+    return load_all(o, args, count, place, cage, &how, watch, e);
 }
 
 static void list_sources(FILE *to)
@@ -145,5 +162,7 @@ const struct command command_update = {
     .more = list_sources,
     .options = options,
     .args_max = 64,
+    .words = words_feeds,
+    .words_all = true,
     .run = run,
 };

@@ -1,6 +1,7 @@
 /* version_compare.c - for people in doubt about an order, and for the tests that hold ours to the native tools'. */
 #include "base/cleanup.h"
 #include "cmd/command.h"
+#include "cmd/words.h"
 #include "version/version.h"
 
 static char answer(const struct version_scheme *s, str a, str b)
@@ -39,6 +40,7 @@ const struct command command_version_compare = {
                "(PyPI), gem, maven, nuget or packagist. Reads lines A<TAB>B, answers each with one of\n"
                "\"<\", \"=\", \">\", or \"!\" when one of the two is not a version of that scheme.",
     .options = (const struct option[]){ { 0 } },
+    .words = words_schemes,
     .args_min = 1,
     .args_max = 1,
     .run = run,

@@ -55,7 +55,7 @@ USAGE = {  # arguments -> words of the message
     "empty image": (["scan", ""], ["IMAGE"]),
     "option without value": (["scan", "x", "--db"], ["--db"]),
     "empty value": (["scan", "x", "--db", ""], ["--db"]),
-    "value for a switch": (["scan", "x", "--ignore-unfixed=1"], ["--ignore-unfixed"]),
+    "odd value for a switch": (["scan", "x", "--ignore-unfixed=perhaps"], ["--ignore-unfixed", "perhaps"]),
     "bad format": (["scan", "x", "--format", "yaml"], ["yaml"]),
     "bad severity": (["scan", "x", "--severity", "awful"], ["awful"]),
     "bad fail-on": (["scan", "x", "--fail-on", "awful"], ["awful"]),

@@ -90,7 +90,7 @@ def test_failures_stay_where_they_are(mirror, loaded):
             mirror.control(f"fault/{mode}{prefix}")
         env = helpers.environment(ECLAIR_NOW="2026-01-03T00:00:00Z")
         # what they had was another file: else a 304 would say that nothing is to be transferred
-        r = eclair("update", "--mirror", mirror.url, "--db", loaded, "--timeout", "1s", env=env, timeout=TIMEOUT, **PROGRAM)
+        r = eclair("update", "--mirror", mirror.url, "--db", loaded, "--idle-timeout", "1s", env=env, timeout=TIMEOUT, **PROGRAM)
     finally:
         mirror.control("fault/none")
     assert r.code == 1, (r.out, r.err)

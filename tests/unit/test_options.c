@@ -54,7 +54,7 @@ static void check(const struct command *c, const struct program *p, const struct
         _Alignas(max_align_t) char bytes[OPTIONS_SIZE_MAX] = { 0 };
         const struct values *v = (const void *)bytes, *want = &rows[i].want;
         struct err e = { 0 };
-        int result = options_parse(c, p, argc, argv, bytes, &e);
+        int result = options_parse(c, p, argc, argv, NULL, bytes, NULL, &e);
         if (result != rows[i].result)
             fail_msg("row %zu: %d instead of %d: %s", i, result, rows[i].result, e.text);
         assert_int_equal(e.kind, result == -1 ? ERR_USAGE : ERR_NONE);
@@ -78,7 +78,7 @@ static void test_list(void **state)
     const struct option_list *list = &((const struct values *)(const void *)bytes)->list;
     struct err e = { 0 };
     (void)state;
-    assert_int_equal(options_parse(&ours, NULL, COUNT(words), (char **)words, bytes, &e), 1);
+    assert_int_equal(options_parse(&ours, NULL, COUNT(words), (char **)words, NULL, bytes, NULL, &e), 1);
     static const char *const want[] = { "a", "b", "c", "d=e" };
     assert_int_equal(list->count, COUNT(want));
     for (size_t i = 0; i < COUNT(want); i++)
@@ -86,11 +86,11 @@ static void test_list(void **state)
     for (size_t i = 0; i < COUNT(many); i++)
         many[i] = i % 2 ? "v" : "-l";
     memset(bytes, 0, sizeof bytes);
-    assert_int_equal(options_parse(&ours, NULL, COUNT(many) - 2, (char **)many, bytes, &e), 0);
+    assert_int_equal(options_parse(&ours, NULL, COUNT(many) - 2, (char **)many, NULL, bytes, NULL, &e), 0);
     for (size_t i = 0; i < COUNT(many); i++)
         many[i] = i % 2 ? "v" : "-l";
     memset(bytes, 0, sizeof bytes);
-    assert_int_equal(options_parse(&ours, NULL, COUNT(many), (char **)many, bytes, &e), -1);
+    assert_int_equal(options_parse(&ours, NULL, COUNT(many), (char **)many, NULL, bytes, NULL, &e), -1);
     assert_int_equal(e.kind, ERR_USAGE);
 }
 
@@ -116,8 +116,10 @@ static void test_ours(void **state)
         { WORDS("--all=T", "--quiet=0"), 0, { .all = 1, .quiet = -1 } },
         { WORDS("--all", "false"), 1, { .all = 1 }, "false" },
         { WORDS("--all=maybe"), -1, { 0 } },
-        { WORDS("--flag=true"), -1, { 0 } },
-        { WORDS("-f=true"), -1, { 0 } },
+        { WORDS("--flag=true"), 0, { .flag = true } },
+        { WORDS("-f", "--flag=false"), 0, { 0 } }, /* against what a file says */
+        { WORDS("--flag=yes"), -1, { 0 } },
+        { WORDS("-f=maybe"), -1, { 0 } },
         { WORDS("--text"), -1, { 0 } },
         { WORDS("-c"), -1, { 0 } },
         { WORDS("-z"), -1, { 0 } },

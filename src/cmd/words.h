@@ -1,0 +1,9 @@
+/* words.h - what values of several commands may be: see option.words. */
+#pragma once
+#include "cmd/command.h"
+
+/* The i-th of a fixed list. */
+#define WORD_OF(list, i) ((i) < sizeof(list) / sizeof *(list) ? (list)[i] : NULL)
+
+words_of words_severities, words_table_json, words_feeds, words_log_levels, words_schemes;
+words_of words_colour; /* auto, always, never */
