@@ -33,7 +33,7 @@ struct option {
     char letter;      /* the short form: "-c VALUE", "-cVALUE", "-c=VALUE", folded "-qc VALUE"; 0 for none */
 };
 
-#define OPTIONS_SIZE_MAX 512
+#define OPTIONS_SIZE_MAX 1024
 
 struct command {
     const char *name;

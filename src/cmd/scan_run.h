@@ -18,9 +18,10 @@
 struct scan_options { /* of all of these commands, the first member of their own */
     const char *db, *platform, *update, *mirror, *max_age;
     const char *severity, *fail_on, *image_name;
+    const char *registry_mirror, *ca;
     struct option_list ignore_files, vex;
     int exit_code;
-    bool ignore_unfixed, quiet;
+    bool ignore_unfixed, quiet, insecure;
 };
 
 #define SCAN_FIELD(name) offsetof(struct scan_options, name)
@@ -29,6 +30,12 @@ struct scan_options { /* of all of these commands, the first member of their own
     { "db", "WHERE", OPT_TEXT, SCAN_FIELD(db), DATABASE_HELP },                                              \
         { "platform", "OS/ARCH", OPT_TEXT, SCAN_FIELD(platform),                                             \
           "of several images the one for it, as linux/arm64 or linux/arm/v7" },                              \
+        { "registry-mirror", "[HOST=]URL", OPT_TEXT, SCAN_FIELD(registry_mirror),                            \
+          "asked before the registry HOST (docker.io) itself" },                                             \
+        { "ca", "FILE", OPT_TEXT, SCAN_FIELD(ca),                                                            \
+          "PEM file: authorities of registries, beside the system's and /etc/docker/certs.d" },              \
+        { "insecure", NULL, OPT_FLAG, SCAN_FIELD(insecure),                                                  \
+          "registries: any certificate will do, and http" },                                                 \
         { "update", "WHEN", OPT_TEXT, SCAN_FIELD(update),                                                    \
           "fetch the data that the image needs: auto (default: when there is none), always, never "          \
           "[$ECLAIR_UPDATE]" },                                                                              \

@@ -488,7 +488,7 @@ static bool set_options(struct http *h, const struct http_options *o)
     h->stay_secure = o->stay_secure && !strncasecmp(h->url, "https://", strlen("https://"));
     if (h->stay_secure && curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, "https"))
         return false;
-    if (o->places && curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L))
+    if ((o->places || o->no_redirects) && curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L))
         return false;
     return set_method(c, o) && set_way(h, o) &&
            !curl_easy_setopt(c, CURLOPT_USERAGENT,
@@ -525,6 +525,15 @@ static bool set_up(struct http *h, const struct http_limits *l)
 }
 
 const struct http_head *http_head(const struct http *h) { return &h->head; }
+
+bool http_header(const struct http *h, const char *name, size_t n, str *ret)
+{
+    struct curl_header *found;
+    if (curl_easy_header(h->easy, name, n, CURLH_HEADER, -1, &found))
+        return false;
+    *ret = str_from(found->value);
+    return true;
+}
 
 int http_read(struct http *h, str *ret, struct err *e)
 {
