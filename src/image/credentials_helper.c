@@ -26,12 +26,11 @@ static bool is_name(str name)
 
 struct helper_run {
     pid_t pid;
-    int in, out;
+    int out;
 };
 
 static void run_done(struct helper_run *r)
 {
-    close_fdp(&r->in);
     close_fdp(&r->out);
     if (r->pid > 0) {
         kill(r->pid, SIGKILL);
@@ -39,8 +38,18 @@ static void run_done(struct helper_run *r)
     }
 }
 
+/* The question waits in the pipe, which takes far more, before anybody could close its other end. */
+static int tell(int fd, str server, struct err *e)
+{
+    CLEANUP(buf_done) struct buf line = { .max = 4000 };
+    buf_printf(&line, STR_FMT "\n", STR_ARG(server));
+    if (line.failed)
+        return err_set(e, ERR_LIMIT, "a name of more than %zu bytes", line.max);
+    return write(fd, line.ptr, line.len) == (ssize_t)line.len ? 0 : err_errno(e, "write");
+}
+
 /* Its standard error stays ours: some ask a person there. */
-static int start(struct helper_run *r, char *program, struct err *e)
+static int start(struct helper_run *r, char *program, str server, struct err *e)
 {
     int in[2] = { -1, -1 }, out[2] = { -1, -1 };
     char verb[] = "get", *argv[] = { program, verb, NULL };
@@ -49,10 +58,10 @@ static int start(struct helper_run *r, char *program, struct err *e)
     sigset_t defaults;
     sigemptyset(&defaults);
     sigaddset(&defaults, SIGPIPE);
-    if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0) {
+    if (pipe2(in, O_CLOEXEC) < 0 || tell(in[1], server, e) < 0 || pipe2(out, O_CLOEXEC) < 0) {
         close_fdp(&in[0]);
         close_fdp(&in[1]);
-        return err_errno(e, "pipe");
+        return e->kind ? -1 : err_errno(e, "pipe");
     }
     posix_spawn_file_actions_init(&files);
     posix_spawnattr_init(&attributes);
@@ -64,22 +73,14 @@ static int start(struct helper_run *r, char *program, struct err *e)
     posix_spawn_file_actions_destroy(&files);
     posix_spawnattr_destroy(&attributes);
     close(in[0]);
+    close(in[1]);
     close(out[1]);
-    r->in = in[1], r->out = out[0];
+    r->out = out[0];
     if (!code)
         return 0;
     r->pid = -1;
     return code == ENOENT ? err_set(e, ERR_NOT_FOUND, "is not installed (looked for by PATH)")
                           : err_set(e, ERR_IO, "%s", strerror(code));
-}
-
-/* A server's name is far less than what a pipe takes. */
-static void tell(struct helper_run *r, str server)
-{
-    ssize_t n = write(r->in, server.ptr, server.len);
-    n = n < 0 ? n : write(r->in, "\n", 1);
-    (void)n; /* one that does not read answers nevertheless */
-    close_fdp(&r->in);
 }
 
 static int listen_to(struct helper_run *r, struct buf *said, struct err *e)
@@ -160,10 +161,9 @@ static int read_answer(str said, struct arena *arena, struct credentials *ret, s
 static int ask(char *program, str server, struct arena *arena, struct credentials *ret, struct err *e)
 {
     CLEANUP(buf_done) struct buf said = { .max = CREDENTIALS_HELPER_BYTES };
-    CLEANUP(run_done) struct helper_run r = { -1, -1, -1 };
-    if (start(&r, program, e) < 0)
+    CLEANUP(run_done) struct helper_run r = { -1, -1 };
+    if (start(&r, program, server, e) < 0)
         return -1;
-    tell(&r, server);
     if (listen_to(&r, &said, e) < 0)
         return -1;
     str words = str_trim(buf_view(&said));
