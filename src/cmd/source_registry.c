@@ -21,14 +21,23 @@ static bool looks_like_file(const char *image)
     return !n || strchr("/.~-", *image);
 }
 
+static int check_options(const struct scan_options *o, struct err *e)
+{
+    if (o->ca && access(o->ca, R_OK) < 0)
+        return err_errno(e, "--ca %s", o->ca);
+    if (o->registry_mirror && !strstr(o->registry_mirror, "http://") &&
+        !strstr(o->registry_mirror, "https://"))
+        return err_set(e, ERR_USAGE, "--registry-mirror: '%s' has no URL of http or https",
+                       o->registry_mirror);
+    return 0;
+}
+
 static int open_named(const struct scan_session *s, const char *image, struct scan_input *input,
                       struct err *e)
 {
     const struct registry_options o = { .mirror = s->o->registry_mirror,
                                         .ca = s->o->ca,
                                         .insecure = s->o->insecure };
-    if (o.ca && access(o.ca, R_OK) < 0)
-        return err_errno(e, "--ca %s", o.ca);
     struct image_remote *remote = http_init(e) < 0 ? NULL : registry_open(str_from(image), &o, e);
     if (!remote)
         return -1;
@@ -43,6 +52,8 @@ static int open_registry(const struct scan_session *s, const char *image, bool g
         image += 2;
     if (guessing && looks_like_file(image))
         return err_set(e, ERR_NOT_FOUND, "no name of an image in a registry");
+    if (check_options(s->o, e) < 0)
+        return -1;
     if (open_named(s, image, input, e) == 0)
         return 0;
     /* a guess that nobody can confirm: what the others said matters as much */

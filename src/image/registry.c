@@ -157,15 +157,16 @@ static int ask(struct registry_endpoint *p, struct registry *r, const char *what
 static int ask_all(struct registry *r, const char *what, const char *accept, struct arena *arena, str *ret,
                    struct registry_endpoint **who, char told[72], struct err *e)
 {
+    struct err why = { 0 };
     for (size_t i = r->current; i < r->count; i++) {
-        struct err why = { 0 };
+        why = (struct err){ 0 };
         *who = &r->endpoints[i];
         if (ask(*who, r, what, accept, arena, ret, told, &why) == 0) {
             r->current = i;
             return 0;
         }
-        *e = why;
     }
+    *e = why;
     return -1;
 }
 
@@ -336,13 +337,14 @@ static struct transfer *open_at(struct registry *r, struct registry_endpoint *p,
 static void *transfer_open(struct image_remote *remote, const struct image_layer *l, struct err *e)
 {
     struct registry *r = (struct registry *)remote;
+    struct err why = { 0 };
     for (size_t i = r->current; i < r->count; i++) {
-        struct err why = { 0 };
+        why = (struct err){ 0 };
         struct transfer *t = open_at(r, &r->endpoints[i], l, &why);
         if (t)
             return t;
-        *e = why;
     }
+    *e = why;
     return NULL;
 }
 

@@ -183,6 +183,7 @@ static int ask_once(struct registry_endpoint *p, struct http_pool *pool, const c
     CLEANUP(http_freep) struct http *h = http_open(pool, url, headers, &o, NULL, e);
     if (!h || take_answer(h, ret, e) < 0)
         return -1;
+    p->settled |= ret->status != 400 || !p->other_base;
     for (size_t i = 0; ret->status == 401 && http_header(h, "WWW-Authenticate", i, &header); i++)
         if (challenge_parse(header, arena, asked) < 0)
             return err_set(e, ERR_FORMAT, "%s: its WWW-Authenticate is too long", p->host);
@@ -214,38 +215,35 @@ static int ask_logged_in(struct registry_endpoint *p, struct http_pool *pool, co
 }
 
 /* A registry on this machine may speak either; who speaks the other one breaks off, or answers 400. */
-static bool change_base(struct registry_endpoint *p)
+static void change_base(struct registry_endpoint *p)
 {
-    if (p->settled || !p->other_base)
-        return false;
-    free(p->base);
-    p->base = p->other_base;
-    p->other_base = NULL;
-    return true;
+    char *other = p->other_base;
+    p->other_base = p->base;
+    p->base = other;
+}
+
+/* GnuTLS's words for a server that speaks HTTP: then what went wrong by http is worth more. */
+static bool is_plain(const struct err *e)
+{
+    return str_contains(str_from(e->text), STR("unexpected TLS packet"));
 }
 
 static int ask_settling(struct registry_endpoint *p, struct http_pool *pool, const char *method,
                         const char *what, const char *accept, struct registry_answer *ret, struct err *e)
 {
-    struct err why = { 0 };
-    int r = ask_logged_in(p, pool, method, what, accept, ret, &why);
-    bool wrong = r < 0 ? why.kind == ERR_NETWORK : ret->status == 400;
-    if (wrong && change_base(p)) {
-        struct err other = { 0 };
-        if (ask_logged_in(p, pool, method, what, accept, ret, &other) == 0) {
-            p->settled = true;
-            return 0;
-        }
-        if (r < 0 && !str_contains(str_from(why.text), STR("refused")))
-            why = other;
-        r = -1;
-        if (!why.kind)
-            why = other;
+    struct err first = { 0 }, second = { 0 };
+    int r = ask_logged_in(p, pool, method, what, accept, ret, &first);
+    bool wrong = r < 0 ? first.kind == ERR_NETWORK : ret->status == 400;
+    if (wrong && !p->settled && p->other_base) {
+        change_base(p);
+        r = ask_logged_in(p, pool, method, what, accept, ret, &second);
+        if (r < 0 && (!first.kind || (second.kind && !is_plain(&second))))
+            first = second;
+        if (r < 0 && !p->settled)
+            change_base(p);
     }
     if (r < 0)
-        *e = why;
-    else
-        p->settled = true;
+        *e = first;
     return r;
 }
 

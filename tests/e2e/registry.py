@@ -24,13 +24,14 @@ def free_port():
 
 
 def make_certificates(folder):
-    """ca.crt, and a server's server.crt and server.key for localhost that it signed."""
+    """ca.crt, other.crt that signed nothing, and a server's server.crt and server.key for localhost that it signed."""
     def openssl(*args):
         subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True, cwd=folder)
 
     key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30")
-    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=test authority",
-            "-addext", "keyUsage=critical,keyCertSign")
+    for name in ("ca", "other"):
+        openssl("req", "-x509", *key, "-keyout", f"{name}.key", "-out", f"{name}.crt", "-subj", f"/CN={name} authority",
+                "-addext", "keyUsage=critical,keyCertSign")
     openssl("req", *key[:-2], "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=localhost")
     (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1")
     openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-days", "30", "-out", "server.crt",
@@ -171,7 +172,8 @@ class Front(Server):
     def fetch(self, handler, **headers):
         c = http.client.HTTPConnection("127.0.0.1", self.registry.port)
         passed = {k: v for k, v in handler.headers.items() if k in ("Accept", "Range")}
-        c.request(handler.command, handler.path, headers=passed | headers)
+        path = handler.path if handler.path.startswith("/") else "/" + handler.path.split("/", 3)[3]  # as a proxy
+        c.request(handler.command, path, headers=passed | headers)
         answer = c.getresponse()
         body = answer.read()
         c.close()
