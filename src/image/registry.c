@@ -321,10 +321,15 @@ static struct transfer *open_at(struct registry *r, struct registry_endpoint *p,
     if (!t->url || !(t->pool = take_pool(r, e)) || auth_line(p, &t->line, &t->version, e) < 0)
         return NULL;
     t->headers[0] = t->line;
-    const struct download_options o = {
-        .http = p->http, .immutable = true, .pool = t->pool, .renew = renew, .ctx = t, .refused = &t->refused
+    const struct http_options o = endpoint_http(p);
+    const struct download_options how = {
+        .http = o, .immutable = true, .pool = t->pool, .renew = renew, .ctx = t, .refused = &t->refused
     };
-    t->download = download_open(t->url, t->headers, &o, e);
+    t->download = download_open(t->url, t->headers, &how, e);
+    if (!t->download && endpoint_widen(p, &o, e)) {
+        *e = (struct err){ 0 };
+        return open_at(r, p, l, e);
+    }
     if (!t->download) {
         explain(t, e);
         return NULL;

@@ -250,12 +250,16 @@ static int fetch_token(struct registry_endpoint *p, struct http_pool *pool, stru
                     : arena_printf(a->arena, "repository:" STR_FMT ":pull", STR_ARG(p->path));
     if (check_realm(p, e) < 0 || make_request(p, scope, &q, e) < 0)
         return -1;
-    struct http_options o = p->http;
+    struct http_options o = endpoint_http(p);
     o.cert = o.key = NULL;
     o.body = buf_view(&q.body);
     o.no_redirects = q.body.len;
     const struct http_limits limits = { .total_ms = 30000 };
     CLEANUP(http_freep) struct http *h = http_open(pool, q.url.ptr, q.headers, &o, &limits, e);
+    if (!h && endpoint_widen(p, &o, e)) {
+        *e = (struct err){ 0 };
+        return fetch_token(p, pool, ret, e);
+    }
     if (!h)
         return -1;
     http_place(q.url.ptr, place);

@@ -26,7 +26,7 @@ static char *text(const char *head, str rest)
 
 static int set_bases(struct registry_endpoint *p, const struct reference *r, struct err *e)
 {
-    bool local = is_local(r) && !p->http.ca_more;
+    bool local = is_local(r) && !p->ca;
     str host = str_eq(r->host, STR("docker.io")) ? STR("registry-1.docker.io") : r->host;
     p->insecure |= local;
     p->base = text(local ? "http://" : "https://", host);
@@ -79,7 +79,7 @@ static bool use_certs(struct registry_endpoint *p, const char *folder)
     if (access(folder, F_OK) < 0)
         return false;
     const char *ca = first_of(a, folder, ".crt"), *cert = first_of(a, folder, ".cert");
-    p->http.ca_more = p->http.ca_more ? p->http.ca_more : ca;
+    p->ca = p->ca ? p->ca : ca;
     if (!cert)
         return true;
     p->http.cert = cert;
@@ -112,7 +112,7 @@ int endpoint_init(struct registry_endpoint *p, const struct reference *r, const 
         return err_set(e, ERR_OOM, "out of memory");
     pthread_mutex_init(&p->auth.lock, NULL);
     p->host = arena_cstr(p->auth.arena, r->host);
-    p->http.ca_more = o->ca;
+    p->ca = o->ca;
     if (mirror_url && set_mirror(p, r, mirror_url, e) < 0)
         return -1;
     if (p->host)
@@ -132,6 +132,25 @@ void endpoint_done(struct registry_endpoint *p)
     free(p->base);
     free(p->other_base);
     p->base = p->other_base = NULL;
+}
+
+struct http_options endpoint_http(struct registry_endpoint *p)
+{
+    struct http_options o = p->http;
+    if (atomic_load(&p->with_system))
+        o.ca_more = p->ca;
+    else
+        o.ca = p->ca;
+    return o;
+}
+
+bool endpoint_widen(struct registry_endpoint *p, const struct http_options *used, const struct err *e)
+{
+    /* libcurl's word of a certificate that GnuTLS does not believe */
+    if (!used->ca || !str_contains(str_from(e->text), STR("certificate verification failed")))
+        return false;
+    atomic_store(&p->with_system, true);
+    return true;
 }
 
 char *endpoint_url(const struct registry_endpoint *p, const char *what)
@@ -175,12 +194,16 @@ static int ask_once(struct registry_endpoint *p, struct http_pool *pool, const c
                     struct registry_answer *ret, struct err *e)
 {
     CLEANUP(freep) char *url = endpoint_url(p, what);
-    struct http_options o = p->http;
+    struct http_options o = endpoint_http(p);
     str header;
     o.method = method;
     if (!url)
         return err_set(e, ERR_OOM, "out of memory");
     CLEANUP(http_freep) struct http *h = http_open(pool, url, headers, &o, NULL, e);
+    if (!h && endpoint_widen(p, &o, e)) {
+        *e = (struct err){ 0 };
+        return ask_once(p, pool, method, what, headers, arena, asked, ret, e);
+    }
     if (!h || take_answer(h, ret, e) < 0)
         return -1;
     p->settled |= ret->status != 400 || !p->other_base;

@@ -6,6 +6,7 @@
 #include "net/http.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 /* ---- registry_auth.c: who asks ---- */
 
@@ -44,7 +45,9 @@ struct registry_endpoint {
     bool settled;     /* an answer has */
     bool hidden;      /* it is a mirror: what it does not have, others may */
     bool insecure;
-    struct http_options http; /* TLS */
+    struct http_options http; /* TLS, but for authorities */
+    const char *ca;           /* NULL: only the system's */
+    atomic_bool with_system;  /* something is, or leads to, where `ca` does not reach */
     struct registry_auth auth;
 };
 
@@ -66,5 +69,9 @@ int endpoint_ask(struct registry_endpoint *p, struct http_pool *pool, const char
 /* Which error an answer other than 2xx is, for people. */
 int endpoint_refusal(struct registry_endpoint *p, const struct registry_answer *a, const char *what,
                      struct err *e);
+/* How requests are made now. Authorities of the system are read at a price, for each connection: not before they are needed. */
+struct http_options endpoint_http(struct registry_endpoint *p);
+/* Is it worth another try, now with them, after what went wrong with `used`? */
+bool endpoint_widen(struct registry_endpoint *p, const struct http_options *used, const struct err *e);
 char *endpoint_url(const struct registry_endpoint *p,
                    const char *what); /* to be freed; NULL: out of memory */
