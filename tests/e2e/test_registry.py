@@ -317,6 +317,20 @@ def test_credentials_stay(db, registry, fronts, tmp_path):
     assert not [headers for _, headers, _ in store.seen if "Authorization" in headers]
 
 
+def test_blobs_of_another_authority(db, registry, certificates, tmp_path, fronts):
+    """--ca is for the registry; where it leads to has what everybody believes."""
+    public = make_certificates(tmp_path)
+    (tmp_path / "roots").mkdir()
+    (tmp_path / "roots/root.pem").write_bytes((public / "ca.crt").read_bytes())
+    store = fronts(registry, tls=public)
+    front = fronts(registry, lambda h: "/blobs/" in h.path and (h.reply(307, Location=store.url + h.path) or True), tls=certificates)
+    image, ca = f"{front.host}/org/app:1", certificates / "ca.crt"
+    assert_refused(scan(db, image, "--ca", ca), store.host, "certificate", "layer")
+    assert not store.seen
+    assert scan(db, image, "--ca", ca, SSL_CERT_DIR=str(tmp_path / "roots")).code in (0, 3)
+    assert len(store.asked("/blobs/")) == len(LAYERS)
+
+
 def test_realm_without_tls(db, registry, fronts, certificates, tmp_path):
     class Auth(Server):
         def answer(self, handler):
