@@ -7,6 +7,7 @@
 #include "net/download.h"
 
 #define POOLS_MAX 16
+#define RATE_MIN  1024 /* bytes a second over a minute, as of posted layers */
 
 static const char accept_manifests[] =
     "Accept: application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "
@@ -23,6 +24,8 @@ struct registry {
     str top, top_digest;     /* the manifest, or index, that was asked for */
     struct strmap manifests; /* digests that an index named: blobs are asked for elsewhere */
 
+    pthread_mutex_t
+        settling;         /* an endpoint that was never asked learns from one thread how it is spoken to */
     pthread_mutex_t lock; /* guards what follows */
     struct http_pool *idle[POOLS_MAX];
     size_t idle_count;
@@ -321,7 +324,8 @@ static struct transfer *open_at(struct registry *r, struct registry_endpoint *p,
     if (!t->url || !(t->pool = take_pool(r, e)) || auth_line(p, &t->line, &t->version, e) < 0)
         return NULL;
     t->headers[0] = t->line;
-    const struct http_options o = endpoint_http(p);
+    struct http_options o = endpoint_http(p);
+    o.min_rate = RATE_MIN;
     const struct download_options how = {
         .http = o, .immutable = true, .pool = t->pool, .renew = renew, .ctx = t, .refused = &t->refused
     };
@@ -339,13 +343,30 @@ static struct transfer *open_at(struct registry *r, struct registry_endpoint *p,
     return ret;
 }
 
+/* Only the endpoint that answered for the name knows its scheme, and whether it wants a login. */
+static int settle(struct registry *r, struct registry_endpoint *p, const struct image_layer *l, struct err *e)
+{
+    char what[REFERENCE_NAME_MAX];
+    CLEANUP(answer_done) struct registry_answer a = { 0 };
+    struct http_pool *pool = take_pool(r, e);
+    if (!pool)
+        return -1;
+    snprintf(what, sizeof what, "blobs/" STR_FMT, STR_ARG(l->digest));
+    pthread_mutex_lock(&r->settling);
+    int result = p->settled ? 0 : endpoint_ask(p, pool, "HEAD", what, "Accept: */*", &a, e);
+    pthread_mutex_unlock(&r->settling);
+    give_pool(r, pool);
+    return result;
+}
+
 static void *transfer_open(struct image_remote *remote, const struct image_layer *l, struct err *e)
 {
     struct registry *r = (struct registry *)remote;
     struct err why = { 0 };
     for (size_t i = r->current; i < r->count; i++) {
         why = (struct err){ 0 };
-        struct transfer *t = open_at(r, &r->endpoints[i], l, &why);
+        struct registry_endpoint *p = &r->endpoints[i];
+        struct transfer *t = i > r->current && settle(r, p, l, &why) < 0 ? NULL : open_at(r, p, l, &why);
         if (t)
             return t;
     }
@@ -379,6 +400,7 @@ static void registry_free(struct image_remote *remote)
     for (size_t i = 0; i < r->count; i++)
         endpoint_done(&r->endpoints[i]);
     strmap_done(&r->manifests);
+    pthread_mutex_destroy(&r->settling);
     pthread_mutex_destroy(&r->lock);
     arena_freep(&r->arena);
     free(r);
@@ -429,6 +451,7 @@ struct image_remote *registry_open(str name, const struct registry_options *o, s
         err_set(e, ERR_OOM, "out of memory");
         return NULL;
     }
+    pthread_mutex_init(&r->settling, NULL);
     pthread_mutex_init(&r->lock, NULL);
     r->remote = (struct image_remote){
         .files = { .read = read_file, .has = has_file, .dear = true },

@@ -1,5 +1,6 @@
 /* registry_endpoint.c - one registry, or a mirror of one: where it is, how it is spoken to, what its refusals mean. */
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "codec/json.h"
 #include "codec/sha256.h"
 #include "image/manifest.h"
@@ -11,6 +12,7 @@
 
 #define TRIES      3
 #define WAIT_MAX_S 20
+#define STUCK_MS   20000 /* who said nothing for so long is not asked again */
 
 void answer_done(struct registry_answer *a) { buf_done(&a->body); }
 
@@ -43,14 +45,14 @@ static int set_mirror(struct registry_endpoint *p, const struct reference *r, co
     if (!plain && !str_starts(rest, STR("https://")))
         return err_set(e, ERR_USAGE, "--registry-mirror: '%s' is no URL of http or https", url);
     rest = str_skip(rest, plain ? STR("http://").len : STR("https://").len);
-    str host = str_cut(&rest, '/');
+    str place = str_cut(&rest, '/'), host = str_skip(place, (size_t)(str_rfind(place, '@') + 1));
     while (str_ends(rest, STR("/")))
         rest.len--;
     p->hidden = true;
     p->host = arena_cstr(p->auth.arena, host);
     p->path = rest.len ? arena_printf(p->auth.arena, STR_FMT "/" STR_FMT, STR_ARG(rest), STR_ARG(r->path))
                        : r->path;
-    p->base = text(plain ? "http://" : "https://", host);
+    p->base = text(plain ? "http://" : "https://", place);
     p->insecure |= plain;
     return p->base && p->host && !arena_failed(p->auth.arena) ? 0 : err_set(e, ERR_OOM, "out of memory");
 }
@@ -194,12 +196,13 @@ static int ask_once(struct registry_endpoint *p, struct http_pool *pool, const c
                     struct registry_answer *ret, struct err *e)
 {
     CLEANUP(freep) char *url = endpoint_url(p, what);
+    const struct http_limits limits = { .idle_ms = 30000, .total_ms = 120000 };
     struct http_options o = endpoint_http(p);
     str header;
     o.method = method;
     if (!url)
         return err_set(e, ERR_OOM, "out of memory");
-    CLEANUP(http_freep) struct http *h = http_open(pool, url, headers, &o, NULL, e);
+    CLEANUP(http_freep) struct http *h = http_open(pool, url, headers, &o, &limits, e);
     if (!h && endpoint_widen(p, &o, e)) {
         *e = (struct err){ 0 };
         return ask_once(p, pool, method, what, headers, arena, asked, ret, e);
@@ -255,8 +258,9 @@ static int ask_settling(struct registry_endpoint *p, struct http_pool *pool, con
                         const char *what, const char *accept, struct registry_answer *ret, struct err *e)
 {
     struct err first = { 0 }, second = { 0 };
+    int64_t began = clock_ms();
     int r = ask_logged_in(p, pool, method, what, accept, ret, &first);
-    bool wrong = r < 0 ? first.kind == ERR_NETWORK : ret->status == 400;
+    bool wrong = r < 0 ? first.kind == ERR_NETWORK && clock_ms() - began < STUCK_MS : ret->status == 400;
     if (wrong && !p->settled && p->other_base) {
         change_base(p);
         r = ask_logged_in(p, pool, method, what, accept, ret, &second);
@@ -286,11 +290,13 @@ int endpoint_ask(struct registry_endpoint *p, struct http_pool *pool, const char
 {
     for (unsigned i = 0;; i++) {
         struct err why = { 0 };
+        int64_t began = clock_ms();
         unsigned tries = p->settled  ? TRIES
                          : p->hidden ? 1
                                      : 2; /* the first word is more often a wrong name */
         int r = ask_settling(p, pool, method, what, accept, ret, &why);
-        bool passing = r < 0 ? why.kind == ERR_NETWORK : is_passing(ret->status);
+        bool passing =
+            r < 0 ? why.kind == ERR_NETWORK && clock_ms() - began < STUCK_MS : is_passing(ret->status);
         if (!passing || i + 1 >= tries || (r == 0 && ret->retry_after_s > WAIT_MAX_S)) {
             if (r < 0)
                 *e = why;

@@ -278,7 +278,8 @@ static int read_layers(struct indexing *x, struct err *e)
     order_layers(x);
     pthread_t threads[WORKERS_MAX];
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    size_t wanted = cores < 1 ? 1 : (size_t)cores, started = 0;
+    bool waits = container_kind(x->container) == CONTAINER_REMOTE; /* for a network, more than for a core */
+    size_t wanted = waits ? WORKERS_MAX : cores < 1 ? 1 : (size_t)cores, started = 0;
     wanted = wanted > WORKERS_MAX ? WORKERS_MAX : wanted;
     wanted = wanted > x->unknown ? x->unknown : wanted;
     pthread_mutex_init(&x->lock, NULL);

@@ -59,13 +59,15 @@ static int64_t wait_before(unsigned attempt, unsigned asked_s)
     return attempt ? 1500 : 500;
 }
 
-/* 0; 1: it may be tried again, and the error is set; -1. */
-static int try_once(struct download *d, const char *const headers[], unsigned *asked_s, struct err *e)
+/* 0; 1: it may be tried again, and the error is set; -1. `range`: more lines, which are no secret; NULL: none. */
+static int try_once(struct download *d, const char *const range[], unsigned *asked_s, struct err *e)
 {
     *asked_s = 0;
     const struct http_limits limits = { .idle_ms = d->o.idle_ms };
+    struct http_options o = d->o.http;
     int64_t began = clock_ms();
-    d->http = http_open(d->pool, d->url, headers, &d->o.http, &limits, e);
+    o.shared = range ? range : o.shared;
+    d->http = http_open(d->pool, d->url, d->headers, &o, &limits, e);
     if (!d->http)
         return e->kind == ERR_NETWORK && !was_stuck(d, began) ? 1 : -1;
     const struct http_head *head = http_head(d->http);
@@ -88,15 +90,15 @@ static bool is_strong(const struct download *d)
     return (*d->head.etag == '"' || d->o.immutable) && !d->head.encoded;
 }
 
-/* Asks for what was not given yet, or for all. */
+/* Asks for what was not given yet, or for all. Behind a redirect, too, a part is wanted. */
 static int try_part(struct download *d, bool rest, unsigned *asked_s, struct err *e)
 {
     char range[64], if_range[HTTP_TEXT + 16];
     const char *lines[LINES_MAX + 3];
     size_t n = 0;
     if (!rest)
-        return try_once(d, d->headers, asked_s, e);
-    for (const char *const *h = d->headers; h && *h && n < LINES_MAX; h++)
+        return try_once(d, NULL, asked_s, e);
+    for (const char *const *h = d->o.http.shared; h && *h && n < LINES_MAX; h++)
         lines[n++] = *h;
     snprintf(range, sizeof range, "Range: bytes=%llu-", (unsigned long long)d->given);
     snprintf(if_range, sizeof if_range, "If-Range: %s", d->head.etag);

@@ -53,7 +53,9 @@ def fronts():
 
 
 def scan(db, image, *more, **env):
-    return eclair("scan", image, "--db", db, "--format", "json", *more, env=environment(**env))
+    roots = db.parent / "no roots"  # to read the system's takes a sanitized program seconds
+    roots.mkdir(exist_ok=True)
+    return eclair("scan", image, "--db", db, "--format", "json", *more, env=environment(**{"SSL_CERT_DIR": str(roots)} | env))
 
 
 def assert_same(report, db, source):
@@ -439,13 +441,25 @@ def test_rate_limit_passes(db, registry, fronts, where):
     assert time.monotonic() - refused[0] >= 1
 
 
+def test_foreign_layers(db, registry, source, fronts):
+    """One that may not be distributed is asked after; where it is not there it is left out, with a word."""
+    digest = json.loads((source / "index.json").read_text())["manifests"][0]["digest"]
+    manifest = json.loads((source / "blobs/sha256" / digest[7:]).read_text())
+    manifest["layers"].append({"mediaType": "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", "digest": "sha256:" + "1" * 64, "size": 5})
+    front = fronts(registry, lambda h: "/manifests/" in h.path and (h.reply(200, json.dumps(manifest).encode()) or True))
+    report = scan(db, f"{front.host}/org/app:1").json()
+    assert len(report["layers"]) == len(LAYERS) and any("may not be distributed" in w for w in report["warnings"])
+    assert front.asked("HEAD ")
+
+
 def test_rate_limit_of_blobs(db, registry, fronts):
     front = fronts(registry, lambda h: "/blobs/" in h.path and (h.reply(429) or True))
     assert_refused(scan(db, f"{front.host}/org/app:1"), "rate limit", "layer 1")
 
 
-def test_breaks_off(db, registry, source, fronts):
-    """Half of each blob, then nothing: what is left is asked for, though no ETag says that it is the same."""
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_breaks_off(db, registry, source, fronts, elsewhere):
+    """Half of each blob, then nothing: what is left is asked for, though no ETag says that it is the same; also behind a redirect."""
     broken = set()
 
     def hook(handler):
@@ -461,10 +475,11 @@ def test_breaks_off(db, registry, source, fronts):
         handler.close_connection = True
         return True
 
-    front = fronts(registry, hook)
-    front.http.front = front
-    assert_same(scan(db, f"{front.host}/org/app:1").json(), db, source)
-    assert [h["Range"] for line, h, _ in front.seen if "Range" in h] and len(broken) == len(LAYERS)
+    store = fronts(registry, hook)
+    store.http.front = store
+    front = fronts(registry, lambda h: "/blobs/" in h.path and (h.reply(307, Location=f"http://127.0.0.1:{store.port}{h.path}") or True))
+    assert_same(scan(db, f"{(front if elsewhere else store).host}/org/app:1").json(), db, source)
+    assert len([h for line, h, _ in store.seen if "Range" in h]) == len(broken) == len(LAYERS)
 
 
 def test_breaks_off_for_ever(db, registry, fronts):
@@ -501,11 +516,13 @@ def test_mirror(db, registry, source, fronts):
     assert_refused(scan(db, own, "--registry-mirror", f"{registry.host}=ftp://x"), "--registry-mirror", code=2)
 
 
-def test_mirror_without_blobs(db, registry, source, fronts):
-    mirror = fronts(registry, lambda h: "/blobs/" in h.path and (h.reply(404) or True))
-    report = scan(db, f"{registry.host}/org/app:1", "--registry-mirror", f"{registry.host}={mirror.url}").json()
+def test_mirror_without_blobs(db, registry, bearer, source, fronts, tmp_path):
+    """The registry, which then has to say for the first time that it wants a login, is asked for them."""
+    mirror = fronts(registry, lambda h: setattr(h, "path", h.path.replace("/v2/app", "/v2/org/app")) or "/blobs/" in h.path and (h.reply(404) or True))
+    config = docker_config(tmp_path, auths={bearer.host: pair("reader", "secret")})
+    report = scan(db, f"{bearer.host}/app:1", "--registry-mirror", f"{bearer.host}={mirror.url}", DOCKER_CONFIG=config).json()
     assert_same(report, db, source)
-    assert mirror.asked("/blobs/")
+    assert len(mirror.asked("/blobs/")) == len(LAYERS)
 
 
 def test_insecure(db, registry, source, certificates, fronts):
