@@ -20,9 +20,10 @@
 struct scan_options { /* of all of these commands, the first member of their own */
     const char *db, *platform, *update, *mirror, *max_age, *timeout;
     const char *severity, *fail_on, *image_name;
+    const char *registry_mirror, *ca;
     struct option_list ignore_files, vex;
     int exit_code;
-    bool ignore_unfixed, quiet, verbose, no_progress;
+    bool ignore_unfixed, quiet, verbose, no_progress, insecure;
 };
 
 #define SCAN_FIELD(name) offsetof(struct scan_options, name)
@@ -38,6 +39,12 @@ struct scan_options { /* of all of these commands, the first member of their own
           "fetch the data that the image needs: auto (when there is none), always, never "                   \
           "[auto]",                                                                                          \
           .words = scan_update_words },                                                                      \
+        { "registry-mirror", "[HOST=]URL", OPT_TEXT, SCAN_FIELD(registry_mirror),                            \
+          "asked before the registry HOST (docker.io) itself" },                                             \
+        { "ca", "FILE", OPT_TEXT, SCAN_FIELD(ca),                                                            \
+          "PEM file: authorities of registries, beside the system's and /etc/docker/certs.d" },              \
+        { "insecure", NULL, OPT_FLAG, SCAN_FIELD(insecure),                                                  \
+          "registries: any certificate will do, and http" },                                                 \
         { "mirror", "DIR_OR_URL", OPT_TEXT, SCAN_FIELD(mirror), "where it is fetched from, as of update" },  \
         { "max-age", "DURATION", OPT_TEXT, SCAN_FIELD(max_age), "warn of older data [168h]; 0: of none" },   \
         SCAN_TELLING_OPTIONS

@@ -24,10 +24,12 @@ static const struct scan_source disk = {
     .open = open_disk,
 };
 
-const struct scan_source *const scan_sources[] = { &disk, NULL };
+const struct scan_source *const scan_sources[] = { &disk, &source_registry, NULL };
 
 static const struct scan_source *by_prefix(const char *image)
 {
+    if (!strncmp(image, "docker://", strlen("docker://"))) /* as skopeo writes it */
+        return &source_registry;
     for (size_t i = 0; scan_sources[i]; i++) {
         size_t n = strlen(scan_sources[i]->name);
         if (!strncmp(image, scan_sources[i]->name, n) && image[n] == ':')
@@ -42,7 +44,7 @@ int scan_source_open(const struct scan_session *s, const char *image, struct sca
     *ret = (struct scan_input){ 0 };
     if (!*image)
         return err_set(e, ERR_USAGE, "IMAGE is empty");
-    if (named && named->open(s, image + strlen(named->name) + 1, false, ret, e) < 0)
+    if (named && named->open(s, strchr(image, ':') + 1, false, ret, e) < 0)
         return err_wrap(e, "%s", image);
     if (named)
         return 0;

@@ -19,6 +19,7 @@ struct scan_source {
 };
 
 extern const struct scan_source *const scan_sources[]; /* ends with NULL */
+extern const struct scan_source source_registry;
 
 /* Opens by prefix or by guess; an error names the image. */
 int scan_source_open(const struct scan_session *s, const char *image, struct scan_input *ret, struct err *e);

@@ -570,9 +570,10 @@ static int take_manifest(struct reading *r, str path, str digest, const struct o
                          struct err *e)
 {
     struct config c = { 0 };
-    if (read_config(r, path, o, &c, e) < 0)
+    bool asked = r->platform->demanded && !known;
+    if ((asked || !r->files->dear) && read_config(r, path, o, &c, e) < 0)
         return -1;
-    if (r->platform->demanded && !known && !image_platform_fits(r->platform, &c.platform))
+    if (asked && !image_platform_fits(r->platform, &c.platform))
         return other_platform(r, &c.platform, e);
     r->ret->digest = r->ret->key = digest;
     return oci_layers(r, path, &o->layers, e) < 0 ? -1 : 1;

@@ -5,7 +5,8 @@
  *            OCI layouts (index.json, nested indexes at most 4 deep), skopeo's `dir:` folders (manifest.json is the image's own
  *            manifest, blobs lie beside it) and ACIs (manifest, rootfs/). manifest.json goes before index.json before manifest.
  * Platform   a demanded one must be there; else this machine's, else the first, with a note. Images whose index does not say what
- *            they are for are asked themselves (the config).
+ *            they are for are asked themselves (the config). Where files are dear (image_files) a config is read for nothing else: of an OCI
+ *            image it says nothing that its manifest does not say.
  * Sizes      what a descriptor says of a small file is checked here; a layer's is for the caller, as its digest.
  * Digests    every small file that is named by a digest is checked here; the layers' are for the caller to check while it
  *            reads them: `digest` over the stored bytes, or over the uncompressed ones with `by_diff_id`.
@@ -26,6 +27,8 @@ struct image_files {
     /* The whole content of a file by its path in the container: 1, 0 no such file, -1. */
     int (*read)(struct image_files *f, str path, struct arena *arena, str *ret, struct err *e);
     bool (*has)(struct image_files *f, str path); /* is there such a file? NULL: not known, so yes */
+    bool
+        dear; /* each is a request to somebody: a config is read only where it decides which image is meant */
 };
 
 struct image_layer {

@@ -33,6 +33,7 @@ struct container {
     struct member *current;
     size_t content;
     struct rootfs *rootfs;
+    struct image_remote *remote;
 };
 
 static int no_memory(const struct container *c, struct err *e)
@@ -310,6 +311,20 @@ struct container *container_open(struct cage *cage, const char *path, struct err
     return c;
 }
 
+struct container *container_of_remote(struct image_remote *r, struct err *e)
+{
+    struct container *c = calloc(1, sizeof *c);
+    if (!c) {
+        r->free(r);
+        err_set(e, ERR_OOM, "container");
+        return NULL;
+    }
+    c->fd = -1;
+    c->kind = CONTAINER_REMOTE;
+    c->remote = r;
+    return c;
+}
+
 static void forget_members(struct container *c)
 {
     for (size_t i = 0; i < c->members.cap; i++) {
@@ -333,6 +348,8 @@ void container_freep(struct container **cp)
     forget_members(c);
     if (c->rootfs)
         rootfs_close(c->rootfs);
+    if (c->remote)
+        c->remote->free(c->remote);
     close_fdp(&c->fd);
     arena_freep(&c->arena);
     free(c);
@@ -341,7 +358,23 @@ void container_freep(struct container **cp)
 
 enum container_kind container_kind(const struct container *c) { return c->kind; }
 
-struct image_files *container_files(struct container *c) { return &c->files; }
+struct image_files *container_files(struct container *c) { return c->remote ? &c->remote->files : &c->files; }
+
+int container_transfer(const struct container *c, const struct image_layer *l, struct container_transfer *t,
+                       struct cage_input *ret, struct err *e)
+{
+    t->remote = c->remote;
+    t->transfer = c->remote->open(c->remote, l, e);
+    *ret = (struct cage_input){ .fd = -1, .read = c->remote->read, .ctx = t->transfer };
+    return t->transfer ? 0 : -1;
+}
+
+void container_transfer_done(struct container_transfer *t)
+{
+    if (t->transfer)
+        t->remote->close(t->transfer);
+    t->transfer = NULL;
+}
 
 int container_layer(const struct container *c, str path, int *fd, uint64_t *offset, uint64_t *size,
                     struct err *e)

@@ -1,5 +1,5 @@
 /*
- * container.h - where an image lies: an OCI layout folder, an archive (plain or compressed), a root file system folder.
+ * container.h - where an image lies: an OCI layout folder, an archive (plain or compressed), a root file system folder, or somewhere else.
  *
  * Shape      container_open() tells the kinds apart by what is there, never by a name. A compressed archive, one on a pipe, or
  *            one with sparse members is read to its end at once, layers included; the others give ranges of files to be
@@ -10,13 +10,21 @@
 #pragma once
 #include "cage/cage.h"
 #include "image/manifest.h"
+#include "image/remote.h"
 #include "index/layer.h"
 
-enum container_kind { CONTAINER_FOLDER, CONTAINER_ARCHIVE, CONTAINER_STREAM, CONTAINER_ROOTFS };
+enum container_kind {
+    CONTAINER_FOLDER,
+    CONTAINER_ARCHIVE,
+    CONTAINER_STREAM,
+    CONTAINER_ROOTFS,
+    CONTAINER_REMOTE
+};
 
 struct container;
 struct container *container_open(struct cage *c, const char *path,
-                                 struct err *e); /* path "-" is standard input */
+                                 struct err *e);                              /* path "-" is standard input */
+struct container *container_of_remote(struct image_remote *r, struct err *e); /* owns r, also on error */
 void container_freep(struct container **c);
 enum container_kind container_kind(const struct container *c);
 struct image_files *
@@ -25,6 +33,14 @@ container_files(struct container *c); /* for image_manifest_read(); not for CONT
 /* FOLDER and ARCHIVE: the stored bytes of a layer. *fd is closed by the caller. Safe from many threads. */
 int container_layer(const struct container *c, str path, int *fd, uint64_t *offset, uint64_t *size,
                     struct err *e);
+/* REMOTE: the same as a stream, which fits cage_input until container_transfer_done(). Safe from many threads. */
+struct container_transfer {
+    struct image_remote *remote;
+    void *transfer; /* NULL: none */
+};
+int container_transfer(const struct container *c, const struct image_layer *l, struct container_transfer *t,
+                       struct cage_input *ret, struct err *e);
+void container_transfer_done(struct container_transfer *t);
 /* ARCHIVE and STREAM: the archive itself from its first byte, if it can be read again: a regular file. */
 int container_whole(const struct container *c, struct cage_input *ret, struct err *e);
 /* STREAM: what was already read of it; NULL if there is no such member. */

@@ -111,14 +111,8 @@ static int check_size(const struct image_layer *ref, uint64_t size, struct err *
                    STR_ARG(ref->digest), (unsigned long long)ref->size, (unsigned long long)size);
 }
 
-static int read_layer(struct indexing *x, struct layer_job *j, struct err *e)
+static int read_input(struct indexing *x, struct layer_job *j, const struct cage_input *in, struct err *e)
 {
-    CLEANUP(close_fdp) int fd = -1;
-    struct cage_input in = { 0 };
-    if (container_layer(x->container, j->ref->path, &fd, &in.offset, &in.size, e) < 0 ||
-        check_size(j->ref, in.size, e) < 0)
-        return -1;
-    in.fd = fd;
     j->builder.arena = j->arena = arena_new(LAYER_MEMORY_MAX);
     if (!j->arena)
         return err_set(e, ERR_OOM, "arena");
@@ -127,9 +121,31 @@ static int read_layer(struct indexing *x, struct layer_job *j, struct err *e)
     buf_str(&params, buf_view(&x->aliases));
     if (params.failed)
         return err_set(e, ERR_OOM, "layer");
-    if (cage_run(x->cage, &index_layer_task, buf_view(&params), &in, on_frame, j, NULL, e) < 0)
+    if (cage_run(x->cage, &index_layer_task, buf_view(&params), in, on_frame, j, NULL, e) < 0)
         return -1;
     return check_layer(&j->builder, j->ref, e);
+}
+
+static int read_remote(struct indexing *x, struct layer_job *j, struct err *e)
+{
+    CLEANUP(container_transfer_done) struct container_transfer t = { 0 };
+    struct cage_input in;
+    if (container_transfer(x->container, j->ref, &t, &in, e) < 0 || read_input(x, j, &in, e) < 0)
+        return -1;
+    return check_size(j->ref, j->builder.sums.size, e);
+}
+
+static int read_layer(struct indexing *x, struct layer_job *j, struct err *e)
+{
+    CLEANUP(close_fdp) int fd = -1;
+    struct cage_input in = { 0 };
+    if (container_kind(x->container) == CONTAINER_REMOTE)
+        return read_remote(x, j, e);
+    if (container_layer(x->container, j->ref->path, &fd, &in.offset, &in.size, e) < 0 ||
+        check_size(j->ref, in.size, e) < 0)
+        return -1;
+    in.fd = fd;
+    return read_input(x, j, &in, e);
 }
 
 /* A worker thread: takes one unknown layer after the other. */
@@ -262,7 +278,8 @@ static int read_layers(struct indexing *x, struct err *e)
     order_layers(x);
     pthread_t threads[WORKERS_MAX];
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    size_t wanted = cores < 1 ? 1 : (size_t)cores, started = 0;
+    bool waits = container_kind(x->container) == CONTAINER_REMOTE; /* for a network, more than for a core */
+    size_t wanted = waits ? WORKERS_MAX : cores < 1 ? 1 : (size_t)cores, started = 0;
     wanted = wanted > WORKERS_MAX ? WORKERS_MAX : wanted;
     wanted = wanted > x->unknown ? x->unknown : wanted;
     pthread_mutex_init(&x->lock, NULL);

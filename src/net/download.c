@@ -16,7 +16,7 @@ struct download {
     const char *url;
     const char *const *headers;
     struct download_options o;
-    struct http_pool *pool;
+    struct http_pool *pool, *own;
     struct http *http;
     struct http_head head; /* of the first answer: what others must agree with */
     uint64_t given;
@@ -59,13 +59,15 @@ static int64_t wait_before(unsigned attempt, unsigned asked_s)
     return attempt ? 1500 : 500;
 }
 
-/* 0; 1: it may be tried again, and the error is set; -1. */
-static int try_once(struct download *d, const char *const headers[], unsigned *asked_s, struct err *e)
+/* 0; 1: it may be tried again, and the error is set; -1. `range`: more lines, which are no secret; NULL: none. */
+static int try_once(struct download *d, const char *const range[], unsigned *asked_s, struct err *e)
 {
     *asked_s = 0;
     const struct http_limits limits = { .idle_ms = d->o.idle_ms };
+    struct http_options o = d->o.http;
     int64_t began = clock_ms();
-    d->http = http_open(d->pool, d->url, headers, &d->o.http, &limits, e);
+    o.shared = range ? range : o.shared;
+    d->http = http_open(d->pool, d->url, d->headers, &o, &limits, e);
     if (!d->http)
         return e->kind == ERR_NETWORK && !was_stuck(d, began) ? 1 : -1;
     const struct http_head *head = http_head(d->http);
@@ -74,18 +76,64 @@ static int try_once(struct download *d, const char *const headers[], unsigned *a
     char place[HTTP_PLACE];
     unsigned status = head->status;
     *asked_s = head->retry_after_s;
+    if (d->o.refused)
+        *d->o.refused = *head;
     http_freep(&d->http);
     http_place(d->url, place);
     err_set(e, ERR_NOT_FOUND, "%s: answered %u", place, status);
     return is_passing(status) ? 1 : -1;
 }
 
-static int begin(struct download *d, const char *const headers[], struct err *e)
+/* RFC 9110 8.8.3: a weak one says nothing of bytes; and bytes of a range are those before decoding. */
+static bool is_strong(const struct download *d)
 {
+    return (*d->head.etag == '"' || d->o.immutable) && !d->head.encoded;
+}
+
+/* Asks for what was not given yet, or for all. Behind a redirect, too, a part is wanted. */
+static int try_part(struct download *d, bool rest, unsigned *asked_s, struct err *e)
+{
+    char range[64], if_range[HTTP_TEXT + 16];
+    const char *lines[LINES_MAX + 3];
+    size_t n = 0;
+    if (!rest)
+        return try_once(d, NULL, asked_s, e);
+    for (const char *const *h = d->o.http.shared; h && *h && n < LINES_MAX; h++)
+        lines[n++] = *h;
+    snprintf(range, sizeof range, "Range: bytes=%llu-", (unsigned long long)d->given);
+    snprintf(if_range, sizeof if_range, "If-Range: %s", d->head.etag);
+    lines[n++] = range;
+    if (!d->o.immutable)
+        lines[n++] = if_range;
+    lines[n] = NULL;
+    return try_once(d, lines, asked_s, e);
+}
+
+/* Who asks is to say again who he is; once for each opening. */
+static bool renew(struct download *d, bool *renewed)
+{
+    const struct http_head *head = d->o.refused;
+    if (*renewed || !d->o.renew || !head || head->status != 401)
+        return false;
+    *renewed = true;
+    const char *const *headers = d->o.renew(d->o.ctx);
+    d->headers = headers ? headers : d->headers;
+    return headers;
+}
+
+static int begin(struct download *d, bool rest, struct err *e)
+{
+    bool renewed = false;
     for (unsigned i = 0;; i++) {
         unsigned asked_s;
         struct err why = { 0 };
-        int result = try_once(d, headers, &asked_s, &why);
+        if (d->o.refused)
+            *d->o.refused = (struct http_head){ 0 };
+        int result = try_part(d, rest, &asked_s, &why);
+        if (result < 0 && renew(d, &renewed)) {
+            why = (struct err){ 0 };
+            result = try_part(d, rest, &asked_s, &why);
+        }
         if (result == 0)
             return 0;
         if (result < 0 || i + 1 == TRIES) {
@@ -107,7 +155,8 @@ struct download *download_open(const char *url, const char *const headers[], con
     *d = (struct download){ .url = url, .headers = headers, .o = *o };
     if (!d->o.idle_ms)
         d->o.idle_ms = 60000;
-    if (!(d->pool = http_pool_new(e)) || !(d->sums = sha256_new(e)) || begin(d, headers, e) < 0)
+    d->pool = o->pool ? o->pool : (d->own = http_pool_new(e));
+    if (!d->pool || !(d->sums = sha256_new(e)) || begin(d, false, e) < 0)
         return NULL;
     d->head = *http_head(d->http);
     struct download *ret = d;
@@ -116,24 +165,6 @@ struct download *download_open(const char *url, const char *const headers[], con
 }
 
 /* ---- it broke off ---- */
-
-/* RFC 9110 8.8.3: a weak one says nothing of bytes; and bytes of a range are those before decoding. */
-static bool is_strong(const struct download *d) { return *d->head.etag == '"' && !d->head.encoded; }
-
-static int open_rest(struct download *d, struct err *e)
-{
-    char range[64], if_range[HTTP_TEXT + 16];
-    const char *lines[LINES_MAX + 3];
-    size_t n = 0;
-    for (const char *const *h = d->headers; h && *h && n < LINES_MAX; h++)
-        lines[n++] = *h;
-    snprintf(range, sizeof range, "Range: bytes=%llu-", (unsigned long long)d->given);
-    snprintf(if_range, sizeof if_range, "If-Range: %s", d->head.etag);
-    lines[n++] = range;
-    lines[n++] = if_range;
-    lines[n] = NULL;
-    return begin(d, lines, e);
-}
 
 /* It comes again: what was given must be what was given. The sums are ended by that, so it is done once. */
 static int drop_given(struct download *d, struct err *e)
@@ -164,10 +195,10 @@ static int drop_given(struct download *d, struct err *e)
 static int resume(struct download *d, struct err *e)
 {
     bool rest = is_strong(d) && d->given;
-    if ((rest ? open_rest(d, e) : begin(d, d->headers, e)) < 0)
+    if (begin(d, rest, e) < 0)
         return -1;
     const struct http_head *head = http_head(d->http);
-    bool same = !*head->etag || !strcmp(head->etag, d->head.etag);
+    bool same = d->o.immutable || !*head->etag || !strcmp(head->etag, d->head.etag);
     if (rest && head->status == 206 && head->range_from == d->given && same)
         return 0;
     if (!d->sums || head->status == 206)
@@ -241,7 +272,7 @@ void download_freep(struct download **d)
     if (!*d)
         return;
     http_freep(&(*d)->http);
-    http_pool_freep(&(*d)->pool);
+    http_pool_freep(&(*d)->own);
     sha256_freep(&(*d)->sums);
     free(*d);
     *d = NULL;

@@ -3,7 +3,8 @@
  *
  * Opening    a connection that fails, and 429, 502, 503 and 504, are tried again twice, after half a second and one and a half, or
  *            what Retry-After says (20 s at most).
- * Breaks     a transfer that breaks off goes on up to three times: by Range and If-Range where the answer had a strong ETag; else from the
+ * Breaks     a transfer that breaks off goes on up to three times: by Range and If-Range where the answer had a strong ETag, by Range alone
+ *            where the URL stands for the same bytes for ever (`immutable`); else from the
  *            start, if no more than DOWNLOAD_AGAIN bytes were given, and what was given must be what comes again.
  *            Neither is done for a server that said nothing for half of idle_ms: it would only be waited for again.
  * Time       `timeout_ms` counts from the first read: a reader may let it wait before.
@@ -20,6 +21,12 @@ struct download_options {
     unsigned idle_ms;   /* as in http_limits; 0: 60,000 */
     uint64_t size_max;  /* bytes, after `decode`; 0: any */
     int64_t timeout_ms; /* 0: none */
+    bool immutable;     /* whoever reads checks the bytes by their digest, so that any answer's go together */
+    struct http_pool *pool; /* NULL: one of its own */
+    /* An answer of 401: what is to be sent in place of `headers`, for one more try; NULL: nothing else. Lives as long as the download. */
+    const char *const *(*renew)(void *ctx);
+    void *ctx;
+    struct http_head *refused; /* set to the head of an answer that was not 2xx; NULL: not wanted */
 };
 
 struct download;

@@ -63,6 +63,7 @@ struct http_options {
     unsigned min_rate; /* bytes a second over idle_ms, while the reader waits; less is ERR_NETWORK; 0: any */
     bool stay_secure;  /* what begins with https follows no redirect to anything else: ERR_UNSUPPORTED */
     unsigned max_redirects; /* 0: 20. Headers given go on to the same host only */
+    bool no_redirects;      /* a redirect is the answer: for bodies that only this host may see */
     const atomic_bool *
         stop; /* looked at while the reader waits: nobody needs it any more (ERR_BUSY). NULL: somebody does */
     const char *const
@@ -78,6 +79,8 @@ struct http *http_open(struct http_pool *pool, const char *url, const char *cons
 struct http *http_get(struct http_pool *pool, const char *url, const char *const headers[],
                       const struct http_limits *limits, struct err *e);
 const struct http_head *http_head(const struct http *h);
+/* The value of the n-th header of a name in the final answer; false: there is none. Lives as long as the transfer. Any byte may be in it. */
+bool http_header(const struct http *h, const char *name, size_t n, str *ret);
 int http_read(struct http *h, str *ret, struct err *e); /* 1 a chunk, 0 complete, -1 error */
 void http_freep(struct http **h);                       /* for CLEANUP(); NULL is fine */
 
