@@ -26,6 +26,9 @@ struct image_files {
     /* The whole content of a file by its path in the container: 1, 0 no such file, -1. */
     int (*read)(struct image_files *f, str path, struct arena *arena, str *ret, struct err *e);
     bool (*has)(struct image_files *f, str path); /* is there such a file? NULL: not known, so yes */
+    str choice; /* of an index.json the image with this org.opencontainers.image.ref.name, or this digest; of a manifest.json that with this
+                 * RepoTag; empty: any */
+    bool oci;   /* index.json is meant, whatever else there is */
 };
 
 struct image_layer {
