@@ -2,7 +2,9 @@
 #include "base/cleanup.h"
 #include "base/strmap.h"
 #include "cmd/output.h"
+#include "cmd/scan_formats.h"
 #include "cmd/scan_run.h"
+#include "cmd/scan_source.h"
 #include "report/json.h"
 #include "report/report.h"
 #include "report/text.h"
@@ -10,13 +12,16 @@
 
 struct own_options {
     struct scan_options scan;
-    const char *format, *output;
+    struct option_list formats;
+    const char *output;
 };
 
 #define FIELD(name) offsetof(struct own_options, name)
 static const struct option options[] = {
-    { "format", "NAME", OPT_TEXT, FIELD(format), "table (default) or json", .words = words_table_json },
-    { "output", "FILE", OPT_TEXT, FIELD(output), "write it there, whole or not at all" },
+    { "format", "NAME[=FILE]", OPT_LIST, FIELD(formats),
+      "table (default) or json; again for both, each with its file", 'f', .words = words_table_json },
+    { "output", "FILE", OPT_TEXT, FIELD(output),
+      "write it there, whole or not at all; of both that without a file of its own" },
     SCAN_POLICY_OPTIONS,
     { "exit-code", "N", OPT_NUMBER, SCAN_FIELD(exit_code),
       "exit with N when IMAGE2 has findings that IMAGE1 has not (default 0)" },
@@ -316,17 +321,20 @@ static void write_json(const struct difference *d, struct buf *out)
 
 /* ---- the command ---- */
 
-static const struct {
-    const char *name;
-    void (*write)(const struct difference *d, struct buf *out);
-} formats[] = { { "table", write_table }, { "json", write_json } };
+static const struct report_format table = { .name = "table" }, json = { .name = "json" };
+static const struct report_format *const formats[] = { &table, &json, NULL };
 
-static int format_by_name(const char *name, struct err *e)
+static int write_outputs(const struct difference *d, const struct scan_formats *f, struct err *e)
 {
-    for (int i = 0; i < 2; i++)
-        if (!name || !strcmp(name, formats[i].name))
-            return i;
-    return err_set(e, ERR_USAGE, "--format: '%s' is none of table, json", name);
+    for (size_t i = 0; i < f->count; i++) {
+        CLEANUP(buf_done) struct buf out = { .max = REPORT_MAX };
+        (f->outputs[i].format == &json ? write_json : write_table)(d, &out);
+        if (out.failed)
+            return err_set(e, ERR_LIMIT, "the comparison is larger than %zu MiB", REPORT_MAX >> 20);
+        if (output_write(f->outputs[i].option, f->outputs[i].path, buf_view(&out), e) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 /* Only what is new counts; an image that is not covered is no better than it seems. */
@@ -360,25 +368,20 @@ static int run(const void *opts, char **args, int count, struct err *e)
     CLEANUP(scan_done) struct scan a = { 0 };
     CLEANUP(scan_done) struct scan b = { 0 };
     CLEANUP(arena_freep) struct arena *arena = arena_new(REPORT_MAX);
-    CLEANUP(buf_done) struct buf out = { .max = REPORT_MAX };
+    struct scan_formats outputs;
     struct difference d = { .a = &a, .b = &b, .arena = arena };
     struct verdict verdict;
-    int format = format_by_name(o->format, e);
     (void)count;
     if (!arena)
         return err_set(e, ERR_OOM, "arena");
-    if (format < 0 || output_check("--output", o->output, e) < 0 ||
+    if (scan_formats_read(formats, &o->formats, o->output, &outputs, e) < 0 ||
         scan_session_open(&session, &o->scan, args[0], e) < 0 || look(&a, &session, args[0], e) < 0 ||
         look(&b, &session, args[1], e) < 0 || compare_findings(&d, e) < 0 || compare_packages(&d, e) < 0)
         return -1;
     scan_session_rest(&session);
-    formats[format].write(&d, &out);
-    if (out.failed)
-        return err_set(e, ERR_LIMIT, "the comparison is larger than %zu MiB", REPORT_MAX >> 20);
-    if (output_write("--output", o->output, buf_view(&out), e) < 0 ||
-        exit_code(&d, &session.policy, &verdict, e) < 0)
+    if (write_outputs(&d, &outputs, e) < 0 || exit_code(&d, &session.policy, &verdict, e) < 0)
         return -1;
-    scan_tell(&session, &b.report, &verdict, false, format == 0);
+    scan_tell(&session, &b.report, &verdict, false, scan_formats_show(&outputs, &table));
     return verdict.exit_code;
 }
 
@@ -390,6 +393,7 @@ const struct command command_diff = {
         "A finding is the same in both when its id and the package's name are.\n"
         "Exit code: 0 done, 1 failure, 2 usage, 3 one of them is not covered, else what --exit-code and "
         "--fail-on say of the new ones.",
+    .more = scan_sources_help,
     .options = options,
     .args_min = 2,
     .args_max = 2,

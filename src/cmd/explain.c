@@ -2,6 +2,7 @@
 #include "cmd/explain.h"
 #include "base/cleanup.h"
 #include "cmd/output.h"
+#include "cmd/scan_source.h"
 #include "report/text.h"
 
 #include <stdarg.h>
@@ -324,6 +325,7 @@ const struct command command_explain = {
                "file that brought the package, who ignored it and why, and how each affected range compares "
                "with what is installed.\n"
                "The exit code is 0 whatever it says.",
+    .more = scan_sources_help,
     .options = options,
     .args_min = 2,
     .args_max = 2,

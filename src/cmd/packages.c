@@ -1,27 +1,32 @@
 /* packages.c - what is installed in an image, and which layer brought it. */
 #include "base/cleanup.h"
-#include "cmd/output.h"
+#include "cmd/scan_formats.h"
 #include "cmd/scan_run.h"
+#include "cmd/scan_source.h"
+#include "model/purl.h"
 #include "report/json.h"
 #include "report/report.h"
 #include "report/text.h"
 
 struct own_options {
     struct scan_options scan;
-    const char *format, *output;
+    struct option_list formats;
+    const char *output;
 };
 
 #define FIELD(name) offsetof(struct own_options, name)
 static const char *format_words(size_t i)
 {
-    static const char *const words[] = { "table", "json", "cyclonedx", "spdx" };
+    static const char *const words[] = { "table", "json", "cyclonedx", "spdx", "purls" };
     return WORD_OF(words, i);
 }
 
 static const struct option options[] = {
-    { "format", "NAME", OPT_TEXT, FIELD(format), "table (default), json, cyclonedx or spdx",
+    { "format", "NAME[=FILE]", OPT_LIST, FIELD(formats),
+      "table (default), json, cyclonedx, spdx or purls; again for more than one, each with its file", 'f',
       .words = format_words },
-    { "output", "FILE", OPT_TEXT, FIELD(output), "write it there, whole or not at all" },
+    { "output", "FILE", OPT_TEXT, FIELD(output),
+      "write it there, whole or not at all; of several that without a file of its own" },
     { "db", "WHERE", OPT_TEXT, SCAN_FIELD(db), DATABASE_HELP },
     { "platform", "OS/ARCH", OPT_TEXT, SCAN_FIELD(platform),
       "of several images the one for it, as linux/arm64 or linux/arm/v7" },
@@ -103,41 +108,40 @@ static void write_json(const struct report *r, const struct report_options *o, s
     buf_char(out, '\n');
 }
 
-static const struct report_format table = { "table", "for people", write_table },
-                                  json = { "json", "for programs", write_json };
-static const struct report_format *const formats[] = { &table, &json, &report_cyclonedx, &report_spdx };
-
-static const struct report_format *format_by_name(const char *name)
+static void write_purls(const struct report *r, const struct report_options *o, struct buf *out)
 {
-    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
-        if (!name || !strcmp(name, formats[i]->name))
-            return formats[i];
-    return NULL;
+    const struct image_index *i = r->image;
+    for (size_t n = 0; n < i->package_count && !out->failed; n++) {
+        purl_put(out, &i->packages[n].package, &i->distribution);
+        buf_char(out, '\n');
+    }
 }
+
+static const struct report_format table = { "table", "for people", write_table },
+                                  json = { "json", "for programs", write_json },
+                                  purls = { "purls", "package URLs, one a line", write_purls };
+static const struct report_format *const formats[] = { &table,       &json,  &report_cyclonedx,
+                                                       &report_spdx, &purls, NULL };
 
 static int run(const void *opts, char **args, int count, struct err *e)
 {
     const struct own_options *o = opts;
-    const struct report_format *format = format_by_name(o->format);
+    struct scan_formats outputs;
     CLEANUP(scan_session_done) struct scan_session session = { 0 };
     CLEANUP(scan_done) struct scan s = { 0 };
-    CLEANUP(buf_done) struct buf out = { .max = REPORT_MAX };
+    const struct report_options how = { 0 };
     const struct verdict none = { 0 };
     (void)count;
-    if (!format)
-        return err_set(e, ERR_USAGE, "--format: '%s' is none of table, json, cyclonedx, spdx", o->format);
-    if (output_check("--output", o->output, e) < 0 || scan_session_open(&session, &o->scan, args[0], e) < 0)
+    if (scan_formats_read(formats, &o->formats, o->output, &outputs, e) < 0 ||
+        scan_session_open(&session, &o->scan, args[0], e) < 0)
         return -1;
     session.packages_only = true;
     if (scan_run(&s, &session, args[0], e) < 0)
         return -1;
     scan_session_rest(&session);
-    format->write(&s.report, &(struct report_options){ 0 }, &out);
-    if (out.failed)
-        return err_set(e, ERR_LIMIT, "%s: the list is larger than %zu MiB", args[0], REPORT_MAX >> 20);
-    if (output_write("--output", o->output, buf_view(&out), e) < 0)
+    if (scan_formats_write(&outputs, args[0], &s.report, &how, NULL, e) < 0)
         return -1;
-    scan_tell(&session, &s.report, &none, false, format == &table);
+    scan_tell(&session, &s.report, &none, false, scan_formats_show(&outputs, &table));
     return s.image->unreadable ? 3 : 0;
 }
 
@@ -148,6 +152,7 @@ const struct command command_packages = {
     .details =
         "What is installed, from which source, and by which layer it came. No vulnerability data is needed.\n"
         "Exit code: 0 done, 1 failure, 2 usage, 3 a part of the image that may hold packages was not read.",
+    .more = scan_sources_help,
     .options = options,
     .args_min = 1,
     .args_max = 1,

@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "cmd/scan_formats.h"
 #include "cmd/scan_run.h"
+#include "cmd/scan_source.h"
 
 struct own_options {
     struct scan_options scan;
@@ -45,7 +46,7 @@ static int run(const void *opts, char **args, int count, struct err *e)
     CLEANUP(scan_done) struct scan s = { 0 };
     struct verdict verdict;
     (void)count;
-    if (scan_formats_read(&o->formats, o->output, &formats, e) < 0 ||
+    if (scan_formats_read(report_formats, &o->formats, o->output, &formats, e) < 0 ||
         scan_formats_template(&formats, o->template_file, &template, &how, e) < 0 ||
         scan_session_open(&session, &o->scan, args[0], e) < 0 || scan_run(&s, &session, args[0], e) < 0 ||
         scan_judge(&s, &session, &verdict, e) < 0)
@@ -59,6 +60,7 @@ static int run(const void *opts, char **args, int count, struct err *e)
 
 static void more(FILE *to)
 {
+    scan_sources_help(to);
     fprintf(to, "\nFormats:\n");
     for (size_t i = 0; report_formats[i]; i++)
         fprintf(to, "  %-24s %s\n", report_formats[i]->name, report_formats[i]->help);
@@ -69,9 +71,11 @@ const struct command command_scan = {
     .arguments = "IMAGE",
     .summary = "Finds the known vulnerabilities of an image",
     .details =
-        "IMAGE is an archive of `docker save` or `podman save`, an OCI layout (folder or tar), an ACI, or a "
-        "root file system\n"
-        "folder; archives and layers may be plain, gzip, zstd, bzip2 or xz; \"-\" reads an archive from "
+        "IMAGE is a name of Docker or Podman, an archive of `docker save` or `podman save`, an OCI layout "
+        "(folder or tar), an ACI, a root file "
+        "system\n"
+        "folder, or a list of packages (CycloneDX, SPDX, purls); archives and layers may be plain, gzip, "
+        "zstd, bzip2 or xz; \"-\" is "
         "standard input.\n"
         "Severities: " SEVERITY_NAMES ".\n"
         "Files that say what not to count are read only when they are named.\n"

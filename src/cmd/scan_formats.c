@@ -10,21 +10,31 @@
 
 static bool is_standard(const char *path) { return !path || !strcmp(path, "-"); }
 
-static int unknown(str name, struct err *e)
+static const struct report_format *by_name(const struct report_format *const *table, str name)
+{
+    for (; *table; table++)
+        if (str_eq(str_from((*table)->name), name))
+            return *table;
+    return NULL;
+}
+
+static int unknown(const struct report_format *const *table, str name, struct err *e)
 {
     CLEANUP(buf_done) struct buf names = { .max = 512 };
-    report_format_names(&names);
+    for (; *table; table++)
+        buf_printf(&names, "%s%s", names.len ? ", " : "", (*table)->name);
     return err_set(e, ERR_USAGE, "--format: '" STR_FMT "' is none of " STR_FMT, STR_ARG(name),
                    STR_ARG(buf_view(&names)));
 }
 
-static int read_one(const char *text, const char *output, struct scan_output *ret, struct err *e)
+static int read_one(const struct report_format *const *table, const char *text, const char *output,
+                    struct scan_output *ret, struct err *e)
 {
     str rest = str_from(text), name = str_cut(&rest, '=');
-    const struct report_format *format = report_format_by_name(name);
+    const struct report_format *format = by_name(table, name);
     bool own = name.len < strlen(text);
     if (!format)
-        return unknown(name, e);
+        return unknown(table, name, e);
     if (own && !rest.len)
         return err_set(e, ERR_USAGE, "--format %s: the name of a file is missing", text);
     *ret = (struct scan_output){ format, own ? "--format" : "--output", own ? rest.ptr : output };
@@ -53,15 +63,15 @@ static int check_places(const struct scan_formats *f, const char *output, struct
     return used ? 0 : err_set(e, ERR_USAGE, "--output %s: each --format has a file of its own", output);
 }
 
-int scan_formats_read(const struct option_list *names, const char *output, struct scan_formats *ret,
-                      struct err *e)
+int scan_formats_read(const struct report_format *const *table, const struct option_list *names,
+                      const char *output, struct scan_formats *ret, struct err *e)
 {
     ret->count = 0;
     for (size_t i = 0; i < names->count; i++)
-        if (read_one(names->values[i], output, &ret->outputs[ret->count++], e) < 0)
+        if (read_one(table, names->values[i], output, &ret->outputs[ret->count++], e) < 0)
             return -1;
     if (!ret->count)
-        ret->outputs[ret->count++] = (struct scan_output){ report_formats[0], "--output", output };
+        ret->outputs[ret->count++] = (struct scan_output){ table[0], "--output", output };
     return check_places(ret, output, e);
 }
 

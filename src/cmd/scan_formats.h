@@ -1,5 +1,5 @@
 /*
- * scan_formats.h - the outputs of one scan: "-f NAME" to where --output says, "-f NAME=FILE" to a file of its own.
+ * scan_formats.h - the outputs of one command: "-f NAME" to where --output says, "-f NAME=FILE" to a file of its own.
  *
  * One report goes to standard output at most. Each file is whole or not at all (output.h).
  */
@@ -18,9 +18,10 @@ struct scan_formats {
     size_t count;
 };
 
-/* Before any work: are the names known, could all be written? Without any it is the table. */
-int scan_formats_read(const struct option_list *names, const char *output, struct scan_formats *ret,
-                      struct err *e);
+/* Before any work: are the names known, could all be written? `table`: those that the command has, ends with NULL; without any name it is its
+ * first. */
+int scan_formats_read(const struct report_format *const *table, const struct option_list *names,
+                      const char *output, struct scan_formats *ret, struct err *e);
 /* Reads the template (`path` may be NULL) into `text`, where options->template_text then lies. ERR_USAGE: it and --format template come
  * together only. */
 int scan_formats_template(const struct scan_formats *f, const char *path, struct buf *text,

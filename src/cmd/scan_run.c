@@ -7,6 +7,7 @@
 #include "feed/update.h"
 #include "index/archive.h"
 #include "index/index.h"
+#include "index/sbom.h"
 
 #define SCAN_MEMORY_MAX                                                                                      \
     ((size_t)1 << 30)    /* of an image's packages and findings: a hostile image must not take more */
@@ -14,7 +15,7 @@
 
 /* index_tasks, and what loads feeds. */
 static const struct cage_task *const tasks[] = { &index_layer_task, &index_list_task, &index_stream_task,
-                                                 &feed_task, NULL };
+                                                 &index_sbom_task,  &feed_task,       NULL };
 
 /* ---- options ---- */
 
@@ -152,16 +153,30 @@ static int list_packages(struct scan *s, struct err *e)
     return arena_failed(s->arena) ? err_set(e, ERR_OOM, "report") : 0;
 }
 
+/* Of an image its packages; a list says them, and nothing of it is stored. */
+static int find_packages(struct scan *s, const struct scan_session *session, const char *path, struct err *e)
+{
+    struct shown shown = { { show_layer }, session->watch };
+    int64_t id;
+    if (!s->input.list)
+        return index_image(s->store, session->cage, s->input.container, path, &session->platform,
+                           &shown.progress, s->arena, &s->image, &id, e);
+    s->image = arena_alloc(s->arena, 1, sizeof *s->image);
+    if (!s->image)
+        return err_set(e, ERR_OOM, "image");
+    *s->image = *s->input.list;
+    s->image->name = arena_dup(s->arena, str_from(path));
+    return 0;
+}
+
 static int index_and_match(struct scan *s, const struct scan_session *session, const char *path,
                            struct err *e)
 {
-    struct shown shown = { { show_layer }, session->watch };
-    int64_t id, since = clock_ms();
+    int64_t since = clock_ms();
     s->arena = arena_new(SCAN_MEMORY_MAX);
     if (!s->arena)
         return err_set(e, ERR_OOM, "arena");
-    if (index_image(s->store, session->cage, s->input.container, path, &session->platform, &shown.progress,
-                    s->arena, &s->image, &id, e) == 0) {
+    if (find_packages(s, session, path, e) == 0) {
         watch_hide(session->watch);
         if (session->o->verbose)
             tell_step(since, "%s: %zu layers, %zu packages", path, s->image->layer_count,

@@ -96,6 +96,8 @@ void scan_session_done(struct scan_session *s);
 
 struct scan_input { /* what an IMAGE is: cmd/scan_source.h opens it */
     struct container *container;
+    struct image_index *list; /* or a list of packages, read already; lives in arena */
+    struct arena *arena;
 };
 
 struct scan {

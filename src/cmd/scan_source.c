@@ -1,30 +1,27 @@
 /* scan_source.c - the table of image sources, and which of them an IMAGE means. */
 #include "cmd/scan_source.h"
+#include "base/cleanup.h"
 
-#include <errno.h>
-#include <string.h>
-#include <unistd.h>
-
-static int open_disk(const struct scan_session *s, const char *path, bool guessing, struct scan_input *input,
-                     struct err *e)
-{
-    (void)guessing;
-    if (strcmp(path, "-") && access(path, F_OK) < 0 && errno == ENOENT)
-        return err_set(
-            e, ERR_NOT_FOUND,
-            "no such file or folder (an image of a container engine: docker save NAME | eclair scan -)");
-    input->container = container_open(s->cage, path, e);
-    return input->container ? 0 : -1;
-}
-
-static const struct scan_source disk = {
-    .name = "disk",
-    .summary = "a file or folder: an archive, an OCI layout, an ACI, a root file system; - is standard input",
-    .guessed = true,
-    .open = open_disk,
-};
-
-const struct scan_source *const scan_sources[] = { &disk, &source_registry, NULL };
+const struct
+    scan_source
+        *const
+            scan_sources
+                [] = {
+                    &source_disk,
+                    &source_docker,
+                    &source_podman,
+                    &source_registry, /* guessed, in this order */
+                    &source_docker_archive,
+                    &source_oci_archive,
+                    &source_oci,
+                    &source_oci_dir,
+                    &source_dir,
+                    &source_rootfs,
+                    &source_aci,
+                    &source_sbom,
+                    &source_purls,
+                    NULL,
+                };
 
 static const struct scan_source *by_prefix(const char *image)
 {
@@ -38,16 +35,21 @@ static const struct scan_source *by_prefix(const char *image)
     return NULL;
 }
 
-int scan_source_open(const struct scan_session *s, const char *image, struct scan_input *ret, struct err *e)
+static bool is_path(str image)
 {
-    const struct scan_source *named = by_prefix(image);
-    *ret = (struct scan_input){ 0 };
-    if (!*image)
-        return err_set(e, ERR_USAGE, "IMAGE is empty");
-    if (named && named->open(s, strchr(image, ':') + 1, false, ret, e) < 0)
-        return err_wrap(e, "%s", image);
-    if (named)
-        return 0;
+    return str_eq(image, STR("-")) || str_starts(image, STR("/")) || str_starts(image, STR("./")) ||
+           str_starts(image, STR("../"));
+}
+
+static void add_said(struct buf *said, const struct scan_source *s, const struct err *found)
+{
+    buf_printf(said, "%s%s: %s", said->len ? "; " : "", s->name, found->text);
+}
+
+static int guess(const struct scan_session *s, const char *image, struct scan_input *ret, struct err *e)
+{
+    CLEANUP(buf_done) struct buf said = { .max = 4096 };
+    bool path = is_path(str_from(image));
     for (size_t i = 0; scan_sources[i]; i++) {
         struct err found = { 0 };
         if (!scan_sources[i]->guessed)
@@ -55,17 +57,44 @@ int scan_source_open(const struct scan_session *s, const char *image, struct sca
         if (scan_sources[i]->open(s, image, true, ret, &found) == 0)
             return 0;
         *e = found;
-        if (found.kind != ERR_NOT_FOUND)
-            break;
+        if (found.kind != ERR_NOT_FOUND || path)
+            return -1;
+        add_said(&said, scan_sources[i], &found);
     }
-    return err_wrap(e, "%s", image);
+    return err_set(e, ERR_NOT_FOUND, "nowhere to be found: " STR_FMT, STR_ARG(buf_view(&said)));
 }
 
-void scan_input_done(struct scan_input *i) { container_freep(&i->container); }
+int scan_source_open(const struct scan_session *s, const char *image, struct scan_input *ret, struct err *e)
+{
+    const struct scan_source *named = by_prefix(image);
+    *ret = (struct scan_input){ 0 };
+    if (!*image)
+        return err_set(e, ERR_USAGE, "IMAGE is empty");
+    const char *rest = named ? strchr(image, ':') + 1 : image;
+    if (!*rest)
+        return err_set(e, ERR_USAGE, "%s: what follows the colon is missing (%s)", image, named->rest);
+    int r = named ? named->open(s, rest, false, ret, e) : guess(s, image, ret, e);
+    return r < 0 ? err_wrap(e, "%s", image) : 0;
+}
+
+void scan_input_done(struct scan_input *i)
+{
+    container_freep(&i->container);
+    arena_freep(&i->arena);
+}
 
 void scan_sources_help(FILE *to)
 {
-    fputs("\nWhere an IMAGE is (NAME:IMAGE; without a name they are asked in this order):\n", to);
-    for (size_t i = 0; scan_sources[i]; i++)
-        fprintf(to, "  %-24s %s\n", scan_sources[i]->name, scan_sources[i]->summary);
+    fputs("\nWhere an IMAGE is; without a prefix the first of these that has it is taken, in this order:\n",
+          to);
+    for (int guessed = 1; guessed >= 0; guessed--) {
+        if (!guessed)
+            fputs("Only by their prefix:\n", to);
+        for (size_t i = 0; scan_sources[i]; i++)
+            if (scan_sources[i]->guessed == guessed) {
+                char head[64];
+                snprintf(head, sizeof head, "%s:%s", scan_sources[i]->name, scan_sources[i]->rest);
+                fprintf(to, "  %-28s %s\n", head, scan_sources[i]->summary);
+            }
+    }
 }

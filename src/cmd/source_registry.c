@@ -64,7 +64,8 @@ static int open_registry(const struct scan_session *s, const char *image, bool g
 
 const struct scan_source source_registry = {
     .name = "registry",
-    .summary = "an image in a registry: [HOST[:PORT]/]NAME[:TAG][@DIGEST], also docker://NAME",
+    .rest = "[HOST/]NAME[:TAG]",
+    .summary = "an image in a registry; also docker://NAME",
     .guessed = true,
     .open = open_registry,
 };

@@ -11,14 +11,17 @@
 
 #define DEFAULT_HOST "unix:///var/run/docker.sock"
 #define ANSWER_MAX   ((size_t)64 << 10) /* of /version and of error texts */
-#define IDLE_MS      (30u * 60 * 1000)  /* a daemon may gather the whole image before its first byte */
+#define INSPECT_MAX  ((size_t)4 << 20)
+#define SAVE_MS      (30u * 60 * 1000) /* a daemon may gather the whole image before its first byte */
 
 struct daemon {
     struct arena *arena;
     struct http_pool *pool;
     struct http_options options;
-    const char *host; /* as given */
-    const char *base; /* "http://host:port" */
+    const char *engine; /* "Docker" */
+    const char *host;   /* as given */
+    unsigned idle_ms;   /* 0: what is usual */
+    const char *base;   /* "http://host:port" */
     const char *api_version;
 };
 
@@ -92,8 +95,14 @@ struct daemon *daemon_new(const struct daemon_options *o, struct err *e)
         err_set(e, ERR_OOM, "docker client");
         return NULL;
     }
-    d->host = is_set(o->host) ? o->host : DEFAULT_HOST;
-    d->api_version = is_set(o->api_version) ? o->api_version : NULL;
+    d->engine = o->engine ? o->engine : "Docker";
+    d->idle_ms = o->idle_ms;
+    d->host = is_set(o->host) ? arena_cstr(d->arena, str_from(o->host)) : DEFAULT_HOST;
+    if (!d->host) {
+        err_set(e, ERR_OOM, "docker client");
+        return NULL;
+    }
+    d->api_version = is_set(o->api_version) ? arena_cstr(d->arena, str_from(o->api_version)) : NULL;
     d->pool = http_pool_new(e);
     if (!d->pool || find_place(d, o, e) < 0)
         return NULL;
@@ -131,17 +140,21 @@ static int no_daemon(const struct daemon *d, struct err *e)
         return -1;
     if (socket && access(socket, R_OK | W_OK) < 0 && errno == EACCES)
         return err_set(e, ERR_NETWORK,
-                       "permission denied while trying to connect to the Docker daemon socket at %s",
+                       "permission denied while trying to connect to the %s daemon socket at %s", d->engine,
                        d->host);
+    if (strstr(reason.text, "no byte for"))
+        return err_set(e, ERR_NETWORK, "the %s daemon at %s does not answer: %s", d->engine, d->host,
+                       reason.text);
     bool tls = !strncmp(d->base, "https", 5);
-    return err_set(e, ERR_NETWORK,
-                   "Cannot connect to the Docker daemon at %s. Is the docker daemon running?%s%s%s", d->host,
-                   tls ? " (" : "", tls ? reason.text : "", tls ? ")" : "");
+    char running[16];
+    snprintf(running, sizeof running, "%c%s", d->engine[0] | ' ', d->engine + 1);
+    return err_set(e, ERR_NETWORK, "Cannot connect to the %s daemon at %s. Is the %s daemon running?%s%s%s",
+                   d->engine, d->host, running, tls ? " (" : "", tls ? reason.text : "", tls ? ")" : "");
 }
 
-static struct http *request(struct daemon *d, const char *path, struct err *e)
+static struct http *request(struct daemon *d, const char *path, unsigned idle_ms, struct err *e)
 {
-    static const struct http_limits limits = { .idle_ms = IDLE_MS };
+    struct http_limits limits = { .idle_ms = d->idle_ms ? d->idle_ms : idle_ms };
     str url = arena_printf(d->arena, "%s%s", d->base, path);
     if (!url.ptr) {
         err_set(e, ERR_OOM, "docker client");
@@ -153,12 +166,12 @@ static struct http *request(struct daemon *d, const char *path, struct err *e)
     return h;
 }
 
-static int read_answer(struct http *h, struct buf *ret, struct err *e)
+static int read_answer(struct http *h, size_t max, struct buf *ret, struct err *e)
 {
     str chunk;
     int more;
-    while ((more = http_read(h, &chunk, e)) > 0 && ret->len < ANSWER_MAX)
-        buf_str(ret, str_head(chunk, ANSWER_MAX - ret->len));
+    while ((more = http_read(h, &chunk, e)) > 0 && ret->len < max)
+        buf_str(ret, str_head(chunk, max - ret->len));
     return more < 0 ? -1 : ret->failed ? err_set(e, ERR_OOM, "docker client") : 0;
 }
 
@@ -180,18 +193,18 @@ static str member(struct daemon *d, str json, const char *name)
     return value;
 }
 
-static int find_version(struct daemon *d, struct err *e)
+int daemon_greet(struct daemon *d, struct err *e)
 {
     if (d->api_version)
         return 0;
-    CLEANUP(http_freep) struct http *h = request(d, "/version", e);
+    CLEANUP(http_freep) struct http *h = request(d, "/version", DAEMON_ANSWER_MS, e);
     CLEANUP(buf_done) struct buf answer = { 0 };
-    if (!h || read_answer(h, &answer, e) < 0)
+    if (!h || read_answer(h, ANSWER_MAX, &answer, e) < 0)
         return -1;
     str version = http_head(h)->status == 200 ? member(d, buf_view(&answer), "ApiVersion") : (str){ 0 };
     if (!is_version(version))
-        return err_set(e, ERR_NETWORK, "%s is no Docker daemon: its /version (status %u) names no ApiVersion",
-                       d->host, http_head(h)->status);
+        return err_set(e, ERR_NETWORK, "%s is no %s daemon: its /version (status %u) names no ApiVersion",
+                       d->host, d->engine, http_head(h)->status);
     d->api_version = arena_cstr(d->arena, version);
     return d->api_version ? 0 : err_set(e, ERR_OOM, "docker client");
 }
@@ -199,14 +212,15 @@ static int find_version(struct daemon *d, struct err *e)
 static int refused(struct daemon *d, struct http *h, struct err *e)
 {
     CLEANUP(buf_done) struct buf answer = { 0 };
-    if (read_answer(h, &answer, e) < 0)
+    if (read_answer(h, ANSWER_MAX, &answer, e) < 0)
         return -1;
+    enum err_kind kind = http_head(h)->status == 404 ? ERR_NOT_FOUND : ERR_NETWORK;
     str message = member(d, buf_view(&answer), "message");
     if (!message.len)
         message = str_trim(buf_view(&answer));
     if (!message.len)
-        return err_set(e, ERR_NETWORK, "Error response from daemon: status %u", http_head(h)->status);
-    return err_set(e, ERR_NETWORK, "Error response from daemon: " STR_FMT, STR_ARG(message));
+        return err_set(e, kind, "Error response from daemon: status %u", http_head(h)->status);
+    return err_set(e, kind, "Error response from daemon: " STR_FMT, STR_ARG(message));
 }
 
 static int write_all(int fd, str bytes, struct err *e)
@@ -236,25 +250,174 @@ static void put_escaped(struct buf *b, const char *text)
     }
 }
 
-int daemon_save(struct daemon *d, const char *image, int fd, struct err *e)
+/* A name of an image is part of a path there: its slashes stand. */
+static void put_name(struct buf *path, const char *image)
 {
+    for (; *image; image++) {
+        char c[] = { *image, 0 };
+        if (*image == '/' || *image == ':' || *image == '@')
+            buf_char(path, *image);
+        else
+            put_escaped(path, c);
+    }
+}
+
+/* ---- the archive ---- */
+
+static bool speaks(const struct daemon *d, uint64_t minor)
+{
+    str rest = str_from(d->api_version), text = str_cut(&rest, '.');
+    uint64_t a = 0, b = 0;
+    return str_to_u64(text, &a) && str_to_u64(rest, &b) && (a > 1 || (a == 1 && b >= minor));
+}
+
+bool daemon_saves_platform(const struct daemon *d) { return speaks(d, 48); }
+
+/* As OCI's platform in JSON. */
+static void put_platform(struct buf *path, char before, const struct image_platform *p)
+{
+    CLEANUP(buf_done) struct buf text = { 0 };
+    struct json_writer w = { .out = &text };
+    json_w_object(&w);
+    json_w_text(&w, "os", p->os);
+    json_w_text(&w, "architecture", p->architecture);
+    if (p->variant.len)
+        json_w_text(&w, "variant", p->variant);
+    json_w_object_end(&w);
+    buf_char(&text, '\0');
+    buf_printf(path, "%cplatform=", before);
+    if (text.failed)
+        path->failed = true;
+    else
+        put_escaped(path, text.ptr);
+}
+
+struct daemon_transfer {
+    struct daemon *daemon;
+    struct http *http;
+    uint64_t had;
+};
+
+struct daemon_transfer *daemon_save_open(struct daemon *d, const char *image,
+                                         const struct image_platform *platform, struct err *e)
+{
+    CLEANUP(daemon_save_close) struct daemon_transfer *t = calloc(1, sizeof *t);
     CLEANUP(buf_done) struct buf path = { 0 };
-    if (find_version(d, e) < 0)
-        return -1;
+    if (daemon_greet(d, e) < 0)
+        return NULL;
     buf_printf(&path, "/v%s/images/get?names=", d->api_version);
     put_escaped(&path, image);
+    if (platform && platform->demanded && daemon_saves_platform(d))
+        put_platform(&path, '&', platform);
+    buf_char(&path, '\0');
+    if (path.failed || !t) {
+        err_set(e, ERR_OOM, "docker client");
+        return NULL;
+    }
+    t->daemon = d;
+    t->http = request(d, path.ptr, SAVE_MS, e);
+    if (!t->http)
+        return NULL;
+    if (http_head(t->http)->status != 200) {
+        refused(d, t->http, e);
+        return NULL;
+    }
+    struct daemon_transfer *ret = t;
+    t = NULL;
+    return ret;
+}
+
+int daemon_save_read(struct daemon_transfer *t, str *ret, struct err *e)
+{
+    int more = http_read(t->http, ret, e);
+    if (more < 0)
+        return err_wrap(e, "the %s daemon broke off after %llu bytes of the image", t->daemon->engine,
+                        (unsigned long long)t->had);
+    t->had += more ? ret->len : 0;
+    return more;
+}
+
+void daemon_save_close(struct daemon_transfer **t)
+{
+    if (!*t)
+        return;
+    http_freep(&(*t)->http);
+    free(*t);
+    *t = NULL;
+}
+
+int daemon_save(struct daemon *d, const char *image, int fd, struct err *e)
+{
+    CLEANUP(daemon_save_close) struct daemon_transfer *t = daemon_save_open(d, image, NULL, e);
+    str chunk;
+    int more = t ? 1 : -1;
+    while (more > 0 && (more = http_read(t->http, &chunk, e)) > 0)
+        if (write_all(fd, chunk, e) < 0)
+            return -1;
+    return more;
+}
+
+/* ---- what it knows of an image ---- */
+
+static int read_inspected(struct json *j, struct arena *arena, struct daemon_image *ret, struct err *e)
+{
+    str key, value;
+    int more;
+    const struct {
+        const char *key;
+        str *to;
+    } wanted[] = { { "Id", &ret->id },
+                   { "Os", &ret->platform.os },
+                   { "Architecture", &ret->platform.architecture },
+                   { "Variant", &ret->platform.variant } };
+    if (json_enter(j, JSON_OBJECT, e) < 0)
+        return -1;
+    while ((more = json_key(j, &key, e)) > 0) {
+        str *to = NULL;
+        for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+            if (str_eq(key, str_from(wanted[i].key)))
+                to = wanted[i].to;
+        if ((to ? json_string(j, &value, e) : json_skip(j, e)) < 0)
+            return -1;
+        if (to)
+            *to = arena_dup(arena, str_head(value, 256));
+    }
+    return more;
+}
+
+static int parse_inspected(str text, struct arena *arena, struct daemon_image *ret, struct err *e)
+{
+    CLEANUP(stream_freep) struct stream *in = stream_from_mem(text, e);
+    CLEANUP(json_freep) struct json *j = in ? json_new(in, NULL, e) : NULL;
+    *ret = (struct daemon_image){ 0 };
+    if (!j || read_inspected(j, arena, ret, e) < 0)
+        return -1;
+    return arena_failed(arena) ? err_set(e, ERR_OOM, "docker client") : 0;
+}
+
+int daemon_inspect(struct daemon *d, const char *image, const struct image_platform *platform,
+                   struct arena *arena, struct daemon_image *ret, struct err *e)
+{
+    CLEANUP(buf_done) struct buf path = { 0 };
+    CLEANUP(buf_done) struct buf answer = { 0 };
+    if (daemon_greet(d, e) < 0)
+        return -1;
+    buf_printf(&path, "/v%s/images/", d->api_version);
+    put_name(&path, image);
+    buf_str(&path, STR("/json"));
+    if (platform && platform->demanded && speaks(d, 49))
+        put_platform(&path, '?', platform);
     buf_char(&path, '\0');
     if (path.failed)
         return err_set(e, ERR_OOM, "docker client");
-    CLEANUP(http_freep) struct http *h = request(d, path.ptr, e);
+    CLEANUP(http_freep) struct http *h = request(d, path.ptr, DAEMON_ANSWER_MS, e);
     if (!h)
         return -1;
     if (http_head(h)->status != 200)
         return refused(d, h, e);
-    str chunk;
-    int more;
-    while ((more = http_read(h, &chunk, e)) > 0)
-        if (write_all(fd, chunk, e) < 0)
-            return -1;
-    return more;
+    if (read_answer(h, INSPECT_MAX, &answer, e) < 0)
+        return err_wrap(e, "the %s daemon broke off what it says of the image", d->engine);
+    return parse_inspected(buf_view(&answer), arena, ret, e) < 0
+               ? err_wrap(e, "what the %s daemon says of the image", d->engine)
+               : 0;
 }

@@ -181,6 +181,7 @@ struct saved { /* one element of manifest.json */
 struct saved_names {
     str text;
     size_t images;
+    bool chosen; /* the one that was read last has the name that was asked for */
 };
 
 /* Of the images of an archive: which ones there are, for the note. A name that is no name is passed over. */
@@ -190,6 +191,8 @@ static int keep_name(struct reading *r, struct json *j, struct saved_names *n, s
     if (keep_strings(r, j, &tags, e) < 0)
         return -1;
     str name = tags.count ? tags.at[0] : STR("one without a name");
+    for (size_t i = 0; i < tags.count; i++)
+        n->chosen |= str_eq(tags.at[i], r->files->choice);
     if (n->text.len > NAMES_MAX)
         return 0;
     n->text = arena_printf(r->arena, STR_FMT "%s" STR_FMT, STR_ARG(n->text), n->text.len ? ", " : "",
@@ -214,20 +217,31 @@ static int saved_members(struct reading *r, struct json *j, struct saved *s, str
     return more;
 }
 
+/* The first of them, or that which was asked for. */
 static int saved_first(struct reading *r, struct json *j, struct saved *s, struct saved_names *n,
                        struct err *e)
 {
     enum json_type type;
     str text;
     int more;
+    bool found = false, by_name = r->files->choice.len != 0;
     if (json_enter(j, JSON_ARRAY, e) < 0)
         return -1;
     for (n->images = 0; (more = json_element(j, &type, &text, e)) > 0; n->images++) {
+        struct saved one = { 0 };
         if (type != JSON_OBJECT)
             return err_set(e, ERR_FORMAT, "byte %llu: not an object", (unsigned long long)json_offset(j));
-        if (saved_members(r, j, n->images ? NULL : s, n, e) < 0)
+        n->chosen = false;
+        if (saved_members(r, j, by_name || !n->images ? &one : NULL, n, e) < 0)
             return -1;
+        if (!found && (n->chosen || (!by_name && !n->images))) {
+            *s = one;
+            found = true;
+        }
     }
+    if (more == 0 && by_name && !found)
+        return err_set(e, ERR_NOT_FOUND, "no image '" STR_FMT "' in it, but: " STR_FMT,
+                       STR_ARG(r->files->choice), STR_ARG(n->text.len ? n->text : STR("none")));
     return more;
 }
 
@@ -285,6 +299,8 @@ static int saved_layers(struct reading *r, const struct saved *s, struct err *e)
 struct descriptor {
     str media_type, digest, size; /* size: as it is written */
     struct image_platform platform;
+    str name; /* org.opencontainers.image.ref.name, or containerd's full name */
+    str full_name;
     bool attestation;
 };
 
@@ -341,15 +357,19 @@ static int platform_members(struct reading *r, struct json *j, struct descriptor
     return more;
 }
 
-static int annotation_members(struct json *j, struct descriptor *d, struct err *e)
+static int annotation_members(struct reading *r, struct json *j, struct descriptor *d, struct err *e)
 {
-    str key, value;
+    str key, value = { 0 };
     int more;
     if (json_enter(j, JSON_OBJECT, e) < 0)
         return -1;
     while ((more = json_key(j, &key, e)) > 0) {
         bool kind = str_eq(key, STR("vnd.docker.reference.type"));
-        if ((kind ? json_string(j, &value, e) : json_skip(j, e)) < 0)
+        int result = kind                                                    ? json_string(j, &value, e)
+                     : str_eq(key, STR("org.opencontainers.image.ref.name")) ? keep_string(r, j, &d->name, e)
+                     : str_eq(key, STR("io.containerd.image.name")) ? keep_string(r, j, &d->full_name, e)
+                                                                    : json_skip(j, e);
+        if (result < 0)
             return -1;
         if (kind)
             d->attestation = str_eq(value, STR("attestation-manifest"));
@@ -366,7 +386,7 @@ static int descriptor_members(struct reading *r, struct json *j, struct descript
                      : str_eq(key, STR("digest"))      ? keep_string(r, j, &d->digest, e)
                      : str_eq(key, STR("size"))        ? keep_number(r, j, &d->size, e)
                      : str_eq(key, STR("platform"))    ? platform_members(r, j, d, e)
-                     : str_eq(key, STR("annotations")) ? annotation_members(j, d, e)
+                     : str_eq(key, STR("annotations")) ? annotation_members(r, j, d, e)
                                                        : json_skip(j, e);
         if (result < 0)
             return -1;
@@ -622,6 +642,30 @@ static int search(struct reading *r, str path, const struct descriptors *d, unsi
 }
 
 /* 1 the image's layers are known, 0 it is for another platform, -1. */
+static bool is_chosen(const struct descriptor *d, str choice)
+{
+    return str_eq(choice, d->digest) || str_eq(choice, d->name) || str_eq(choice, d->full_name);
+}
+
+/* Leaves those that were asked for by name: of one name there may be several, for as many platforms. */
+static int choose_by_name(struct reading *r, struct descriptors *d, struct err *e)
+{
+    str there = STR("");
+    size_t kept = 0;
+    for (size_t i = 0; i < d->count; i++) {
+        str name = d->at[i].name.len ? d->at[i].name : d->at[i].digest;
+        if (is_chosen(&d->at[i], r->files->choice))
+            d->at[kept++] = d->at[i];
+        if (there.len < NAMES_MAX)
+            there = arena_printf(r->arena, STR_FMT "%s" STR_FMT, STR_ARG(there), there.len ? ", " : "",
+                                 STR_ARG(str_head(name, NAMES_MAX)));
+    }
+    d->count = kept;
+    return kept ? 0
+                : err_set(e, ERR_NOT_FOUND, "index.json: no image '" STR_FMT "' in it, but: " STR_FMT,
+                          STR_ARG(r->files->choice), STR_ARG(there.len ? there : STR("none")));
+}
+
 static int read_node(struct reading *r, str path, str digest, str content, bool known, unsigned depth,
                      struct err *e)
 {
@@ -637,6 +681,8 @@ static int read_node(struct reading *r, str path, str digest, str content, bool 
         return saved_layers(r, &o.saved, e) < 0 ? -1 : 1;
     if (!o.is_index)
         return err_set(e, ERR_FORMAT, STR_FMT ": neither an index nor a manifest", STR_ARG(path));
+    if (!depth && r->files->choice.len && choose_by_name(r, &o.manifests, e) < 0)
+        return -1;
     if (r->platform->demanded)
         return search(r, path, &o.manifests, depth, e);
     const struct descriptor *next = choose(r, &o.manifests);
@@ -665,7 +711,7 @@ static int read_docker(struct reading *r, str content, struct err *e)
         return -1;
     if (!names.images)
         return err_set(e, ERR_FORMAT, "manifest.json: no image");
-    if (names.images > 1)
+    if (names.images > 1 && !r->files->choice.len)
         r->ret->note =
             arena_printf(r->arena, "the archive holds %zu images (" STR_FMT "): only the first is scanned",
                          names.images, STR_ARG(names.text));
@@ -713,7 +759,7 @@ int image_manifest_read(struct image_files *files, const struct image_platform *
     *ret = (struct image_manifest){ 0 };
     struct reading r = { .files = files, .arena = arena, .platform = platform, .ret = ret };
     str content;
-    int found = files->read(files, STR("manifest.json"), arena, &content, e);
+    int found = files->oci ? 0 : files->read(files, STR("manifest.json"), arena, &content, e);
     if (found > 0)
         return read_manifest_json(&r, content, e);
     if (found == 0)

@@ -29,6 +29,9 @@ struct image_files {
     bool (*has)(struct image_files *f, str path); /* is there such a file? NULL: not known, so yes */
     bool
         dear; /* each is a request to somebody: a config is read only where it decides which image is meant */
+    str choice; /* of an index.json the image with this org.opencontainers.image.ref.name, or this digest; of a manifest.json that with this
+                 * RepoTag; empty: any */
+    bool oci;   /* index.json is meant, whatever else there is */
 };
 
 struct image_layer {

@@ -34,6 +34,8 @@ struct container {
     size_t content;
     struct rootfs *rootfs;
     struct image_remote *remote;
+    struct container_giver giver; /* .read NULL: there is a descriptor */
+    bool begun;
 };
 
 static int no_memory(const struct container *c, struct err *e)
@@ -115,6 +117,14 @@ static int read_fd(void *ctx, str *ret, struct err *e)
     return n > 0;
 }
 
+static int read_giver(void *ctx, str *ret, struct err *e)
+{
+    struct container *c = ctx;
+    int r = c->giver.read(c->giver.ctx, ret, e);
+    c->size += r > 0 ? ret->len : 0;
+    return r;
+}
+
 static bool is_tar(const struct container *c) /* a tar says so in its first header; a pipe cannot be asked */
 {
     char magic[5];
@@ -139,6 +149,20 @@ static int stream_archive(struct container *c, struct cage *cage, bool seekable,
     if (!seekable)
         in = (struct cage_input){ .fd = -1, .read = read_fd, .ctx = c, .wait = true, .wait_fd = c->fd };
     return cage_run(cage, &index_stream_task, aliases, &in, on_frame, c, NULL, e);
+}
+
+static int stream_given(struct container *c, struct cage *cage, str aliases, struct err *e)
+{
+    struct container_giver *g = &c->giver;
+    struct cage_input in = {
+        .fd = -1, .read = read_giver, .ctx = c, .wait = g->waits, .wait_fd = g->wait_fd
+    };
+    if (g->open && g->open(g->ctx, e) < 0)
+        return -1;
+    int r = cage_run(cage, &index_stream_task, aliases, &in, on_frame, c, NULL, e);
+    if (g->close)
+        g->close(g->ctx);
+    return r;
 }
 
 /* Standard input may already have been read in part: a file begins where its descriptor stands. */
@@ -325,6 +349,54 @@ struct container *container_of_remote(struct image_remote *r, struct err *e)
     return c;
 }
 
+struct container *container_open_rootfs(const char *path, struct err *e)
+{
+    struct container *c = calloc(1, sizeof *c);
+    if (!c || !(c->arena = arena_new(LAYER_MEMORY_MAX))) {
+        err_set(e, ERR_OOM, "container");
+        free(c);
+        return NULL;
+    }
+    c->kind = CONTAINER_ROOTFS;
+    c->fd = open(path, O_RDONLY | O_CLOEXEC | O_DIRECTORY);
+    if (c->fd >= 0)
+        return c;
+    err_set(e, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "%s", strerror(errno));
+    container_freep(&c);
+    return NULL;
+}
+
+struct container *container_from(const struct container_giver *g, struct err *e)
+{
+    struct container *c = calloc(1, sizeof *c);
+    struct arena *arena = arena_new(LAYER_MEMORY_MAX);
+    if (!c || !arena) {
+        err_set(e, ERR_OOM, "container");
+        arena_freep(&arena);
+        free(c);
+        g->free(g->ctx);
+        return NULL;
+    }
+    *c = (struct container){ .kind = CONTAINER_STREAM, .arena = arena, .fd = -1, .giver = *g };
+    c->giver.key = arena_dup(arena, g->key);
+    c->seekable = g->again;
+    c->files.read = read_member;
+    c->files.has = has_member;
+    return c;
+}
+
+int container_begin(struct container *c, struct cage *cage, struct err *e)
+{
+    if (!c->giver.read || c->begun)
+        return 0;
+    if (stream_given(c, cage, STR(""), e) < 0)
+        return -1;
+    c->begun = true;
+    return c->size ? 0 : err_set(e, ERR_FORMAT, "is empty");
+}
+
+str container_key(const struct container *c) { return c->begun ? STR("") : c->giver.key; }
+
 static void forget_members(struct container *c)
 {
     for (size_t i = 0; i < c->members.cap; i++) {
@@ -350,6 +422,8 @@ void container_freep(struct container **cp)
         rootfs_close(c->rootfs);
     if (c->remote)
         c->remote->free(c->remote);
+    if (c->giver.free)
+        c->giver.free(c->giver.ctx);
     close_fdp(&c->fd);
     arena_freep(&c->arena);
     free(c);
@@ -376,6 +450,11 @@ void container_transfer_done(struct container_transfer *t)
     t->transfer = NULL;
 }
 
+bool container_is_folder(const struct container *c)
+{
+    return c->kind == CONTAINER_FOLDER || c->kind == CONTAINER_ROOTFS;
+}
+
 int container_layer(const struct container *c, str path, int *fd, uint64_t *offset, uint64_t *size,
                     struct err *e)
 {
@@ -398,7 +477,7 @@ int container_layer(const struct container *c, str path, int *fd, uint64_t *offs
 int container_whole(const struct container *c, struct cage_input *ret, struct err *e)
 {
     struct stat st;
-    if (fstat(c->fd, &st) < 0 || !S_ISREG(st.st_mode))
+    if (c->fd < 0 || fstat(c->fd, &st) < 0 || !S_ISREG(st.st_mode))
         return err_set(e, ERR_UNSUPPORTED, "an ACI is read from a file, not from a pipe");
     *ret = (struct cage_input){ .fd = c->fd, .offset = c->start, .size = (uint64_t)st.st_size - c->start };
     return 0;
@@ -416,7 +495,8 @@ int container_look_again(struct container *c, struct cage *cage, str aliases, st
     if (c->kind != CONTAINER_STREAM || !c->seekable)
         return 0;
     forget_members(c);
-    return stream_archive(c, cage, true, aliases, e) < 0 ? -1 : 1;
+    int r = c->giver.read ? stream_given(c, cage, aliases, e) : stream_archive(c, cage, true, aliases, e);
+    return r < 0 ? -1 : 1;
 }
 
 int container_rootfs(struct container *c, struct cage_input *ret, struct err *e)

@@ -25,8 +25,29 @@ struct container;
 struct container *container_open(struct cage *c, const char *path,
                                  struct err *e);                              /* path "-" is standard input */
 struct container *container_of_remote(struct image_remote *r, struct err *e); /* owns r, also on error */
+/* A root file system folder, whatever else may be in it. */
+struct container *container_open_rootfs(const char *path, struct err *e);
+
+/* An archive that somebody gives from its first byte to its last: a daemon, or a pipe of which the beginning was read already. */
+struct container_giver {
+    int (*open)(void *ctx, struct err *e);           /* begins it, or begins anew */
+    int (*read)(void *ctx, str *ret, struct err *e); /* fits cage_input */
+    void (*close)(void *ctx);                        /* after each open(); may be NULL */
+    void (*free)(void *ctx);
+    void *ctx;
+    bool again; /* it can be begun anew */
+    bool waits; /* read() would wait: call it when wait_fd is readable */
+    int wait_fd;
+    str key; /* the digest of the image's config, where it is known: who has that image in a store need not ask for the archive */
+};
+/* CONTAINER_STREAM that takes the giver over, even on error; nothing is asked for before container_begin(). */
+struct container *container_from(const struct container_giver *g, struct err *e);
+int container_begin(struct container *c, struct cage *cage,
+                    struct err *e);           /* reads it, if that was not done yet */
+str container_key(const struct container *c); /* of what was not begun yet; else empty */
 void container_freep(struct container **c);
 enum container_kind container_kind(const struct container *c);
+bool container_is_folder(const struct container *c);
 struct image_files *
 container_files(struct container *c); /* for image_manifest_read(); not for CONTAINER_ROOTFS */
 

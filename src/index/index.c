@@ -563,10 +563,29 @@ static int name_aci_layer(struct image_index *i, struct arena *arena)
     return 0;
 }
 
+/* A giver that knows which image it is: is that in the store? Nothing is asked of it then. */
+static int find_by_key(struct indexing *x, struct arena *arena, struct image_index **ret, int64_t *ret_id,
+                       struct err *e)
+{
+    struct err unkept = { 0 };
+    str key = arena_dup(arena, container_key(x->container));
+    int found = key.len ? store_image_find(x->store, key, indexer_version(), arena, ret, ret_id, e) : 0;
+    if (found <= 0)
+        return found;
+    store_image_keep(x->store, *ret_id, &unkept);
+    (*ret)->digest = key;
+    return 1;
+}
+
 static int index_container(struct indexing *x, struct arena *arena, struct image_index **ret, int64_t *ret_id,
                            struct err *e)
 {
     struct image_manifest m = { 0 };
+    int known = find_by_key(x, arena, ret, ret_id, e);
+    if (known)
+        return known < 0 ? -1 : 0;
+    if (container_begin(x->container, x->cage, e) < 0)
+        return -1;
     bool rootfs = container_kind(x->container) == CONTAINER_ROOTFS;
     if (!rootfs && image_manifest_read(container_files(x->container), x->platform, arena, &m, e) < 0)
         return -1;

@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "codec/inflate.h"
 #include "codec/pack.h"
+#include "detect/detector.h"
 #include "index/visit.h"
 
 static int walk_tar(struct stream *plain, unsigned flags, str aliases, struct frame_writer *out,
@@ -60,6 +61,50 @@ int layer_walk(struct stream *stored, unsigned flags, str aliases, struct frame_
         ret->size = outer ? ret->size : stream_sha256_size(inner);
     }
     return r;
+}
+
+static int put_body(struct buf *work, unsigned type, struct frame_writer *out, struct err *e)
+{
+    if (work->failed)
+        return err_set(e, ERR_OOM, "frame");
+    int r = frame_put(out, type, buf_view(work), e);
+    buf_clear(work);
+    return r;
+}
+
+int layer_put_entry(const struct layer_entry *x, struct buf *work, struct frame_writer *out, struct err *e)
+{
+    pack_u64(work, x->kind);
+    pack_str(work, x->path);
+    pack_str(work, x->target);
+    pack_str(work, x->detector);
+    pack_str(work, x->distribution.id);
+    pack_str(work, x->distribution.version);
+    pack_str(work, x->distribution.name);
+    pack_str(work, x->distribution.namespace);
+    pack_str(work, x->note);
+    return put_body(work, INDEX_ENTRY, out, e);
+}
+
+int layer_put_found(const struct detected *d, struct buf *work, struct frame_writer *out, struct err *e)
+{
+    for (size_t i = 0; i < d->package_count; i++) {
+        const struct package *p = &d->packages[i];
+        const str fields[] = {
+            p->kind, p->name, p->version, p->arch, p->source, p->source_version, p->module
+        };
+        for (size_t k = 0; k < sizeof fields / sizeof *fields; k++)
+            pack_str(work, fields[k]);
+        if (put_body(work, INDEX_PACKAGE, out, e) < 0)
+            return -1;
+    }
+    for (size_t i = 0; i < d->fact_count; i++) {
+        pack_str(work, d->facts[i].name);
+        pack_str(work, d->facts[i].value);
+        if (put_body(work, INDEX_FACT, out, e) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 int layer_put_sums(const struct layer_sums *sums, const struct err *failure, struct frame_writer *out,

@@ -62,6 +62,10 @@ struct layer_sums {
  * end, so that the caller can tell a damaged blob from a bad image. */
 int layer_walk(struct stream *stored, unsigned flags, str aliases, struct frame_writer *out,
                struct layer_sums *ret, struct err *e);
+/* An entry, then what was found in it; `work` is empty before and after. */
+struct detected;
+int layer_put_entry(const struct layer_entry *x, struct buf *work, struct frame_writer *out, struct err *e);
+int layer_put_found(const struct detected *d, struct buf *work, struct frame_writer *out, struct err *e);
 int layer_put_sums(const struct layer_sums *sums, const struct err *failure, struct frame_writer *out,
                    struct err *e);
 

@@ -30,51 +30,12 @@ static int oom(struct err *e) { return err_set(e, ERR_OOM, "no memory to walk a 
 
 /* ---- frames ---- */
 
-static int put_body(struct visit *v, unsigned type, struct err *e)
-{
-    if (v->body.failed)
-        return err_set(e, ERR_OOM, "frame");
-    int r = frame_put(v->out, type, buf_view(&v->body), e);
-    buf_clear(&v->body);
-    return r;
-}
-
 static int put_entry(struct visit *v, const struct layer_entry *x, struct err *e)
 {
     if (++v->entries > LAYER_ENTRIES_MAX)
         return err_set(e, ERR_LIMIT, "more than %d files, links and whiteouts that concern package databases",
                        LAYER_ENTRIES_MAX);
-    pack_u64(&v->body, x->kind);
-    pack_str(&v->body, x->path);
-    pack_str(&v->body, x->target);
-    pack_str(&v->body, x->detector);
-    pack_str(&v->body, x->distribution.id);
-    pack_str(&v->body, x->distribution.version);
-    pack_str(&v->body, x->distribution.name);
-    pack_str(&v->body, x->distribution.namespace);
-    pack_str(&v->body, x->note);
-    return put_body(v, INDEX_ENTRY, e);
-}
-
-static int put_found(struct visit *v, const struct detected *d, struct err *e)
-{
-    for (size_t i = 0; i < d->package_count; i++) {
-        const struct package *p = &d->packages[i];
-        const str fields[] = {
-            p->kind, p->name, p->version, p->arch, p->source, p->source_version, p->module
-        };
-        for (size_t k = 0; k < sizeof fields / sizeof *fields; k++)
-            pack_str(&v->body, fields[k]);
-        if (put_body(v, INDEX_PACKAGE, e) < 0)
-            return -1;
-    }
-    for (size_t i = 0; i < d->fact_count; i++) {
-        pack_str(&v->body, d->facts[i].name);
-        pack_str(&v->body, d->facts[i].value);
-        if (put_body(v, INDEX_FACT, e) < 0)
-            return -1;
-    }
-    return 0;
+    return layer_put_entry(x, &v->body, v->out, e);
 }
 
 /* ---- paths ---- */
@@ -175,7 +136,7 @@ static int scan(struct visit *v, const struct detector *d, const struct detect_f
         return err_set(e, ERR_OOM, STR_FMT, STR_ARG(path));
     x.distribution = found.distribution;
     x.note = found.note;
-    return put_entry(v, &x, e) < 0 ? -1 : put_found(v, &found, e);
+    return put_entry(v, &x, e) < 0 ? -1 : layer_put_found(&found, &v->body, v->out, e);
 }
 
 /* Most wanted files are small and rare, but a package database can be large: its memory is given back. */

@@ -34,6 +34,19 @@ str purl_type(str kind) { return str_from(type_of(kind)->type); }
 
 bool purl_of_distribution(str kind) { return type_of(kind)->distribution; }
 
+str purl_kind(str type, bool *distribution, const char **between)
+{
+    *distribution = false;
+    *between = "/";
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (str_eq(type, str_from(types[i].type))) {
+            *distribution = types[i].distribution;
+            *between = types[i].split == ':' ? ":" : "/";
+            return str_from(types[i].kind);
+        }
+    return type;
+}
+
 static bool is_plain(char c, const char *keep)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||

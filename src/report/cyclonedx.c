@@ -32,6 +32,20 @@ static void ref(struct cyclonedx *c, const char *key, size_t package)
     json_w_text(&c->w, key, str_from(text));
 }
 
+/* What a list of packages is judged by beside them: who reads it again gets the same findings (index/sbom.h). */
+static void facts(struct cyclonedx *c)
+{
+    const struct image_index *i = c->r->image;
+    for (size_t k = 0; k < i->fact_count && !c->w.out->failed; k++) {
+        CLEANUP(buf_done) struct buf name = { .max = 1 << 16 };
+        buf_printf(&name, "eclair:fact:" STR_FMT "%c", STR_ARG(i->facts[k].fact.name), '\0');
+        if (!name.failed)
+            property(&c->w, name.ptr, i->facts[k].fact.value);
+    }
+    if (i->unreadable)
+        property(&c->w, "eclair:unreadable", STR("true"));
+}
+
 /* A component of the tool that made this, and the image. */
 static void metadata(struct cyclonedx *c)
 {
@@ -70,6 +84,7 @@ static void metadata(struct cyclonedx *c)
         property(w, "eclair:warning", c->r->warnings[i]);
     for (size_t i = 0; i < c->r->image->layer_count; i++)
         property(w, "eclair:layer", c->r->image->layers[i]->digest);
+    facts(c);
     json_w_array_end(w);
     json_w_object_end(w);
 }

@@ -187,6 +187,35 @@ static void relationships(struct spdx *s)
     json_w_array_end(&s->w);
 }
 
+static void annotation(struct spdx *s, const char *what, str name, str value)
+{
+    CLEANUP(buf_done) struct buf text = { .max = 1 << 16 };
+    char when[CLOCK_TEXT];
+    clock_format(s->r->now, when);
+    buf_printf(&text, "eclair:%s" STR_FMT "=" STR_FMT, what, STR_ARG(name), STR_ARG(value));
+    json_w_object(&s->w);
+    json_w_text(&s->w, "annotationDate", str_from(when));
+    json_w_text(&s->w, "annotationType", STR("OTHER"));
+    json_w_text(&s->w, "annotator", STR("Tool: eclair-" ECLAIR_VERSION));
+    json_w_text(&s->w, "comment", buf_view(&text));
+    json_w_object_end(&s->w);
+}
+
+/* What a list of packages is judged by beside them: who reads it again gets the same findings (index/sbom.h). */
+static void annotations(struct spdx *s)
+{
+    const struct image_index *i = s->r->image;
+    if (!i->fact_count && !i->unreadable)
+        return;
+    json_w_key(&s->w, "annotations");
+    json_w_array(&s->w);
+    for (size_t k = 0; k < i->fact_count && !s->w.out->failed; k++)
+        annotation(s, "fact:", i->facts[k].fact.name, i->facts[k].fact.value);
+    if (i->unreadable)
+        annotation(s, "unreadable", STR(""), STR("true"));
+    json_w_array_end(&s->w);
+}
+
 static void write_spdx(const struct report *r, const struct report_options *o, struct buf *out)
 {
     struct spdx s = { .w = { .out = out, .indent = 2 }, .r = r };
@@ -203,6 +232,7 @@ static void write_spdx(const struct report *r, const struct report_options *o, s
     creation(&s);
     packages(&s);
     relationships(&s);
+    annotations(&s);
     json_w_object_end(&s.w);
     buf_char(out, '\n');
 }
