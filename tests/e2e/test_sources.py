@@ -11,10 +11,12 @@ import urllib.parse
 from pathlib import Path
 
 import helpers
+import jsonschema
 import make_images as mi
 import pytest
 from helpers import assert_refused, eclair, environment, packages, rows, scan
 from push_peers import Docker
+from test_outputs import follow, schema
 
 EXAMPLES = helpers.ROOT / "examples"
 LAYERS = mi.debian_layers()
@@ -32,6 +34,8 @@ class Daemon(Docker):
 
     def get(self, request):
         url = urllib.parse.urlsplit(request.path)
+        if url.path == "/_ping":
+            return request.answer(200, b"OK", "text/plain")
         if not url.path.endswith("/json"):
             return super().get(request)
         if url.path != f"/v{self.api}/images/{self.name}/json":
@@ -126,7 +130,7 @@ def test_choice_of_an_archive(db, tmp_path):
 # ---- guesses ----
 
 def test_order_of_guesses(db, tmp_path, daemon, places):
-    with Daemon(tmp_path / "podman.sock", SAVED, name="only/podman") as podman:
+    with Daemon(tmp_path / "podman.sock", SAVED, name="only/podman", api="1.40") as podman:
         env = {"DOCKER_HOST": daemon.host, "CONTAINER_HOST": podman.host}
         assert ids(scan_with(db, "team/app:1", **env)) == helpers.SMALL_DEBIAN_IDS
         assert not podman.asked
@@ -138,6 +142,15 @@ def test_order_of_guesses(db, tmp_path, daemon, places):
         assert_refused(scan_with(db, "no/where", **env), "no/where", "disk: no such file", "docker: Error response from daemon: No such image",
                        "podman: Error response")
         assert_refused(scan_with(db, "./no/where", **env), "./no/where: no such file or folder")
+
+
+def test_a_guess_goes_on(db, tmp_path):
+    with Daemon(tmp_path / "podman.sock", SAVED, api="1.40") as podman:
+        for status, message in ((500, "no such image: x"), (404, "x: image not known"), (400, "invalid reference format")):
+            with Daemon(tmp_path / f"{status}.sock", SAVED, (status, json.dumps({"message": message}).encode())) as d:
+                assert scan_with(db, "team/app:1", DOCKER_HOST=d.host, CONTAINER_HOST=podman.host).code == 0
+        with Daemon(tmp_path / "bad.sock", SAVED, (500, b'{"message":"disk quota"}')) as d:
+            assert_refused(scan_with(db, "team/app:1", DOCKER_HOST=d.host, CONTAINER_HOST=podman.host), "team/app:1: Error response from daemon: disk quota")
 
 
 def test_no_daemon(db, tmp_path):
@@ -321,6 +334,8 @@ def test_round_trip_of_rpm(tmp_path):
     assert want["findings"]
     _, fact = round_trip(db, helpers.need_data("images/rpm-ubi9-layers.oci.tar"), tmp_path, code=3)
     assert fact
+    follow(schema("bom-1.6.schema.json"), {"ubi9": (tmp_path / "c").read_bytes()})
+    follow(schema("spdx-2.3-schema.json"), {"ubi9": (tmp_path / "s").read_bytes()})
 
 
 OPENSSL = "pkg:deb/debian/libssl3@3.0.11-1~deb12u2?arch=amd64&distro=debian-12"
@@ -388,6 +403,7 @@ def test_what_is_left_out_is_told(db, tmp_path):
     warnings = "\n".join(report["warnings"])
     assert "1 of 2 packages are of another package manager" in warnings and "no purl says what they are (bare)" in warnings
     assert packages(report) == [("left-pad", "1.0.0", ""), ("libssl3", "3.0.11-1~deb12u2", "amd64")]
+    jsonschema.Draft202012Validator(json.loads((helpers.ROOT / "docs/report.schema.json").read_text())).validate(report)
     path.write_text(PURLS + "pkg:apk/alpine/musl@1.2?distro=alpine-3.20\npkg:deb/debian/none\n")
     warnings = "\n".join(scan(db, path).json()["warnings"])
     assert "of another distribution than the rest (musl)" in warnings and "no version (pkg:deb/debian/none)" in warnings
