@@ -16,6 +16,7 @@ import make_images as mi
 import pytest
 from helpers import assert_refused, eclair, environment, packages, rows, scan
 from push_peers import Docker
+from test_formats import Layout, debian
 from test_outputs import follow, schema
 
 EXAMPLES = helpers.ROOT / "examples"
@@ -94,21 +95,18 @@ def test_wrong_prefix(db, places, image, words):
 
 
 def named_images(folder):
-    """A layout of two images with names; what is in them tells which was taken."""
-    for name in ("one", "two"):
-        layers = [[("etc/os-release", mi.os_release()), ("var/lib/dpkg/status", mi.dpkg_status([(name, "1", None)]))]]
-        (folder / "x.tar").write_bytes(mi.archive(layers))
-        for target in (f"oci:{folder}/layout:{name}", f"oci-archive:{folder}/{name}.tar:{name}"):
-            subprocess.run(["skopeo", "--insecure-policy", "copy", "-q", f"docker-archive:{folder}/x.tar", target], check=True,
-                           stdout=subprocess.DEVNULL)
-    index = json.loads((folder / "layout/index.json").read_text())
-    return {m["annotations"]["org.opencontainers.image.ref.name"]: m["digest"] for m in index["manifests"]}
+    """A layout of two images with names, and each as an archive of its own; what is in them tells which was taken."""
+    layout = Layout()
+    manifests = [layout.manifest(debian(name)) | {"annotations": {"org.opencontainers.image.ref.name": name}} for name in ("one", "two")]
+    layout.write(folder / "layout", manifests, "folder")
+    layout.write(folder / "both.tar", manifests)
+    return {m["annotations"]["org.opencontainers.image.ref.name"]: m["digest"] for m in manifests}
 
 
 def test_choice_of_a_layout(db, tmp_path):
     digests = named_images(tmp_path)
     for name, digest in digests.items():
-        for choice in (f"oci:layout:{name}", f"oci:layout@{digest}", f"oci-archive:{name}.tar:{name}"):
+        for choice in (f"oci:layout:{name}", f"oci:layout@{digest}", f"oci-archive:both.tar:{name}"):
             assert [p[0] for p in packages(scan(db, choice, cwd=tmp_path).json())] == [name]
     assert_refused(scan(db, "oci:layout:three", cwd=tmp_path), "no image 'three' in it, but: one, two")
 
@@ -310,30 +308,34 @@ def round_trip(db, image, tmp_path, code=0):
         assert findings(got) == findings(want), name
         assert packages(got) == packages(want), name
         assert got["distribution"]["namespace"] == want["distribution"]["namespace"]
-    # what was read is written again as it was, facts of Red Hat's images too
-    again = eclair("packages", f"sbom:{tmp_path}/c", "--db", db, "--quiet", "-f", "cyclonedx")
-    first, second = json.loads((tmp_path / "c").read_text()), json.loads(again.out)
-    assert [c.get("purl") for c in first["components"]] == [c.get("purl") for c in second["components"]]
-    fact = [p for p in first["metadata"]["properties"] if p["name"].startswith("eclair:fact:")]
-    assert fact == [p for p in second["metadata"]["properties"] if p["name"].startswith("eclair:fact:")]
-    spdx = eclair("packages", f"sbom:{tmp_path}/s", "--db", db, "--quiet", "-f", "cyclonedx")
-    assert fact == [p for p in json.loads(spdx.out)["metadata"]["properties"] if p["name"].startswith("eclair:fact:")]
-    return want, fact
+    return want
+
+
+def facts(document):
+    return [p for p in document["metadata"]["properties"] if p["name"].startswith("eclair:fact:")]
+
+
+def check_facts(db, tmp_path):
+    """What Red Hat's images are judged by beside packages is written again as it was read."""
+    first = json.loads((tmp_path / "c").read_text())
+    assert facts(first)
+    for name in "cs":
+        again = json.loads(eclair("packages", f"sbom:{tmp_path}/{name}", "--db", db, "--quiet", "-f", "cyclonedx").out)
+        assert facts(again) == facts(first)
+        assert [c.get("purl") for c in again["components"]] == [c.get("purl") for c in first["components"]]
 
 
 def test_round_trip_of_examples(example_db, tmp_path):
     for image in ("alpine-3.10.docker.tar.gz", "debian-bullseye.docker.tar.zst"):
-        want, _ = round_trip(example_db, EXAMPLES / "images" / image, tmp_path)
-        assert want["findings"]
+        assert round_trip(example_db, EXAMPLES / "images" / image, tmp_path)["findings"]
 
 
 def test_round_trip_of_rpm(tmp_path):
     mirror, db = helpers.need_data("feeds/photon").parent, tmp_path / "x.db"
     helpers.update(db, mirror, "photon")
-    want, _ = round_trip(db, helpers.need_data("images/rpm-photon3.docker.tar.zst"), tmp_path)
-    assert want["findings"]
-    _, fact = round_trip(db, helpers.need_data("images/rpm-ubi9-layers.oci.tar"), tmp_path, code=3)
-    assert fact
+    assert round_trip(db, helpers.need_data("images/rpm-photon3.docker.tar.zst"), tmp_path)["findings"]
+    round_trip(db, helpers.need_data("images/rpm-ubi9-layers.oci.tar"), tmp_path, code=3)
+    check_facts(db, tmp_path)
     follow(schema("bom-1.6.schema.json"), {"ubi9": (tmp_path / "c").read_bytes()})
     follow(schema("spdx-2.3-schema.json"), {"ubi9": (tmp_path / "s").read_bytes()})
 
@@ -380,16 +382,16 @@ WANT = [("libssl3", "CVE-2024-0001"), ("libssl3", "CVE-2024-0002"), ("libssl3", 
 def test_lists(db, tmp_path, name):
     path = tmp_path / "list"
     path.write_text(LISTS[name])
-    before = eclair("db", "status", "--db", db).out
     assert ids(scan(db, path)) == WANT
     assert ids(scan(db, "-", stdin=LISTS[name].encode())) == WANT
-    assert eclair("db", "status", "--db", db).out == before  # nothing of it is stored
 
 
 def test_list_by_prefix(db, tmp_path):
     path = tmp_path / "list"
     path.write_text(PURLS)
+    before = eclair("db", "status", "--db", db).out
     assert ids(scan(db, f"purls:{path}")) == WANT
+    assert eclair("db", "status", "--db", db).out == before  # nothing of it is stored
     with path.open("rb") as f:
         assert ids(scan(db, "-", stdin=f)) == WANT
     path.write_bytes(mi.pack(LISTS["syft"].encode(), "gzip"))
@@ -422,7 +424,6 @@ def test_bad_lists(db, tmp_path, text, words):
     path = tmp_path / "list"
     path.write_text(text)
     assert_refused(scan(db, path), path, words)
-    assert_refused(scan(db, "-", stdin=text.encode()), "-: ", words)
 
 
 def test_too_large_a_list(db, tmp_path):
