@@ -72,7 +72,7 @@ int scan_source_open(const struct scan_session *s, const char *image, struct sca
         return err_set(e, ERR_USAGE, "IMAGE is empty");
     const char *rest = named ? strchr(image, ':') + 1 : image;
     if (!*rest)
-        return err_set(e, ERR_USAGE, "%s: what follows the colon is missing (%s)", image, named->rest);
+        return err_set(e, ERR_USAGE, "%s: IMAGE is empty: nothing follows the colon", image);
     int r = named ? named->open(s, rest, false, ret, e) : guess(s, image, ret, e);
     return r < 0 ? err_wrap(e, "%s", image) : 0;
 }
@@ -93,7 +93,8 @@ void scan_sources_help(FILE *to)
         for (size_t i = 0; scan_sources[i]; i++)
             if (scan_sources[i]->guessed == guessed) {
                 char head[64];
-                snprintf(head, sizeof head, "%s:%s", scan_sources[i]->name, scan_sources[i]->rest);
+                snprintf(head, sizeof head, "%s:%s", scan_sources[i]->name,
+                         scan_sources[i]->rest ? scan_sources[i]->rest : "NAME");
                 fprintf(to, "  %-28s %s\n", head, scan_sources[i]->summary);
             }
     }

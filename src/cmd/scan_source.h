@@ -11,7 +11,7 @@
 
 struct scan_source {
     const char *name;    /* "docker": its prefix, without the colon */
-    const char *rest;    /* for help: what follows it, "PATH[:TAG]" */
+    const char *rest;    /* for help: what follows it, "PATH[:TAG]"; NULL: NAME */
     const char *summary; /* for help: "an image of the Docker daemon" */
     bool guessed;        /* asked for an IMAGE without a prefix, too */
     /* Sets input->container, or input->list. `guessing`: nobody named this source, so a daemon that does not run, or a name that cannot be one

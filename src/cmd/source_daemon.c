@@ -47,12 +47,11 @@ static void giver_freep(struct giver **g)
         giver_free(*g);
 }
 
-/* Nobody asked for this daemon: that it is not there is no error yet. */
-static int not_there(bool guessing, struct err *e)
+/* Nobody asked for this daemon: that it is not there, or not to be reached by us, is no error yet. */
+static void not_there(bool guessing, struct err *e)
 {
     if (guessing && (e->kind == ERR_NETWORK || e->kind == ERR_UNSUPPORTED))
         e->kind = ERR_NOT_FOUND;
-    return -1;
 }
 
 static struct giver *greet(int (*place)(struct arena *, struct daemon_options *, struct err *),
@@ -99,8 +98,11 @@ static int open_daemon(int (*place)(struct arena *, struct daemon_options *, str
     if (!g)
         return -1;
     g->platform = s->platform;
-    if (daemon_inspect(g->daemon, image, &g->platform, g->arena, &known, e) < 0 ||
-        check_platform(g, &known, &fits, e) < 0)
+    if (daemon_inspect(g->daemon, image, &g->platform, g->arena, &known, e) < 0) {
+        e->kind = guessing && e->kind == ERR_UNSUPPORTED ? ERR_NOT_FOUND : e->kind;
+        return -1;
+    }
+    if (check_platform(g, &known, &fits, e) < 0)
         return -1;
     struct container_giver giver = { .open = giver_open,
                                      .read = giver_read,

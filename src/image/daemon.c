@@ -20,6 +20,7 @@ struct daemon {
     struct http_options options;
     const char *engine; /* "Docker" */
     const char *host;   /* as given */
+    bool ping;          /* it was not asked yet whether it is there */
     unsigned idle_ms;   /* 0: what is usual */
     const char *base;   /* "http://host:port" */
     const char *api_version;
@@ -97,6 +98,7 @@ struct daemon *daemon_new(const struct daemon_options *o, struct err *e)
     }
     d->engine = o->engine ? o->engine : "Docker";
     d->idle_ms = o->idle_ms;
+    d->ping = o->ping;
     d->host = is_set(o->host) ? arena_cstr(d->arena, str_from(o->host)) : DEFAULT_HOST;
     if (!d->host) {
         err_set(e, ERR_OOM, "docker client");
@@ -193,10 +195,22 @@ static str member(struct daemon *d, str json, const char *name)
     return value;
 }
 
+static int ping(struct daemon *d, struct err *e)
+{
+    CLEANUP(http_freep) struct http *h = request(d, "/_ping", DAEMON_ANSWER_MS, e);
+    if (!h)
+        return -1;
+    d->ping = false;
+    return http_head(h)->status == 200
+               ? 0
+               : err_set(e, ERR_NETWORK, "%s is no %s daemon: it answers a ping with status %u", d->host,
+                         d->engine, http_head(h)->status);
+}
+
 int daemon_greet(struct daemon *d, struct err *e)
 {
     if (d->api_version)
-        return 0;
+        return d->ping ? ping(d, e) : 0;
     CLEANUP(http_freep) struct http *h = request(d, "/version", DAEMON_ANSWER_MS, e);
     CLEANUP(buf_done) struct buf answer = { 0 };
     if (!h || read_answer(h, ANSWER_MAX, &answer, e) < 0)
@@ -209,13 +223,19 @@ int daemon_greet(struct daemon *d, struct err *e)
     return d->api_version ? 0 : err_set(e, ERR_OOM, "docker client");
 }
 
+/* Some say so with another status than 404. */
+static bool says_no_image(str message)
+{
+    return str_contains(message, STR("o such image")) || str_contains(message, STR("image not known"));
+}
+
 static int refused(struct daemon *d, struct http *h, struct err *e)
 {
     CLEANUP(buf_done) struct buf answer = { 0 };
     if (read_answer(h, ANSWER_MAX, &answer, e) < 0)
         return -1;
-    enum err_kind kind = http_head(h)->status == 404 ? ERR_NOT_FOUND : ERR_NETWORK;
     str message = member(d, buf_view(&answer), "message");
+    enum err_kind kind = http_head(h)->status == 404 || says_no_image(message) ? ERR_NOT_FOUND : ERR_NETWORK;
     if (!message.len)
         message = str_trim(buf_view(&answer));
     if (!message.len)
@@ -413,8 +433,12 @@ int daemon_inspect(struct daemon *d, const char *image, const struct image_platf
     CLEANUP(http_freep) struct http *h = request(d, path.ptr, DAEMON_ANSWER_MS, e);
     if (!h)
         return -1;
-    if (http_head(h)->status != 200)
-        return refused(d, h, e);
+    if (http_head(h)->status != 200) {
+        refused(d, h, e);
+        if (http_head(h)->status == 400)
+            e->kind = ERR_UNSUPPORTED;
+        return -1;
+    }
     if (read_answer(h, INSPECT_MAX, &answer, e) < 0)
         return err_wrap(e, "the %s daemon broke off what it says of the image", d->engine);
     return parse_inspected(buf_view(&answer), arena, ret, e) < 0

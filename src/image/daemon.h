@@ -24,7 +24,9 @@ struct daemon_options {
     const char *certificates; /* a folder; NULL or "": none */
     bool verify;
     const char *api_version; /* "1.44"; NULL or "": ask */
-    unsigned idle_ms;        /* without a byte; 0: as above */
+    bool
+        ping; /* do not ask which API it speaks, but whether it is there: Podman takes seconds to tell its version */
+    unsigned idle_ms; /* without a byte; 0: as above */
 };
 struct daemon_options daemon_options_from_environment(void); /* DOCKER_HOST and its kind */
 
@@ -40,7 +42,7 @@ struct daemon_image {
     str id; /* "sha256:...": the digest of its config, or of its manifest (containerd's store) */
     struct image_platform platform;
 };
-/* `platform`: of several images under that name the one for it (demanded and API >= 1.49), else the daemon chooses. */
+/* ERR_UNSUPPORTED: the daemon takes that for no name of an image. `platform`: of several images under that name the one for it (demanded and API >= 1.49), else the daemon chooses. */
 int daemon_inspect(struct daemon *d, const char *image, const struct image_platform *platform,
                    struct arena *arena, struct daemon_image *ret, struct err *e);
 bool daemon_saves_platform(const struct daemon *d); /* API >= 1.48 */

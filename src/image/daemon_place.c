@@ -7,7 +7,8 @@
 
 #include <errno.h>
 
-#define FILE_MAX ((size_t)1 << 20) /* of config.json and meta.json */
+#define PODMAN_API "1.40"            /* what every Podman since 2.0 has of Docker's */
+#define FILE_MAX   ((size_t)1 << 20) /* of config.json and meta.json */
 
 static const char *variable(const char *name)
 {
@@ -142,7 +143,9 @@ int daemon_place_podman(struct arena *arena, struct daemon_options *ret, struct 
     const char *own = run ? arena_printf(arena, "unix://%s/podman/podman.sock", run).ptr : NULL;
     const char *usual = "unix:///run/podman/podman.sock";
     size_t scheme = strlen("unix://");
-    *ret = (struct daemon_options){ .engine = "Podman", .idle_ms = idle() };
+    *ret = (struct daemon_options){
+        .engine = "Podman", .api_version = PODMAN_API, .ping = true, .idle_ms = idle()
+    };
     ret->host = host                                     ? host
                 : own && access(own + scheme, F_OK) == 0 ? own
                 : access(usual + scheme, F_OK) == 0      ? usual

@@ -106,7 +106,7 @@ static int put(const struct sbom *s, const struct layer_sums *sums, struct frame
 static int run_sbom(str params, struct stream *in, struct frame_writer *out, struct buf *summary,
                     struct err *e)
 {
-    static const struct inflate_limits limits = { .max_out = SBOM_MAX + 1, .max_window = 8 << 20 };
+    static const struct inflate_limits limits = { .max_out = SBOM_MAX + (1 << 20), .max_window = 8 << 20 };
     struct layer_sums sums = { 0 };
     (void)params, (void)summary;
     CLEANUP(buf_done) struct buf content = { 0 };

@@ -81,7 +81,8 @@ static str trivy_version(struct sbom_reader *r, const struct sbom_component *c)
 static void apply_properties(struct sbom_reader *r, const struct sbom_component *c, struct package *p)
 {
     bool system = purl_of_distribution(p->kind);
-    if (c->kind.len && str_eq(purl_type(c->kind), purl_type(p->kind)))
+    if (c->kind.len && str_eq(purl_type(c->kind), purl_type(p->kind)) &&
+        !str_eq(purl_type(c->kind), STR("generic")))
         p->kind = c->kind;
     if (system && c->source.len) {
         p->source = c->source;

@@ -162,11 +162,20 @@ static void set_source(struct package *p, str upstream)
         p->source_version = version;
 }
 
+/* A letter, a digit, one of ".+-": else it is none that anybody has registered. */
+static bool is_type(str type)
+{
+    for (size_t i = 0; i < type.len; i++)
+        if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789.+-", type.ptr[i]) || !type.ptr[i])
+            return false;
+    return type.len <= 64;
+}
+
 bool purl_package(const struct purl *p, struct arena *arena, struct package *ret)
 {
     const char *between;
     bool system;
-    str kind = purl_kind(p->type, &system, &between);
+    str kind = purl_kind(is_type(p->type) ? p->type : STR("generic"), &system, &between);
     *ret = (struct package){ .kind = kind, .name = p->name, .version = p->version };
     if (!p->version.len)
         return false;

@@ -79,10 +79,63 @@ static void test_images(void **state)
     assert_int_equal(out.len, 0);
 }
 
+/* What is written of a package is read again as that package. */
+static void check_again(struct package p, const struct distribution *d)
+{
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    CLEANUP(buf_done) struct buf out = { 0 };
+    struct err e = { 0 };
+    struct purl read;
+    struct package again;
+    purl_put(&out, &p, d);
+    assert_int_equal(purl_parse(buf_view(&out), arena, &read, &e), 0);
+    assert_true(purl_package(&read, arena, &again));
+    p.source = p.source.len ? p.source : p.name;
+    p.source_version = p.source_version.len ? p.source_version : p.version;
+    assert_int_equal(package_cmp(&p, &again), 0);
+}
+
+static void check_source(const char *text, const char *source, const char *version)
+{
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    struct err e = { 0 };
+    struct purl read;
+    struct package p;
+    assert_int_equal(purl_parse(str_from(text), arena, &read, &e), 0);
+    assert_true(purl_package(&read, arena, &p));
+    assert_true(str_eq(p.source, str_from(source)));
+    assert_true(str_eq(p.source_version, str_from(version)));
+}
+
+static void test_read_again(void **state)
+{
+    const struct distribution debian = { .id = STR("debian"), .version = STR("12") };
+    const struct distribution rhel = { .id = STR("rhel"), .version = STR("9") };
+    (void)state;
+    check_again(PACKAGE("dpkg", "bsdutils", "1:2.38.1-5+b1", .arch = STR("amd64"),
+                        .source = STR("util-linux"), .source_version = STR("2.38.1-5")),
+                &debian);
+    check_again(PACKAGE("dpkg", "x", "1:2-3", .source = STR("x"), .source_version = STR("2-3")), &debian);
+    check_again(PACKAGE("rpm", "openssl-libs", "1:3.0.7-1.el9", .arch = STR("x86_64"),
+                        .source = STR("openssl"), .source_version = STR("1:3.0.7-1.el9"),
+                        .module = STR("openssl:3")),
+                &rhel);
+    check_again(PACKAGE("npm", "@scope/a%b", "1.0.0"), &debian);
+    check_again(PACKAGE("maven", "org.a:b", "1"), &debian);
+    check_again(PACKAGE("go", "github.com/a/b", "v1.2.3"), &debian);
+    check_source("pkg:rpm/redhat/openssl-libs@3.0.7-1.el9?epoch=1&upstream=openssl-3.0.7-1.el9.src.rpm",
+                 "openssl", "1:3.0.7-1.el9");
+    check_source("pkg:rpm/redhat/a@2-1?upstream=b-1-2.src.rpm", "b", "1-2");
+    check_source("pkg:deb/debian/a@2-1?upstream=b%401:3", "b", "1:3");
+    check_source("pkg:deb/debian/a@2-1?upstream=b", "b", "2-1");
+    check_source("pkg:deb/debian/a@2-1?upstream=.src.rpm", ".src.rpm", "2-1");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_distributions),
+        cmocka_unit_test(test_read_again),
         cmocka_unit_test(test_languages),
         cmocka_unit_test(test_images),
     };
