@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 enum option_type {
-    OPT_FLAG, /* bool: without a value */
+    OPT_FLAG, /* bool: "--x"; "--x=false" takes back what a variable or a file says */
     OPT_BOOL, /* int: 0 not given, 1 "--x" or "--x=true", -1 "--x=false" (the words of Go's strconv.ParseBool) */
     OPT_TEXT,   /* const char * */
     OPT_NUMBER, /* int, 0 to 255 */
