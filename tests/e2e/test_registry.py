@@ -267,32 +267,37 @@ def test_token_refused(db, bearer, tokens, tmp_path):
     assert b"old-password" not in r.err
 
 
-def test_token_expires(db, registry, source, fronts, tmp_path):
-    """Every token is good for two requests."""
-    used = {}
+def test_token_expires(db, registry, folder, fronts):
+    """In the midst of the layers the token is no longer good: one new one for all threads."""
+    layers = LAYERS + [[(f"opt/{i}", b"%d" % i)] for i in range(10)]
+    make_images.oci_folder(folder / "many", layers)
+    registry.push(f"oci:{folder / 'many'}", "org/many:1")
+    made, good, blob_count, lock = [], set(), [0], threading.Lock()
 
     class Auth(Server):
         def answer(self, handler):
-            self.count = getattr(self, "count", 0) + 1
-            handler.reply(200, json.dumps({"token": f"token-{self.count}"}).encode())
+            with lock:
+                made.append(f"token-{len(made)}")
+                good.add("Bearer " + made[-1])
+                token = made[-1]
+            handler.reply(200, json.dumps({"token": token}).encode())
 
     auth = fronts(kind=Auth)
-    lock = threading.Lock()
 
     def hook(handler):
-        token = handler.headers.get("Authorization")
         with lock:
-            used[token] = used.get(token, 0) + 1
-            good = token and used[token] <= 2
-        if not good:
+            blob_count[0] += "/blobs/" in handler.path
+            if blob_count[0] == 5 and len(made) == 1:
+                good.clear()
+            welcome = handler.headers.get("Authorization") in good
+        if not welcome:
             handler.reply(401, WWW_Authenticate=f'Bearer realm="{auth.url}/token",service="x"')
-        return not good
+        return not welcome
 
     front = fronts(registry, hook)
-    assert_same(scan(db, f"{front.host}/org/app:1").json(), db, source)
-    assert auth.count >= 2
+    assert_same(scan(db, f"{front.host}/org/many:1").json(), db, folder / "many")
+    assert len(made) == 2
     # one that is never good ends
-    lock = threading.Lock()
     front.hook = lambda handler: handler.reply(401, WWW_Authenticate=f'Bearer realm="{auth.url}/token"') or True
     assert_refused(scan(db, f"{front.host}/org/app:1"), "authentication required")
 
