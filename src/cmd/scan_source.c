@@ -38,6 +38,15 @@ static const struct scan_source *by_prefix(const char *image)
     return NULL;
 }
 
+static void add_reason(struct err *all, const char *name, const struct err *found)
+{
+    const struct err before = *all;
+    if (!before.kind)
+        *all = *found;
+    else
+        err_set(all, ERR_NOT_FOUND, "%s; %s: %s", before.text, name, found->text);
+}
+
 int scan_source_open(const struct scan_session *s, const char *image, struct scan_input *ret, struct err *e)
 {
     const struct scan_source *named = by_prefix(image);
@@ -54,9 +63,11 @@ int scan_source_open(const struct scan_session *s, const char *image, struct sca
             continue;
         if (scan_sources[i]->open(s, image, true, ret, &found) == 0)
             return 0;
-        *e = found;
-        if (found.kind != ERR_NOT_FOUND)
+        if (found.kind != ERR_NOT_FOUND) {
+            *e = found;
             break;
+        }
+        add_reason(e, scan_sources[i]->name, &found);
     }
     return err_wrap(e, "%s", image);
 }

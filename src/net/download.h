@@ -1,7 +1,7 @@
 /*
  * download.h - one body that is fetched whole, whatever happens to its connections (design.md 9).
  *
- * Opening    a connection that fails, and 429, 502, 503 and 504, are tried again twice, after half a second and one and a half, or
+ * Opening    a connection that fails (but for its certificate), and 429, 502, 503 and 504, are tried again twice, after half a second and one and a half, or
  *            what Retry-After says (20 s at most).
  * Breaks     a transfer that breaks off goes on up to three times: by Range and If-Range where the answer had a strong ETag, by Range alone
  *            where the URL stands for the same bytes for ever (`immutable`); else from the
