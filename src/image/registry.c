@@ -285,6 +285,8 @@ static int explain(struct transfer *t, struct err *e)
         *e = t->login;
     else if (a.status)
         endpoint_refusal(t->endpoint, &a, what, e);
+    else
+        endpoint_hint(e);
     return -1;
 }
 

@@ -154,6 +154,13 @@ bool endpoint_widen(struct registry_endpoint *p, const struct http_options *used
     return true;
 }
 
+void endpoint_hint(struct err *e)
+{
+    const struct err before = *e;
+    if (http_distrusted(&before))
+        err_set(e, before.kind, "%s (--ca FILE names its authority)", before.text);
+}
+
 char *endpoint_url(const struct registry_endpoint *p, const char *what)
 {
     char *to = NULL;
@@ -298,8 +305,10 @@ int endpoint_ask(struct registry_endpoint *p, struct http_pool *pool, const char
             r < 0 ? why.kind == ERR_NETWORK && !http_distrusted(&why) && clock_ms() - began < STUCK_MS
                   : is_passing(ret->status);
         if (!passing || i + 1 >= tries || (r == 0 && ret->retry_after_s > WAIT_MAX_S)) {
-            if (r < 0)
+            if (r < 0) {
                 *e = why;
+                endpoint_hint(e);
+            }
             return r;
         }
         pause_ms(r == 0 && ret->retry_after_s ? 1000 * (int64_t)ret->retry_after_s : i ? 1500 : 500);

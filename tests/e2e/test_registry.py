@@ -185,7 +185,7 @@ def test_private_authority_and_password(db, folder, certificates, source, tmp_pa
         assert_same(scan(db, image, "--ca", ca, DOCKER_CONFIG=config).json(), db, source)
         # localhost is believed without an authority, as Docker does; with one it must be the right one
         assert scan(db, image, DOCKER_CONFIG=config).code in (0, 3)
-        assert_refused(scan(db, image, "--ca", certificates / "other.crt", DOCKER_CONFIG=config), r.host, "certificate")
+        assert_refused(scan(db, image, "--ca", certificates / "other.crt", DOCKER_CONFIG=config), r.host, "certificate", "--ca FILE")
         assert_refused(scan(db, image, "--ca", tmp_path / "none"), "--ca")
         # Podman's folder of authorities, and its logins
         home = tmp_path / "home/.config/containers"
@@ -332,7 +332,7 @@ def test_blobs_of_another_authority(db, registry, certificates, tmp_path, fronts
     store = fronts(registry, tls=public)
     front = fronts(registry, lambda h: "/blobs/" in h.path and (h.reply(307, Location=store.url + h.path) or True), tls=certificates)
     image, ca = f"{front.host}/org/app:1", certificates / "ca.crt"
-    assert_refused(scan(db, image, "--ca", ca), store.host, "certificate", "layer")
+    assert_refused(scan(db, image, "--ca", ca), store.host, "certificate", "layer", "--ca FILE")
     assert not store.seen
     assert scan(db, image, "--ca", ca, SSL_CERT_DIR=str(tmp_path / "roots")).code in (0, 3)
     assert len(store.asked("/blobs/")) == len(LAYERS)
