@@ -487,6 +487,25 @@ def test_breaks_off(db, registry, source, fronts, elsewhere):
     assert len([h for line, h, _ in store.seen if "Range" in h]) == len(broken) == len(LAYERS)
 
 
+def test_one_hangs_and_one_lies(db, registry, source, fronts):
+    """A layer that never comes does not hold up the word of one that is wrong."""
+    hangs, lies = sorted(digest[7:] for digest in layer_digests(source))
+    gone = threading.Event()
+
+    def hook(handler):
+        if hangs in handler.path:
+            gone.wait(60)
+        return hangs in handler.path or (lies in handler.path and (handler.reply(200, b"lie") or True))
+
+    front = fronts(registry, hook)
+    began = time.monotonic()
+    try:
+        assert_refused(scan(db, f"{front.host}/org/app:1"), lies, "content is sha256:")
+        assert time.monotonic() - began < 20
+    finally:
+        gone.set()
+
+
 def test_breaks_off_for_ever(db, registry, fronts):
     def hook(handler):
         if "/blobs/" not in handler.path:
