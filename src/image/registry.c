@@ -283,8 +283,10 @@ static int explain(struct transfer *t, struct err *e)
     snprintf(what, sizeof what, "blobs/%s", t->digest);
     if (t->login.kind)
         *e = t->login;
-    else if (a.status)
+    else if (a.status && e->kind != ERR_BUSY)
         endpoint_refusal(t->endpoint, &a, what, e);
+    else
+        endpoint_hint(e);
     return -1;
 }
 
@@ -326,6 +328,7 @@ static struct transfer *open_at(struct registry *r, struct registry_endpoint *p,
     t->headers[0] = t->line;
     struct http_options o = endpoint_http(p);
     o.min_rate = RATE_MIN;
+    o.stop = r->remote.stop;
     const struct download_options how = {
         .http = o, .immutable = true, .pool = t->pool, .renew = renew, .ctx = t, .refused = &t->refused
     };

@@ -4,11 +4,11 @@
  * Opening    registry_open() asks for the manifest at once, so that who guesses learns whether there is such an image. Its bytes must have the
  *            digest of the name, and the one that the registry tells. Further manifests, configs and layers are asked for when they are
  *            wanted; whoever reads them checks their digests. A blob goes on after a break (net/download.h).
- * Whom       HOST of the name by https (docker.io is registry-1.docker.io); localhost and 127.0.0.0/8 without authorities of their own by http, then
- *            by https that nobody verifies, as Docker; with `insecure` any host by https that nobody verifies, then by http. A mirror, if there is one for the host, is
- *            asked first; whatever it does not have or say is asked of HOST.
- * TLS        authorities of `ca`, or of the first certs.d/HOST/NAME.crt, beside the system's; client certificates of NAME.cert and NAME.key there. certs.d is that below
- *            $XDG_CONFIG_HOME/containers (~/.config), /etc/containers, /etc/docker.
+ * Whom       HOST of the name by https (docker.io is registry-1.docker.io); localhost and 127.0.0.0/8 without authorities of their own by http,
+ *            then by https that nobody verifies, as Docker; with `insecure` any host by https that nobody verifies, then by http. A
+ *            mirror, if there is one for the host, is asked first; whatever it does not have or say is asked of HOST.
+ * TLS        authorities of `ca`, or of the first certs.d/HOST/NAME.crt, beside the system's; client certificates of NAME.cert and NAME.key
+ *            there. certs.d is that below $XDG_CONFIG_HOME/containers (~/.config), /etc/containers, /etc/docker.
  * Login      401 is answered with credentials.h's: Bearer (a token of the realm, kept, renewed at the next 401) or Basic. They
  *            are sent to no other host but a realm, and to none by http for a registry that is asked by https.
  * Errors     ERR_USAGE (no image name), ERR_NOT_FOUND, ERR_DENIED (login is wanted, or refused), ERR_NETWORK (also 429, with how long to wait),

@@ -148,11 +148,17 @@ struct http_options endpoint_http(struct registry_endpoint *p)
 
 bool endpoint_widen(struct registry_endpoint *p, const struct http_options *used, const struct err *e)
 {
-    /* libcurl's word of a certificate that GnuTLS does not believe */
-    if (!used->ca || !str_contains(str_from(e->text), STR("certificate verification failed")))
+    if (!used->ca || !http_distrusted(e))
         return false;
     atomic_store(&p->with_system, true);
     return true;
+}
+
+void endpoint_hint(struct err *e)
+{
+    const struct err before = *e;
+    if (http_distrusted(&before))
+        err_set(e, before.kind, "%s (--ca FILE names its authority)", before.text);
 }
 
 char *endpoint_url(const struct registry_endpoint *p, const char *what)
@@ -296,10 +302,13 @@ int endpoint_ask(struct registry_endpoint *p, struct http_pool *pool, const char
                                      : 2; /* the first word is more often a wrong name */
         int r = ask_settling(p, pool, method, what, accept, ret, &why);
         bool passing =
-            r < 0 ? why.kind == ERR_NETWORK && clock_ms() - began < STUCK_MS : is_passing(ret->status);
+            r < 0 ? why.kind == ERR_NETWORK && !http_distrusted(&why) && clock_ms() - began < STUCK_MS
+                  : is_passing(ret->status);
         if (!passing || i + 1 >= tries || (r == 0 && ret->retry_after_s > WAIT_MAX_S)) {
-            if (r < 0)
+            if (r < 0) {
                 *e = why;
+                endpoint_hint(e);
+            }
             return r;
         }
         pause_ms(r == 0 && ret->retry_after_s ? 1000 * (int64_t)ret->retry_after_s : i ? 1500 : 500);

@@ -73,5 +73,7 @@ int endpoint_refusal(struct registry_endpoint *p, const struct registry_answer *
 struct http_options endpoint_http(struct registry_endpoint *p);
 /* Is it worth another try, now with them, after what went wrong with `used`? */
 bool endpoint_widen(struct registry_endpoint *p, const struct http_options *used, const struct err *e);
+/* What a person can do about it is added to some errors. */
+void endpoint_hint(struct err *e);
 char *endpoint_url(const struct registry_endpoint *p,
                    const char *what); /* to be freed; NULL: out of memory */

@@ -9,6 +9,8 @@
 #pragma once
 #include "image/manifest.h"
 
+#include <stdatomic.h>
+
 struct image_remote {
     struct image_files files; /* the first member, so that the callbacks can get at the rest */
     /* The stored bytes of a layer, from their first. NULL on error. */
@@ -17,4 +19,6 @@ struct image_remote {
                 struct err *e); /* 1 a chunk that lives until the next call, 0 end, -1: fits cage_input */
     void (*close)(void *transfer);
     void (*free)(struct image_remote *r);
+    const atomic_bool
+        *stop; /* set by who reads: nobody needs the layers any more (ERR_BUSY); NULL: somebody does */
 };

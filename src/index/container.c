@@ -443,6 +443,12 @@ int container_transfer(const struct container *c, const struct image_layer *l, s
     return t->transfer ? 0 : -1;
 }
 
+void container_stop(struct container *c, const atomic_bool *stop)
+{
+    if (c->remote)
+        c->remote->stop = stop;
+}
+
 void container_transfer_done(struct container_transfer *t)
 {
     if (t->transfer)

@@ -61,6 +61,8 @@ struct container_transfer {
 };
 int container_transfer(const struct container *c, const struct image_layer *l, struct container_transfer *t,
                        struct cage_input *ret, struct err *e);
+void container_stop(struct container *c,
+                    const atomic_bool *stop); /* of transfers opened from now on; NULL: none */
 void container_transfer_done(struct container_transfer *t);
 /* ARCHIVE and STREAM: the archive itself from its first byte, if it can be read again: a regular file. */
 int container_whole(const struct container *c, struct cage_input *ret, struct err *e);

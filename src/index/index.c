@@ -284,12 +284,14 @@ static int read_layers(struct indexing *x, struct err *e)
     wanted = wanted > x->unknown ? x->unknown : wanted;
     pthread_mutex_init(&x->lock, NULL);
     pthread_cond_init(&x->wake, NULL);
+    container_stop(x->container, &x->stop);
     while (started < wanted && pthread_create(&threads[started], NULL, work, x) == 0)
         started++;
     int result =
         wanted && !started ? err_set(e, ERR_OOM, "no thread could be started") : collect(x, started, e);
     for (size_t i = 0; i < started; i++)
         pthread_join(threads[i], NULL);
+    container_stop(x->container, NULL);
     pthread_mutex_destroy(&x->lock);
     pthread_cond_destroy(&x->wake);
     return result;

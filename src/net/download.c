@@ -69,7 +69,7 @@ static int try_once(struct download *d, const char *const range[], unsigned *ask
     o.shared = range ? range : o.shared;
     d->http = http_open(d->pool, d->url, d->headers, &o, &limits, e);
     if (!d->http)
-        return e->kind == ERR_NETWORK && !was_stuck(d, began) ? 1 : -1;
+        return e->kind == ERR_NETWORK && !was_stuck(d, began) && !http_distrusted(e) ? 1 : -1;
     const struct http_head *head = http_head(d->http);
     if (head->status / 100 == 2)
         return 0;

@@ -1,11 +1,11 @@
 /*
  * download.h - one body that is fetched whole, whatever happens to its connections (design.md 9).
  *
- * Opening    a connection that fails, and 429, 502, 503 and 504, are tried again twice, after half a second and one and a half, or
- *            what Retry-After says (20 s at most).
- * Breaks     a transfer that breaks off goes on up to three times: by Range and If-Range where the answer had a strong ETag, by Range alone
- *            where the URL stands for the same bytes for ever (`immutable`); else from the
- *            start, if no more than DOWNLOAD_AGAIN bytes were given, and what was given must be what comes again.
+ * Opening    a connection that fails (but for its certificate), and 429, 502, 503 and 504, are tried again twice, after half a second and one
+ *            and a half, or what Retry-After says (20 s at most).
+ * Breaks     a transfer that breaks off goes on up to three times: by Range and If-Range where the answer had a strong ETag, by Range
+ *            alone where the URL stands for the same bytes for ever (`immutable`); else from the start, if no more than DOWNLOAD_AGAIN
+ *            bytes were given, and what was given must be what comes again.
  *            Neither is done for a server that said nothing for half of idle_ms: it would only be waited for again.
  * Time       `timeout_ms` counts from the first read: a reader may let it wait before.
  * Errors     those of http.h; ERR_NOT_FOUND: another status than 2xx; ERR_LIMIT: too large. No URL is in a text, "host:port" is.

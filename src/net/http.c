@@ -75,6 +75,12 @@ void http_pool_freep(struct http_pool **p)
     *p = NULL;
 }
 
+bool http_distrusted(const struct err *e)
+{
+    /* libcurl's words with GnuTLS; its code says no more */
+    return e->kind == ERR_NETWORK && strstr(e->text, "certificate verification failed");
+}
+
 void http_place(const char *url, char ret[HTTP_PLACE])
 {
     CURLU *u = curl_url();

@@ -84,5 +84,8 @@ bool http_header(const struct http *h, const char *name, size_t n, str *ret);
 int http_read(struct http *h, str *ret, struct err *e); /* 1 a chunk, 0 complete, -1 error */
 void http_freep(struct http **h);                       /* for CLEANUP(); NULL is fine */
 
+/* Was it that nobody whom we believe vouches for the server? Another try says the same. */
+bool http_distrusted(const struct err *e);
+
 /* "host:port" of a URL, without what may be secret in it: for error texts. */
 void http_place(const char *url, char ret[HTTP_PLACE]);

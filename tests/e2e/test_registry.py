@@ -185,7 +185,7 @@ def test_private_authority_and_password(db, folder, certificates, source, tmp_pa
         assert_same(scan(db, image, "--ca", ca, DOCKER_CONFIG=config).json(), db, source)
         # localhost is believed without an authority, as Docker does; with one it must be the right one
         assert scan(db, image, DOCKER_CONFIG=config).code in (0, 3)
-        assert_refused(scan(db, image, "--ca", certificates / "other.crt", DOCKER_CONFIG=config), r.host, "certificate")
+        assert_refused(scan(db, image, "--ca", certificates / "other.crt", DOCKER_CONFIG=config), r.host, "certificate", "--ca FILE")
         assert_refused(scan(db, image, "--ca", tmp_path / "none"), "--ca")
         # Podman's folder of authorities, and its logins
         home = tmp_path / "home/.config/containers"
@@ -267,32 +267,37 @@ def test_token_refused(db, bearer, tokens, tmp_path):
     assert b"old-password" not in r.err
 
 
-def test_token_expires(db, registry, source, fronts, tmp_path):
-    """Every token is good for two requests."""
-    used = {}
+def test_token_expires(db, registry, folder, fronts):
+    """In the midst of the layers the token is no longer good: one new one for all threads."""
+    layers = LAYERS + [[(f"opt/{i}", b"%d" % i)] for i in range(10)]
+    make_images.oci_folder(folder / "many", layers)
+    registry.push(f"oci:{folder / 'many'}", "org/many:1")
+    made, good, blob_count, lock = [], set(), [0], threading.Lock()
 
     class Auth(Server):
         def answer(self, handler):
-            self.count = getattr(self, "count", 0) + 1
-            handler.reply(200, json.dumps({"token": f"token-{self.count}"}).encode())
+            with lock:
+                made.append(f"token-{len(made)}")
+                good.add("Bearer " + made[-1])
+                token = made[-1]
+            handler.reply(200, json.dumps({"token": token}).encode())
 
     auth = fronts(kind=Auth)
-    lock = threading.Lock()
 
     def hook(handler):
-        token = handler.headers.get("Authorization")
         with lock:
-            used[token] = used.get(token, 0) + 1
-            good = token and used[token] <= 2
-        if not good:
+            blob_count[0] += "/blobs/" in handler.path
+            if blob_count[0] == 5 and len(made) == 1:
+                good.clear()
+            welcome = handler.headers.get("Authorization") in good
+        if not welcome:
             handler.reply(401, WWW_Authenticate=f'Bearer realm="{auth.url}/token",service="x"')
-        return not good
+        return not welcome
 
     front = fronts(registry, hook)
-    assert_same(scan(db, f"{front.host}/org/app:1").json(), db, source)
-    assert auth.count >= 2
+    assert_same(scan(db, f"{front.host}/org/many:1").json(), db, folder / "many")
+    assert len(made) == 2
     # one that is never good ends
-    lock = threading.Lock()
     front.hook = lambda handler: handler.reply(401, WWW_Authenticate=f'Bearer realm="{auth.url}/token"') or True
     assert_refused(scan(db, f"{front.host}/org/app:1"), "authentication required")
 
@@ -327,7 +332,7 @@ def test_blobs_of_another_authority(db, registry, certificates, tmp_path, fronts
     store = fronts(registry, tls=public)
     front = fronts(registry, lambda h: "/blobs/" in h.path and (h.reply(307, Location=store.url + h.path) or True), tls=certificates)
     image, ca = f"{front.host}/org/app:1", certificates / "ca.crt"
-    assert_refused(scan(db, image, "--ca", ca), store.host, "certificate", "layer")
+    assert_refused(scan(db, image, "--ca", ca), store.host, "certificate", "layer", "--ca FILE")
     assert not store.seen
     assert scan(db, image, "--ca", ca, SSL_CERT_DIR=str(tmp_path / "roots")).code in (0, 3)
     assert len(store.asked("/blobs/")) == len(LAYERS)
@@ -480,6 +485,25 @@ def test_breaks_off(db, registry, source, fronts, elsewhere):
     front = fronts(registry, lambda h: "/blobs/" in h.path and (h.reply(307, Location=f"http://127.0.0.1:{store.port}{h.path}") or True))
     assert_same(scan(db, f"{(front if elsewhere else store).host}/org/app:1").json(), db, source)
     assert len([h for line, h, _ in store.seen if "Range" in h]) == len(broken) == len(LAYERS)
+
+
+def test_one_hangs_and_one_lies(db, registry, source, fronts):
+    """A layer that never comes does not hold up the word of one that is wrong."""
+    hangs, lies = sorted(digest[7:] for digest in layer_digests(source))
+    gone = threading.Event()
+
+    def hook(handler):
+        if hangs in handler.path:
+            gone.wait(60)
+        return hangs in handler.path or (lies in handler.path and (handler.reply(200, b"lie") or True))
+
+    front = fronts(registry, hook)
+    began = time.monotonic()
+    try:
+        assert_refused(scan(db, f"{front.host}/org/app:1"), lies, "content is sha256:")
+        assert time.monotonic() - began < 20
+    finally:
+        gone.set()
 
 
 def test_breaks_off_for_ever(db, registry, fronts):
