@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 
 #define DEFAULT_HOST "unix:///var/run/docker.sock"
+#define INSPECT_MAX  ((size_t)1 << 20)
+#define LIST_MAX     1024
 #define ANSWER_MAX   ((size_t)64 << 10) /* of /version and of error texts */
 #define IDLE_MS      (30u * 60 * 1000)  /* a daemon may gather the whole image before its first byte */
 
@@ -223,12 +225,12 @@ static int write_all(int fd, str bytes, struct err *e)
 }
 
 /* As Go's url.QueryEscape, which the daemons were written for. */
-static void put_escaped(struct buf *b, const char *text)
+static void put_escaped(struct buf *b, const char *text, const char *plain_too)
 {
     for (; *text; text++) {
         unsigned char c = (unsigned char)*text;
-        bool plain =
-            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("-_.~", c);
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     strchr("-_.~", c) || strchr(plain_too, c);
         if (plain)
             buf_char(b, (char)c);
         else
@@ -236,25 +238,147 @@ static void put_escaped(struct buf *b, const char *text)
     }
 }
 
-int daemon_save(struct daemon *d, const char *image, int fd, struct err *e)
+/* "/vN" `before` IMAGE `after`, and its answer when that is 200. */
+static struct http *get(struct daemon *d, const char *before, const char *image, const char *after,
+                        struct err *e)
 {
     CLEANUP(buf_done) struct buf path = { 0 };
     if (find_version(d, e) < 0)
-        return -1;
-    buf_printf(&path, "/v%s/images/get?names=", d->api_version);
-    put_escaped(&path, image);
+        return NULL;
+    buf_printf(&path, "/v%s%s", d->api_version, before);
+    put_escaped(&path, image,
+                *after ? "/:@" : ""); /* in a path as Docker's client, which escapes nothing there */
+    buf_printf(&path, "%s", after);
     buf_char(&path, '\0');
-    if (path.failed)
-        return err_set(e, ERR_OOM, "docker client");
+    if (path.failed) {
+        err_set(e, ERR_OOM, "docker client");
+        return NULL;
+    }
     CLEANUP(http_freep) struct http *h = request(d, path.ptr, e);
-    if (!h)
-        return -1;
-    if (http_head(h)->status != 200)
-        return refused(d, h, e);
+    if (!h || http_head(h)->status != 200) {
+        if (h)
+            refused(d, h, e);
+        return NULL;
+    }
+    struct http *ret = h;
+    h = NULL;
+    return ret;
+}
+
+struct daemon_save {
+    struct http *h;
+};
+
+struct daemon_save *daemon_save_open(struct daemon *d, const char *image, struct err *e)
+{
+    struct daemon_save *s = calloc(1, sizeof *s);
+    if (!s) {
+        err_set(e, ERR_OOM, "docker client");
+        return NULL;
+    }
+    s->h = get(d, "/images/get?names=", image, "", e);
+    if (!s->h)
+        daemon_save_close(&s);
+    return s;
+}
+
+int daemon_save_read(struct daemon_save *s, str *ret, struct err *e) { return http_read(s->h, ret, e); }
+
+void daemon_save_close(struct daemon_save **s)
+{
+    if (*s)
+        http_freep(&(*s)->h);
+    free(*s);
+    *s = NULL;
+}
+
+int daemon_save(struct daemon *d, const char *image, int fd, struct err *e)
+{
+    CLEANUP(daemon_save_close) struct daemon_save *s = daemon_save_open(d, image, e);
     str chunk;
-    int more;
-    while ((more = http_read(h, &chunk, e)) > 0)
+    int more = -1;
+    while (s && (more = daemon_save_read(s, &chunk, e)) > 0)
         if (write_all(fd, chunk, e) < 0)
             return -1;
     return more;
+}
+
+/* ---- what it says of an image ---- */
+
+struct list {
+    str *items;
+    size_t count, cap;
+};
+
+static int read_list(struct daemon *d, struct json *j, struct list *ret, struct err *e)
+{
+    enum json_type type;
+    str text;
+    int more = json_enter_or_null(j, JSON_ARRAY, e);
+    if (more <= 0)
+        return more;
+    while ((more = json_element(j, &type, &text, e)) > 0) {
+        if (type != JSON_STRING || ret->count >= LIST_MAX)
+            return err_set(e, ERR_FORMAT, "byte %llu: no string, or one too many",
+                           (unsigned long long)json_offset(j));
+        ret->items = arena_grow(d->arena, ret->items, ret->count, &ret->cap, sizeof *ret->items);
+        if (!ret->items)
+            return err_set(e, ERR_OOM, "docker client");
+        ret->items[ret->count++] = arena_dup(d->arena, text);
+    }
+    return more;
+}
+
+static int read_rootfs(struct daemon *d, struct json *j, struct list *ret, struct err *e)
+{
+    str key;
+    int more = json_enter_or_null(j, JSON_OBJECT, e);
+    if (more <= 0)
+        return more;
+    while ((more = json_key(j, &key, e)) > 0)
+        if ((str_eq(key, STR("Layers")) ? read_list(d, j, ret, e) : json_skip(j, e)) < 0)
+            return -1;
+    return more;
+}
+
+static int read_image(struct daemon *d, str text, struct daemon_image *ret, struct err *e)
+{
+    struct list layers = { 0 }, digests = { 0 };
+    str key, id = { 0 };
+    int more;
+    CLEANUP(stream_freep) struct stream *in = stream_from_mem(text, e);
+    CLEANUP(json_freep) struct json *j = in ? json_new(in, NULL, e) : NULL;
+    if (!j || json_enter(j, JSON_OBJECT, e) < 0)
+        return -1;
+    while ((more = json_key(j, &key, e)) > 0) {
+        bool is_id = str_eq(key, STR("Id"));
+        int r = is_id                             ? json_string(j, &id, e)
+                : str_eq(key, STR("RootFS"))      ? read_rootfs(d, j, &layers, e)
+                : str_eq(key, STR("RepoDigests")) ? read_list(d, j, &digests, e)
+                                                  : json_skip(j, e);
+        if (r < 0)
+            return -1;
+        if (is_id)
+            ret->id = arena_dup(d->arena, id);
+    }
+    ret->diff_ids = layers.items, ret->diff_id_count = layers.count;
+    ret->repo_digests = digests.items, ret->repo_digest_count = digests.count;
+    return more < 0 ? -1 : arena_failed(d->arena) ? err_set(e, ERR_OOM, "docker client") : 0;
+}
+
+int daemon_inspect(struct daemon *d, const char *image, struct daemon_image *ret, struct err *e)
+{
+    CLEANUP(http_freep) struct http *h = get(d, "/images/", image, "/json", e);
+    CLEANUP(buf_done) struct buf text = { .max = INSPECT_MAX };
+    str chunk;
+    int more = -1;
+    *ret = (struct daemon_image){ 0 };
+    while (h && (more = http_read(h, &chunk, e)) > 0)
+        buf_str(&text, chunk);
+    if (more < 0)
+        return -1;
+    if (text.failed)
+        return err_set(e, ERR_LIMIT, "%s says more than %zu MiB of an image", d->host, INSPECT_MAX >> 20);
+    return read_image(d, buf_view(&text), ret, e) < 0 ? err_wrap(e, "%s: what it says of an image", d->host)
+                                                      : 0;
 }

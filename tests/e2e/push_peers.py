@@ -131,8 +131,12 @@ class Clair(Peer):
                 self.answer(*post)
 
             def do_GET(self):
+                if self.target().endswith("/v1/status"):  # what it is asked first: Clair has no such thing
+                    return self.answer(404, b"404 page not found\n", "text/plain; charset=utf-8")
+                if self.target().endswith("/v1/namespaces"):
+                    return self.answer(200, b'{"Namespaces":[]}')
                 peer.requests.append(("GET", self.target(), None))
-                self.answer(*get)
+                return self.answer(*get)
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.server.daemon_threads = True
