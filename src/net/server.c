@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -102,7 +103,10 @@ static bool is_left(struct conn *c)
 {
     struct pollfd p = { .fd = c->fd, .events = POLLRDHUP };
     bool before = c->half_closed;
-    bool busy = c->x && (c->x->active || c->x->upload); /* of an upload much may lie there unread */
+    int unread = 0;
+    bool busy =
+        c->x && (c->x->active || (c->x->upload && (c->x->upload->paused ||
+                                                   (ioctl(c->fd, FIONREAD, &unread) == 0 && unread))));
     c->half_closed = !busy && poll(&p, 1, 0) > 0 && (p.revents & POLLRDHUP);
     return before && c->half_closed;
 }

@@ -123,7 +123,7 @@ def layer_answer(vulnerabilities=ZLIB, **more):
 class Clair(Peer):
     """Fetches what it is told to, and remembers it. `post`, `get`: (status, body) to answer with."""
 
-    def __init__(self, post=(201, b"{}"), get=(200, layer_answer()), fetch=True, port=0):
+    def __init__(self, post=(201, b"{}"), get=(200, layer_answer()), fetch=True, port=0, host="127.0.0.1"):
         peer = self
         self.layers, self.requests, self.content, self.types = [], [], {}, set()
         self.on_post = lambda: None
@@ -149,9 +149,9 @@ class Clair(Peer):
                 peer.requests.append(("GET", self.target(), None))
                 return self.answer(*get)
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.server = http.server.ThreadingHTTPServer((host, port), Handler)
         self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        self.url = f"http://{host}:{self.server.server_address[1]}"
 
     def fetch(self, layer):
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

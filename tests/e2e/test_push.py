@@ -45,6 +45,36 @@ def test_ip(ip, host, scanner, docker):
     assert all(layer["Path"].startswith(f"http://{host}:") for layer in clair.layers)
 
 
+def own_address():
+    """Of this machine, as others see it; None when it has none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        try:
+            s.connect(("192.0.2.1", 9))
+        except OSError:
+            return None
+        return s.getsockname()[0]
+
+
+def test_address_is_found(scanner, docker):
+    """Without --ip: ours on the way to a Clair that is somewhere else, and never for one that is here."""
+    with Clair(fetch=False) as clair:
+        run(scanner, docker, clair)
+        assert all(layer["Path"].startswith("http://localhost:") for layer in clair.layers)
+    address = own_address()
+    if not address or address.startswith("127."):
+        pytest.skip("this machine has only its loopback")
+    with Clair(host="0.0.0.0") as clair:
+        clair.url = clair.url.replace("0.0.0.0", address)
+        run(scanner, docker, clair)
+    assert clair.content == LAYERS and all(layer["Path"].startswith(f"http://{address}:") for layer in clair.layers)
+
+
+def test_unfetched_url_is_told(scanner, docker):
+    with Clair(post=(400, b'{"Error":{"Message":"could not find layer"}}'), fetch=False) as clair:
+        r = run(scanner, docker, clair, "--ip", "192.0.2.1")
+    assert r.code == 1 and f"Clair has not fetched {clair.layers[0]['Path']}: ".encode() in r.err
+
+
 def test_only_layers_are_served(scanner, docker):
     """On all addresses, so nothing but what Clair needs."""
     seen = []
