@@ -127,6 +127,8 @@ enum push_four push_four_scan(const struct push_clair *c, const struct push_imag
 
 /* ---- push_blob.c ---- */
 
+#define PUSH_TRIES 20 /* while the server has no room (ERR_BUSY), a moment between them */
+void push_wait_a_moment(void);
 int push_blob_known(const struct push_server *s, str digest, struct err *e); /* 1, 0, -1 */
 /* Sends it. `digest` may be empty; what the server says it is comes back. */
 int push_blob_send(const struct push_server *s, str digest, const struct http_upload *body, str *ret_digest,

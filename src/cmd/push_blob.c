@@ -9,7 +9,6 @@
 #define ANSWER_MAX ((size_t)64 << 10)
 #define CHUNK      ((size_t)256 << 10)
 #define BUSY       503
-#define TRIES      20 /* while the server has no room */
 
 static int refused(struct http *h, struct err *e)
 {
@@ -101,7 +100,7 @@ static int next_of_range(void *ctx, str *ret, struct err *e)
     return 1;
 }
 
-static void wait_a_moment(void)
+void push_wait_a_moment(void)
 {
     const struct timespec t = { .tv_sec = 3 };
     nanosleep(&t, NULL);
@@ -118,14 +117,14 @@ int push_blob_of_range(const struct push_server *s, const struct file_range *r, 
     if (!x)
         return err_set(e, ERR_OOM, "out of memory");
     int result = -1;
-    for (unsigned i = 0; i < TRIES; i++) {
+    for (unsigned i = 0; i < PUSH_TRIES; i++) {
         x->r = r, x->at = 0;
         *e = (struct err){ 0 };
         const struct http_upload body = { .read = next_of_range, .ctx = x, .size = (int64_t)r->size };
         result = push_blob_send(s, digest, &body, ret_digest, e);
         if (result == 0 || e->kind != ERR_BUSY)
             break;
-        wait_a_moment();
+        push_wait_a_moment();
     }
     return result;
 }

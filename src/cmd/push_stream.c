@@ -123,12 +123,21 @@ static int keep_small(struct forward *f, const struct tar_member *t, struct memb
     return 0;
 }
 
+/* Those were asked for before the archive was. */
+static bool was_asked(const struct forward *f, str digest)
+{
+    for (size_t i = 0; i < f->image->diff_id_count; i++)
+        if (str_eq(f->image->diff_ids[i], digest))
+            return true;
+    return false;
+}
+
 static int send_member(struct forward *f, const struct tar_member *t, struct member *m, str digest,
                        struct err *e)
 {
     const struct http_upload body = { .read = next_of_member, .ctx = m, .size = (int64_t)t->size };
-    if (digest.len) {
-        int known = strmap_get(&f->known, digest) ? 1 : push_blob_known(f->server, digest, e);
+    if (digest.len && !was_asked(f, digest)) {
+        int known = push_blob_known(f->server, digest, e);
         if (known)
             return known < 0 ? -1 : mark_known(f, digest, e);
     }
@@ -163,6 +172,21 @@ static int forward_all(struct forward *f, struct daemon *d, const char *image, s
         if (take_member(f, tar, &t, e) < 0)
             return -1;
     return more < 0 ? -1 : 0;
+}
+
+/* What was read of a daemon's archive is gone: while the server has no room, it is asked for again. */
+static int forward_patiently(struct forward *f, struct daemon *d, const char *image, struct err *e)
+{
+    int r = -1;
+    for (unsigned i = 0; i < PUSH_TRIES && r < 0; i++) {
+        *e = (struct err){ 0 };
+        f->kept = 0;
+        r = forward_all(f, d, image, e);
+        if (r == 0 || e->kind != ERR_BUSY)
+            return r;
+        push_wait_a_moment();
+    }
+    return r;
 }
 
 /* ---- what is which ---- */
@@ -232,7 +256,7 @@ static int stream(const struct push_server *s, struct daemon *d, const char *ima
     if (r == 0 && !is_told(&said))
         return 0;
     if (r == 0)
-        r = ask_for_all(&f, e) < 0 || (!all_known(&f) && forward_all(&f, d, image, e) < 0) ||
+        r = ask_for_all(&f, e) < 0 || (!all_known(&f) && forward_patiently(&f, d, image, e) < 0) ||
                     name_all(&f, ret, e) < 0 || (!all_known(&f) && find_stored(&f, ret, e) < 0)
                 ? -1
                 : 1;

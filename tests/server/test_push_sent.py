@@ -11,7 +11,7 @@ import make_images as mi
 import pytest
 from push_peers import Docker, saved, scanner  # noqa: F401 (a fixture)
 from serving import Listener
-from test_tls import Authority, api
+from test_tls import Authority, api, eventually
 
 LAYERS = mi.debian_layers()
 
@@ -117,10 +117,11 @@ class Proxy(Listener):
         super().__init__()
 
     def carry(self, connection):
-        with connection, socket.create_connection(("127.0.0.1", self.port)) as out:
+        with contextlib.suppress(OSError), connection, socket.create_connection(("127.0.0.1", self.port)) as out:
             head = b""
             while b"\r\n\r\n" not in head:
                 head += connection.recv(65536)
+            self.bytes += len(head)
             method, url, rest = head.split(b" ", 2)
             out.sendall(method + b" /" + url.split(b"/", 3)[3] + b" " + rest.replace(b"Proxy-Connection: Keep-Alive", b"Connection: close"))
             threading.Thread(target=self.back, args=(out, connection), daemon=True).start()
@@ -144,6 +145,23 @@ def test_through_a_proxy(serve, scanner, tmp_path):  # noqa: F811
     proxy.close()
     assert r.code == 0, r.err
     assert proxy.bytes > 1 << 20
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_server_without_room(serve, scanner, tmp_path):  # noqa: F811
+    """It is asked again until there is some."""
+    server, held, results = serve(), [], []
+    for i in range(32):
+        held.append(socket.create_connection(("127.0.0.1", server.port)))
+        held[-1].sendall(f"PUT /v1/blobs/sha256:{i:064x} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n".encode())
+    with Docker(tmp_path / "s", mi.archive(LAYERS, "podman")) as docker:
+        t = threading.Thread(target=lambda: results.append(run(scanner, plain(server), "alpine:3.5", docker=docker)))
+        t.start()
+        eventually(lambda: "too many layers are posted" in server.text())
+        for s in held:
+            s.close()
+        t.join(60)
+    assert results[0].code == 0, results[0].err
 
 
 @pytest.mark.parametrize("store", ["sqlite"], indirect=True)
