@@ -2,6 +2,7 @@
 import http.server
 import io
 import json
+import re
 import socket
 import socketserver
 import tarfile
@@ -202,6 +203,11 @@ def free_port():
 
 
 # ---- the program between them ----
+
+def normal(err):
+    err = re.sub(rb"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d", b"YYYY/MM/DD HH:MM:SS", err)
+    err = re.sub(rb"(Server listening on port|on 0\.0\.0\.0:)( ?)\d+", rb"\1\g<2>9279", err)
+    return re.sub(rb"serving path: \S+?(\x1b|$)", rb"serving path: DIR\1", err)  # there is no temporary folder
 
 A, B = "a" * 64, "b" * 64
 LAYERS = {A: mi.tar([("etc/alpine-release", b"3.5.0\n")]),

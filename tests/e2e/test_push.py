@@ -12,13 +12,12 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import helpers
 import make_images as mi
 import pytest
-from helpers import ECLAIR, eclair, environment, need_data
-from push_peers import A, B, LAYERS, Clair, Docker, docker, free_port, layer_answer, run, saved, scanner  # noqa: F401
+from helpers import eclair, environment, need_data
+from push_peers import A, B, LAYERS, Clair, Docker, docker, free_port, layer_answer, normal, run, saved, scanner  # noqa: F401
 
 
 # ---- what is said to Clair ----

@@ -1,17 +1,13 @@
 """/v1/blobs: layers whose bytes a client sends itself. Real clients are curl (HTTP/1.1, chunked, HTTP/2) and raw sockets."""
-import gzip
-import hashlib
 import json
 import os
 import socket
-import ssl
 import subprocess
-import threading
 import time
 
 import make_images
 import pytest
-from serving import read_answer, request
+from serving import read_answer
 from test_tls import Authority, api, curl, eventually
 
 LAYER = make_images.tar([("etc/os-release", make_images.os_release()),

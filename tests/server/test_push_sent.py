@@ -9,7 +9,7 @@ import threading
 import helpers
 import make_images as mi
 import pytest
-from push_peers import Docker, saved, scanner  # noqa: F401 (a fixture)
+from push_peers import Docker, normal, saved, scanner  # noqa: F401 (a fixture)
 from serving import Listener
 from test_tls import Authority, api, eventually
 
@@ -52,10 +52,6 @@ def test_from_a_daemon(layout, serve, scanner, tmp_path, store):  # noqa: F811
         again = run(scanner, plain(server), "alpine:3.5", docker=docker)
         assert again.code == 0 and sent(server) == [] and not any("/images/get" in x for x in docker.asked), docker.asked
     assert normal(again.err) == normal(r.err)
-
-
-def normal(err):
-    return re.sub(rb"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d", b"", err)
 
 
 @pytest.mark.parametrize("store", ["sqlite"], indirect=True)
