@@ -43,8 +43,10 @@ void api_load(const struct api *a, struct api_load *ret)
 {
     struct posts *p = a->posts;
     unsigned running = atomic_load(&p->running), admitted = atomic_load(&p->admitted);
-    ret->running = running;
-    ret->waiting = (admitted > running ? admitted - running : 0) + flights_waiting(p->flights);
+    unsigned reading = atomic_load(&p->reading), uploads = atomic_load(&p->uploads);
+    ret->running = running + reading;
+    ret->waiting = (admitted > running ? admitted - running : 0) +
+                   (uploads > reading ? uploads - reading : 0) + flights_waiting(p->flights);
     ret->refused = atomic_load(&p->refused);
 }
 
@@ -191,13 +193,13 @@ int posted_body(struct call *c, const struct cage_input *body, str want,
     const struct posted p = { .name = want, .format = BLOB_DOCKER };
     struct reading r = { .call = c, .posted = &p, .arena = c->request->arena, .take = take, .ctx = ctx };
     gate_enter(&c->api->posts->bodies);
-    atomic_fetch_add(&c->api->posts->running, 1);
+    atomic_fetch_add(&c->api->posts->reading, 1);
     int64_t began = clock_ns();
     int result = read_and_take(&r, body, e);
     if (result == 0)
         metrics_observe(c->options->metrics, METRIC_LAYER_SECONDS, (double)(clock_ns() - began) / 1e9,
                         STR(""), STR(""));
-    atomic_fetch_sub(&c->api->posts->running, 1);
+    atomic_fetch_sub(&c->api->posts->reading, 1);
     gate_leave(&c->api->posts->bodies);
     *ret_step = r.step;
     return result;

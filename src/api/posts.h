@@ -32,7 +32,8 @@ struct posts {
     struct gate sources; /* open ones */
     struct gate work;
     struct gate bodies; /* being read */
-    atomic_uint admitted, running, helpers, uploads;
+    atomic_uint admitted, running, helpers, uploads,
+        reading; /* reading: of the uploads, those whose turn it is */
     atomic_uint_fast64_t refused;
 };
 

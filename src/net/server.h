@@ -10,7 +10,7 @@
  * Bodies     Kept up to body_max; what follows is read and dropped (body_cut), up to BODY_DROP_MAX, then the connection is closed. All bodies together: 256 times body_max, else 503.
  * Uploads    Of a SERVE_UPLOAD nothing is kept: handle() runs as soon as the head is there, and takes the body by request_read() while it comes;
  *            at most UPLOAD_WAITS of it wait for that, then its client is not read. It must bring receive_rate. Over HTTP/1.1 an answer that is there
- *            before the body goes out at once. What still comes is dropped: all of it, or of an answer from 400 on BODY_DROP_MAX. api.timeout counts
+ *            before a body of more than BODY_DROP_MAX goes out at once. What still comes is dropped: all of it, or of an answer from 400 on BODY_DROP_MAX. api.timeout counts
  *            from the end of the body.
  * Responses  Date is added. Up to 2048 bytes with Content-Length, else chunked (HTTP/1.0: until the connection closes), both after
  *            gzip (spec/api-v1.md 1); over HTTP/2 always with Content-Length, unless there are trailers. A HEAD gets the headers alone.

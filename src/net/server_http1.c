@@ -307,6 +307,8 @@ void http1_answer_early(struct exchange *x)
 static enum MHD_Result drop_upload(struct exchange *x, size_t n)
 {
     x->dropped += n;
+    if (x->upload->small)
+        return MHD_YES;
     if (!x->upload->told)
         return MHD_NO;
     exchange_told(x, x->response.status);

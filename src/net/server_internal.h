@@ -112,7 +112,9 @@ struct upload { /* guarded by server.lock */
     bool whole;         /* nothing more comes */
     bool paused;        /* of HTTP/1.1: suspended until there is room */
     bool begun;         /* some of it has come, so "100 Continue" was sent if it had to be */
-    bool told;          /* its answer was sent before its body was there */
+    bool
+        small; /* it is said to have at most BODY_DROP_MAX: its answer comes behind it, and the connection lives on */
+    bool told; /* its answer was sent before its body was there */
 };
 
 void upload_begin(

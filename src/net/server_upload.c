@@ -26,11 +26,19 @@ void upload_freep(struct upload **u)
     *u = NULL;
 }
 
+static bool is_small(const struct exchange *x)
+{
+    uint64_t n;
+    return str_to_u64(request_header(&x->r, "Content-Length"), &n) && n <= BODY_DROP_MAX;
+}
+
 /* Over HTTP/2 it may be answered at any time; over HTTP/1.1 libmicrohttpd goes on with the body meanwhile. */
 void upload_begin(struct exchange *x)
 {
     struct server *s = x->s;
     x->upload = upload_new();
+    if (x->upload)
+        x->upload->small = is_small(x);
     pthread_mutex_lock(&s->lock);
     bool taken = x->upload && !s->closing && pool_add(&s->long_pool, x);
     if (taken && x->stream)
@@ -65,7 +73,7 @@ enum upload_put upload_put(struct exchange *x, str bytes)
         (x->connection && x->s->closing)) { /* then nothing may be suspended any more */
         ret = UPLOAD_BROKEN;
     } else if (x->ran) {
-        if (x->connection && !u->told)
+        if (x->connection && !u->told && !u->small)
             http1_answer_early(x);
         u->taken += bytes.len;
         ret = UPLOAD_UNWANTED;
@@ -142,7 +150,7 @@ void upload_ran(struct exchange *x)
     u->taken += u->in.len; /* nobody will */
     buf_done(&u->in);
     buf_done(&u->out);
-    if (x->connection && x->fate == FATE_OPEN && u->begun)
+    if (x->connection && x->fate == FATE_OPEN && u->begun && !u->small)
         http1_answer_early(x);
     if (u->paused && x->fate != FATE_CLOSED)
         http1_resume(x);

@@ -176,7 +176,7 @@ def test_many_at_once(serve):
     server, held = serve(), []
     for i in range(40):
         s = socket.create_connection(("127.0.0.1", server.port), timeout=60)
-        s.sendall(head_of("/v1/blobs/sha256:" + f"{i:064x}", "Content-Length: 1000000") + LAYER[:512])
+        s.sendall(head_of("/v1/blobs/sha256:" + f"{i:064x}", "Content-Length: 100000000") + LAYER[:512])
         held.append(s)
     eventually(lambda: server.text().count("too many layers are posted at once") >= 8)
     answers = []
