@@ -22,6 +22,7 @@ struct posts *posts_new(void)
     gate_init(&p->looks, 2 * n);
     gate_init(&p->sources, 2 * n > POSTS_OPEN_MAX ? 2 * n : POSTS_OPEN_MAX);
     gate_init(&p->work, n);
+    gate_init(&p->bodies, 2 * n);
     return p;
 }
 
@@ -33,6 +34,7 @@ void posts_freep(struct posts **p)
     gate_done(&(*p)->looks);
     gate_done(&(*p)->sources);
     gate_done(&(*p)->work);
+    gate_done(&(*p)->bodies);
     free(*p);
     *p = NULL;
 }
@@ -41,8 +43,10 @@ void api_load(const struct api *a, struct api_load *ret)
 {
     struct posts *p = a->posts;
     unsigned running = atomic_load(&p->running), admitted = atomic_load(&p->admitted);
-    ret->running = running;
-    ret->waiting = (admitted > running ? admitted - running : 0) + flights_waiting(p->flights);
+    unsigned reading = atomic_load(&p->reading), uploads = atomic_load(&p->uploads);
+    ret->running = running + reading;
+    ret->waiting = (admitted > running ? admitted - running : 0) +
+                   (uploads > reading ? uploads - reading : 0) + flights_waiting(p->flights);
     ret->refused = atomic_load(&p->refused);
 }
 
@@ -87,6 +91,10 @@ bool posts_helper(struct posts *p)
 
 void posts_helper_end(struct posts *p) { atomic_fetch_sub(&p->helpers, 1); }
 
+bool posts_upload(struct posts *p) { return atomic_fetch_add(&p->uploads, 1) < POSTS_UPLOADS_MAX; }
+
+void posts_uploaded(struct posts *p) { atomic_fetch_sub(&p->uploads, 1); }
+
 void posts_work(struct posts *p)
 {
     gate_enter(&p->work);
@@ -127,7 +135,7 @@ static bool is_stopped(const struct posted *p) { return p->place.stop && atomic_
 
 static int stopped(struct err *e) { return err_set(e, ERR_BUSY, "given up because another layer failed"); }
 
-static int read_and_take(struct reading *r, const struct source *source, struct err *e)
+static int read_and_take(struct reading *r, const struct cage_input *input, struct err *e)
 {
     CLEANUP(arena_freep) struct arena *arena = arena_new(LAYER_MEMORY_MAX);
     struct layer_index *content;
@@ -136,8 +144,8 @@ static int read_and_take(struct reading *r, const struct source *source, struct 
         return stopped(e);
     if (!arena)
         return err_set(e, ERR_OOM, "arena");
-    if (index_blob(r->call->api->options.cage, &source->input, r->posted->format, r->posted->name, arena,
-                   &content, e) < 0) {
+    if (index_blob(r->call->api->options.cage, input, r->posted->format, r->posted->name, arena, &content,
+                   e) < 0) {
         count_failure(r->call, e);
         return -1;
     }
@@ -157,7 +165,7 @@ static int open_and_read(struct reading *r, struct err *e)
     if (p->unknown_format)
         return 1;
     posts_work(posts);
-    int result = read_and_take(r, &source, e);
+    int result = read_and_take(r, &source.input, e);
     posts_worked(posts);
     return result;
 }
@@ -174,6 +182,25 @@ int posted_read(struct call *c, const struct posted *p, struct arena *arena,
         metrics_observe(c->options->metrics, METRIC_LAYER_SECONDS, (double)(clock_ns() - began) / 1e9,
                         STR(""), STR(""));
     gate_leave(&c->api->posts->sources);
+    *ret_step = r.step;
+    return result;
+}
+
+int posted_body(struct call *c, const struct cage_input *body, str want,
+                int (*take)(void *ctx, const struct layer_index *content, struct err *e), void *ctx,
+                enum posted_step *ret_step, struct err *e)
+{
+    const struct posted p = { .name = want, .format = BLOB_DOCKER };
+    struct reading r = { .call = c, .posted = &p, .arena = c->request->arena, .take = take, .ctx = ctx };
+    gate_enter(&c->api->posts->bodies);
+    atomic_fetch_add(&c->api->posts->reading, 1);
+    int64_t began = clock_ns();
+    int result = read_and_take(&r, body, e);
+    if (result == 0)
+        metrics_observe(c->options->metrics, METRIC_LAYER_SECONDS, (double)(clock_ns() - began) / 1e9,
+                        STR(""), STR(""));
+    atomic_fetch_sub(&c->api->posts->reading, 1);
+    gate_leave(&c->api->posts->bodies);
     *ret_step = r.step;
     return result;
 }

@@ -7,6 +7,8 @@
  *            A post of many layers has helpers beside its thread: POSTS_HELPERS_MAX of all posts.
  * Limits     Open sources: POSTS_OPEN_MAX. Work, that is a layer being indexed or layers being folded: one for each core, so that what is
  *            known of layers is in memory that often at most (LAYER_MEMORY_MAX while one is read, twice that while it is stored).
+ *            Bodies that are sent are read at their client's pace: they have turns of their own, POSTS_UPLOADS_MAX of them at once, and of
+ *            those twice as many as cores are read.
  * Locks      A thread takes a flight first, then a place among the sources, then one for work, then a handle of the store; never the other
  *            way round, so that nobody waits for whoever waits for him.
  */
@@ -20,14 +22,18 @@
 #define POSTS_OPEN_MAX     64
 #define POSTS_ADMITTED_MAX 192
 #define POSTS_HELPERS_MAX  128
-_Static_assert(POSTS_ADMITTED_MAX + FLIGHTS_JOIN_MAX < API_POST_THREADS, "some thread is always free");
+#define POSTS_UPLOADS_MAX  32
+_Static_assert(POSTS_ADMITTED_MAX + FLIGHTS_JOIN_MAX + POSTS_UPLOADS_MAX < API_POST_THREADS,
+               "some thread is always free");
 
 struct posts {
     struct flights *flights;
     struct gate looks;   /* each takes a handle of the store */
     struct gate sources; /* open ones */
     struct gate work;
-    atomic_uint admitted, running, helpers;
+    struct gate bodies; /* being read */
+    atomic_uint admitted, running, helpers, uploads,
+        reading; /* reading: of the uploads, those whose turn it is */
     atomic_uint_fast64_t refused;
 };
 
@@ -45,6 +51,9 @@ void posts_helper_end(struct posts *p); /* when it may */
 void posts_work(struct posts *p);       /* waits for a turn */
 void posts_worked(struct posts *p);
 
+bool posts_upload(struct posts *p);   /* is there room for one more body? */
+void posts_uploaded(struct posts *p); /* in any case */
+
 struct posted { /* one layer */
     str name;   /* a digest ("sha256:<hex>") must be that of its bytes */
     struct source_place place;
@@ -58,6 +67,11 @@ enum posted_step { POSTED_SOURCE, POSTED_READ, POSTED_TAKE }; /* at which it fai
  * 0 what take() gave was 0; 1 it can be read, but its format is not known; -1. `arena` is for small things, and of the calling thread; that of
  * `content` ends with take(). */
 int posted_read(struct call *c, const struct posted *p, struct arena *arena,
+                int (*take)(void *ctx, const struct layer_index *content, struct err *e), void *ctx,
+                enum posted_step *ret_step, struct err *e);
+
+/* The same of a body that its client sends, as a Docker layer. `want`: its digest, or empty. */
+int posted_body(struct call *c, const struct cage_input *body, str want,
                 int (*take)(void *ctx, const struct layer_index *content, struct err *e), void *ctx,
                 enum posted_step *ret_step, struct err *e);
 

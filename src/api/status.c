@@ -311,6 +311,10 @@ static void write_status(const struct picture *p, const struct standing *s, stru
     json_w_object(&w);
     json_w_text(&w, "program", STR("eclair"));
     json_w_text(&w, "version", STR(ECLAIR_VERSION));
+    json_w_key(&w, "features"); /* for clients that can do more than Clair's */
+    json_w_array(&w);
+    json_w_str(&w, STR("blobs"));
+    json_w_array_end(&w);
     put_time(&w, "started", s->began);
     put_time(&w, "now", p->now);
     json_w_flag(&w, "ready", p->up && any_loaded(p));

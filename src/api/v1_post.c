@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "codec/sha256.h"
 #include "index/index.h"
 #include "index/layer.h"
 #include "index/named.h"
@@ -111,6 +112,14 @@ static int place(void *ctx, const struct layer_index *content, struct err *e)
     return result < 0 ? -1 : 0;
 }
 
+static void refuse_format(struct posting *p)
+{
+    str format = p->layer.format;
+    v1_error(
+        p->call, 400,
+        arena_printf(p->call->request->arena, "unsupported image format '" STR_FMT "'", STR_ARG(format)));
+}
+
 /* 0; 1: refused with an answer already given; -1. */
 static int read_layer(struct posting *p, struct err *e)
 {
@@ -122,10 +131,48 @@ static int read_layer(struct posting *p, struct err *e)
     enum posted_step step;
     int result = posted_read(p->call, &posted, r->arena, place, p, &step, e);
     if (result > 0)
-        v1_error(p->call, 400,
-                 arena_printf(r->arena, "unsupported image format '" STR_FMT "'", STR_ARG(p->layer.format)));
+        refuse_format(p);
     if (result < 0 && step != POSTED_TAKE)
         p->step = step == POSTED_SOURCE ? STEP_SOURCE : STEP_READ;
+    return result;
+}
+
+/* The same, of a layer whose Path is the digest of a blob: what its client sent before (v1_blob.c), or anybody else. */
+static int find_blob(struct posting *p, struct arena *arena, struct layer_index **ret, struct err *e)
+{
+    struct stores *stores = p->call->api->stores;
+    enum blob_format format;
+    if (!blob_format_find(p->layer.format, &format))
+        return 1;
+    p->step = STEP_READ;
+    if (digest_valid(p->layer.name) && !str_eq(p->layer.name, p->layer.path))
+        return err_set(e, ERR_DIGEST, "content is " STR_FMT ", but it is named " STR_FMT,
+                       STR_ARG(p->layer.path), STR_ARG(p->layer.name));
+    str digest =
+        format == BLOB_ACI ? arena_printf(arena, "aci:" STR_FMT, STR_ARG(p->layer.path)) : p->layer.path;
+    p->step = STEP_LOOK;
+    struct store *s = stores_take(stores, e);
+    if (!s)
+        return -1;
+    int found = store_layer_find(s, digest, indexer_version(), arena, ret, e);
+    stores_give(stores, s);
+    if (found)
+        return found < 0 ? -1 : 0;
+    p->step = STEP_SOURCE;
+    return err_set(e, ERR_NOT_FOUND, "no blob of that digest is known");
+}
+
+static int read_blob(struct posting *p, struct err *e)
+{
+    CLEANUP(arena_freep) struct arena *arena = arena_new(LAYER_MEMORY_MAX);
+    struct layer_index *content;
+    posts_work(p->call->api->posts);
+    int result = arena ? find_blob(p, arena, &content, e) : err_set(e, ERR_OOM, "arena");
+    if (result == 0)
+        result = place(p, content, e);
+    posts_worked(p->call->api->posts);
+    if (result > 0)
+        refuse_format(p);
     return result;
 }
 
@@ -135,7 +182,7 @@ static int work(struct posting *p, struct err *e)
     struct posts *posts = p->call->api->posts;
     int result = 1;
     if (posts_admit(posts))
-        result = read_layer(p, e);
+        result = digest_valid(p->layer.path) ? read_blob(p, e) : read_layer(p, e);
     else
         refuse(p->call);
     posts_leave(posts);

@@ -7,9 +7,6 @@
 #define ANSWER_MAX  ((size_t)64 << 20)
 #define MESSAGE_MAX ((size_t)64 << 10) /* of an answer that is shown to a person */
 #define ROWS_MAX    250000u            /* as of a scan */
-#define IDLE_MS     (30u * 60 * 1000)  /* Clair answers only when it has read the whole layer */
-
-static const struct http_limits limits = { .idle_ms = IDLE_MS };
 
 /* ---- what goes wrong ---- */
 
@@ -19,20 +16,7 @@ static int explain(struct buf *why, const char *what, const struct err *e)
     return -1;
 }
 
-/* A server's words go to a terminal. */
-static void put_clean(struct buf *out, str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.ptr[i];
-        bool c1 = c == 0xc2 && i + 1 < s.len && (unsigned char)s.ptr[i + 1] >= 0x80 &&
-                  (unsigned char)s.ptr[i + 1] < 0xa0;
-        bool control = (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f || c1;
-        buf_char(out, control ? '?' : (char)c);
-        i += c1;
-    }
-}
-
-static int explain_answer(struct buf *why, const char *what, struct http *h)
+int push_explain_answer(struct buf *why, const char *what, struct http *h)
 {
     str chunk;
     struct err ignored = { 0 };
@@ -40,7 +24,7 @@ static int explain_answer(struct buf *why, const char *what, struct http *h)
     buf_printf(why, "%s: Got response %u with message ", what, http_head(h)->status);
     while (left && http_read(h, &chunk, &ignored) > 0) {
         chunk = str_head(chunk, left);
-        put_clean(why, chunk);
+        push_put_clean(why, chunk);
         left -= chunk.len;
     }
     return -1;
@@ -48,45 +32,41 @@ static int explain_answer(struct buf *why, const char *what, struct http *h)
 
 /* ---- post ---- */
 
-static str layer_url(const struct push_clair *c, str name)
+str push_layer_url(const struct push_clair *c, str path)
 {
     bool bare_six = strchr(c->ip, ':') && c->ip[0] != '[';
-    return arena_printf(c->arena, "http://%s%s%s:%u/" STR_FMT "/layer.tar", bare_six ? "[" : "", c->ip,
-                        bare_six ? "]" : "", c->port, STR_ARG(name));
+    return arena_printf(c->server->arena, "http://%s%s%s:%u" STR_FMT, bare_six ? "[" : "", c->ip,
+                        bare_six ? "]" : "", c->port, STR_ARG(path));
 }
 
-static void layer_json(const struct push_clair *c, str name, str parent, struct buf *out)
+static void layer_json(str name, str path, str parent, struct buf *out)
 {
     struct json_writer w = { .out = out };
     json_w_object(&w);
     json_w_key(&w, "Layer");
     json_w_object(&w);
     json_w_text(&w, "Name", name);
-    json_w_text(&w, "Path", layer_url(c, name));
-    if (parent.len) {
+    json_w_text(&w, "Path", path);
+    if (parent.len)
         json_w_text(&w, "ParentName", parent);
-    }
     json_w_text(&w, "Format", STR("Docker"));
     json_w_object_end(&w);
     json_w_object_end(&w);
 }
 
-int push_clair_post(const struct push_clair *c, str name, str parent, struct buf *why)
+int push_clair_post(const struct push_server *s, str name, str path, str parent, struct buf *why)
 {
-    static const char *const headers[] = { "Content-Type: application/json", NULL };
     struct err e = { 0 };
     CLEANUP(buf_done) struct buf body = { 0 };
-    layer_json(c, name, parent, &body);
-    str url = arena_printf(c->arena, "%s/v1/layers", c->url);
-    if (body.failed || arena_failed(c->arena))
+    layer_json(name, path, parent, &body);
+    if (body.failed)
         err_set(&e, ERR_OOM, "out of memory");
-    struct http_options options = { .method = "POST", .body = buf_view(&body) };
     CLEANUP(http_freep)
-    struct http *h = e.kind ? NULL : http_open(c->pool, url.ptr, headers, &options, &limits, &e);
+    struct http *h = e.kind ? NULL : push_ask(s, "POST", "/v1/layers", buf_view(&body), NULL, &e);
     if (!h)
         return explain(why, "Could not analyze layer: POST to Clair failed", &e);
     if (http_head(h)->status != 201)
-        return explain_answer(why, "Could not analyze layer: Clair responded with a failure", h);
+        return push_explain_answer(why, "Could not analyze layer: Clair responded with a failure", h);
     return 0;
 }
 
@@ -127,18 +107,26 @@ static int keep(struct answer *a, str *ret, struct err *e)
     return arena_failed(a->arena) ? err_set(e, ERR_LIMIT, "too much text") : 0;
 }
 
-static int read_vulnerability(struct answer *a, struct err *e)
+struct clair_scanner_row *push_row(struct push_vulnerabilities *v, struct arena *arena, struct err *e)
 {
-    struct push_vulnerabilities *v = a->ret;
-    str key;
-    int more;
-    if (v->count >= ROWS_MAX)
-        return err_set(e, ERR_LIMIT, "more than %u vulnerabilities", ROWS_MAX);
-    v->rows = arena_grow(a->arena, v->rows, v->count, &v->cap, sizeof *v->rows);
-    if (!v->rows)
-        return err_set(e, ERR_LIMIT, "too many vulnerabilities");
+    if (v->count < ROWS_MAX)
+        v->rows = arena_grow(arena, v->rows, v->count, &v->cap, sizeof *v->rows);
+    if (v->count >= ROWS_MAX || !v->rows) {
+        err_set(e, ERR_LIMIT, "more than %u vulnerabilities, or too many for the memory", ROWS_MAX);
+        return NULL;
+    }
     struct clair_scanner_row *r = &v->rows[v->count++];
     *r = (struct clair_scanner_row){ 0 };
+    return r;
+}
+
+static int read_vulnerability(struct answer *a, struct err *e)
+{
+    str key;
+    int more;
+    struct clair_scanner_row *r = push_row(a->ret, a->arena, e);
+    if (!r)
+        return -1;
     while ((more = json_key(a->json, &key, e)) > 0) {
         str *field = str_eq(key, STR("Name"))            ? &r->vulnerability
                      : str_eq(key, STR("NamespaceName")) ? &r->namespace
@@ -235,33 +223,32 @@ static int read_answer(struct answer *a, struct err *e)
     return more;
 }
 
-static int decode(const struct push_clair *c, struct http *h, struct push_vulnerabilities *ret,
+static int decode(const struct push_server *s, struct http *h, struct push_vulnerabilities *ret,
                   struct buf *why)
 {
     struct err e = { 0 };
     struct body body = { .base.next = next_of_body, .h = h, .left = ANSWER_MAX };
     CLEANUP(json_freep) struct json *j = json_new(&body.base, NULL, &e);
-    struct answer a = { .arena = c->arena, .json = j, .ret = ret };
+    struct answer a = { .arena = s->arena, .json = j, .ret = ret };
     if (!j || read_answer(&a, &e) < 0)
         return explain(why, "Fetch vulnerabilities, Could not decode response", &e);
     if (!a.has_error)
         return 0;
     buf_str(why, STR("Fetch vulnerabilities, Response contains errors "));
-    put_clean(why, a.message);
+    push_put_clean(why, a.message);
     return -1;
 }
 
-int push_clair_get(const struct push_clair *c, str name, struct push_vulnerabilities *ret, struct buf *why)
+int push_clair_get(const struct push_server *s, str name, struct push_vulnerabilities *ret, struct buf *why)
 {
     struct err e = { 0 };
-    str url = arena_printf(c->arena, "%s/v1/layers/" STR_FMT "?vulnerabilities", c->url, STR_ARG(name));
-    if (!url.ptr)
+    str path = arena_printf(s->arena, "/v1/layers/" STR_FMT "?vulnerabilities", STR_ARG(name));
+    if (!path.ptr)
         err_set(&e, ERR_OOM, "out of memory");
-    CLEANUP(http_freep)
-    struct http *h = e.kind ? NULL : http_get(c->pool, url.ptr, NULL, &limits, &e);
+    CLEANUP(http_freep) struct http *h = e.kind ? NULL : push_ask(s, "GET", path.ptr, (str){ 0 }, NULL, &e);
     if (!h)
         return explain(why, "Fetch vulnerabilities, Clair responded with a failure", &e);
     if (http_head(h)->status != 200)
-        return explain_answer(why, "Fetch vulnerabilities, Clair responded with a failure", h);
-    return decode(c, h, ret, why);
+        return push_explain_answer(why, "Fetch vulnerabilities, Clair responded with a failure", h);
+    return decode(s, h, ret, why);
 }

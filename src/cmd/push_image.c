@@ -29,7 +29,7 @@ static bool has(const char *folder, const char *name)
 }
 
 /* A folder that happens to have the name of an image is not meant; one that holds an image is. */
-static bool is_on_disk(const char *image)
+bool push_is_on_disk(const char *image)
 {
     struct stat st;
     str name = str_from(image);
@@ -118,7 +118,7 @@ static int open_on_disk(struct push_image *i, struct cage *c, struct push_signal
 static int open_container(struct push_image *i, struct cage *c, struct push_signals *s, const char *image,
                           struct err *e)
 {
-    if (is_on_disk(image)) {
+    if (push_is_on_disk(image)) {
         if (open_on_disk(i, c, s, image, e) < 0)
             return err_wrap(e, "Could not save Docker image: could not untar [%s]", image);
     } else {
@@ -229,8 +229,10 @@ static int room_for(struct push_image *i, size_t count, struct err *e)
 {
     i->ranges = arena_array(i->arena, struct file_range, count + 1);
     i->names = arena_array(i->arena, str, count + 1);
-    if (!i->ranges || !i->names)
+    i->digests = arena_array(i->arena, str, count + 1);
+    if (!i->ranges || !i->names || !i->digests)
         return err_set(e, ERR_OOM, "layers");
+    memset(i->digests, 0, (count + 1) * sizeof *i->digests);
     return count ? 0 : err_set(e, ERR_FORMAT, "no layers can be found");
 }
 
@@ -247,19 +249,19 @@ static int name_classic(struct push_image *i, const struct saved *s, struct err 
 }
 
 /* The chain id of OCI (config.md): the same layer on another base must not have the same name. */
-static int chain_name(struct push_image *i, str previous, str digest, str *ret, struct err *e)
+int push_chain_name(struct arena *arena, str previous, str digest, str *ret, struct err *e)
 {
     uint8_t raw[32];
     char hex[HEX + 1];
     *ret = str_skip(digest, STR("sha256:").len);
     if (!previous.len)
         return 0;
-    str both = arena_printf(i->arena, "sha256:" STR_FMT " " STR_FMT, STR_ARG(previous), STR_ARG(digest));
+    str both = arena_printf(arena, "sha256:" STR_FMT " " STR_FMT, STR_ARG(previous), STR_ARG(digest));
     if (sha256_of(both.ptr, both.len, raw, e) < 0)
         return -1;
     hex_encode(raw, sizeof raw, hex);
-    *ret = arena_dup(i->arena, str_of(hex, HEX));
-    return arena_failed(i->arena) ? err_set(e, ERR_OOM, "layers") : 0;
+    *ret = arena_dup(arena, str_of(hex, HEX));
+    return arena_failed(arena) ? err_set(e, ERR_OOM, "layers") : 0;
 }
 
 static int no_aci(const struct image_manifest *m, struct err *e)
@@ -278,7 +280,7 @@ static int name_by_chain(struct push_image *i, struct err *e)
     i->note = m.note;
     for (size_t k = 0; k < m.layer_count; k++) {
         const struct image_layer *l = &m.layers[k];
-        if (chain_name(i, name, l->diff_id.len ? l->diff_id : l->digest, &name, e) < 0 ||
+        if (push_chain_name(i->arena, name, l->diff_id.len ? l->diff_id : l->digest, &name, e) < 0 ||
             add_layer(i, name, l->path, e) < 0)
             return -1;
     }
@@ -300,17 +302,84 @@ static int name_layers(struct push_image *i, struct err *e)
     return is_classic(&s) ? name_classic(i, &s, e) : name_by_chain(i, e);
 }
 
+/* ---- the layers' digests ---- */
+
+/* What the image itself says. A layer that is named by its uncompressed bytes may lie there compressed. */
+static void find_digests(struct push_image *i)
+{
+    struct image_manifest m = { 0 };
+    struct err ignored = { 0 };
+    const struct image_platform here = image_platform_here();
+    bool known = image_manifest_read(container_files(i->container), &here, i->arena, &m, &ignored) == 0;
+    i->manifest = known ? m.digest : (str){ 0 };
+    for (size_t k = 0; known && m.layer_count == i->count && k < i->count; k++)
+        if (!m.layers[k].by_diff_id || spool_is_tar(i->ranges[k].fd, i->ranges[k].offset))
+            i->digests[k] = m.layers[k].digest;
+}
+
+static int hash_range(const struct file_range *r, uint8_t ret[32], struct err *e)
+{
+    char bytes[64 << 10];
+    CLEANUP(sha256_freep) struct sha256 *h = sha256_new(e);
+    if (!h)
+        return -1;
+    for (uint64_t at = 0; at < r->size;) {
+        size_t want = r->size - at < sizeof bytes ? (size_t)(r->size - at) : sizeof bytes;
+        ssize_t n = pread(r->fd, bytes, want, (off_t)(r->offset + at));
+        if (n <= 0)
+            return n < 0 ? err_errno(e, "read a layer") : err_set(e, ERR_FORMAT, "a layer is cut off");
+        sha256_add(h, bytes, (size_t)n);
+        at += (uint64_t)n;
+    }
+    sha256_raw(h, ret);
+    return 0;
+}
+
+static int digest_text(struct push_image *i, const uint8_t raw[32], str *ret, struct err *e)
+{
+    char hex[HEX + 1];
+    hex_encode(raw, 32, hex);
+    *ret = arena_printf(i->arena, "sha256:%s", hex);
+    return ret->ptr ? 0 : err_set(e, ERR_OOM, "layers");
+}
+
+/* Clair 4 knows layers and images by digests only; where an archive has none for the image, it is that of its layers'. */
+static int name_by_digest(struct push_image *i, struct err *e)
+{
+    uint8_t raw[32];
+    CLEANUP(buf_done) struct buf all = { 0 };
+    for (size_t k = 0; k < i->count; k++) {
+        if (!i->digests[k].len &&
+            (hash_range(&i->ranges[k], raw, e) < 0 || digest_text(i, raw, &i->digests[k], e) < 0))
+            return -1;
+        i->names[k] = i->digests[k];
+        i->ranges[k].path = arena_printf(i->arena, "/blobs/sha256/" STR_FMT,
+                                         STR_ARG(str_skip(i->digests[k], STR("sha256:").len)));
+        buf_printf(&all, STR_FMT "\n", STR_ARG(i->digests[k]));
+    }
+    if (all.failed || arena_failed(i->arena))
+        return err_set(e, ERR_OOM, "layers");
+    if (digest_valid(i->manifest))
+        return 0;
+    return sha256_of(all.ptr, all.len, raw, e) < 0 ? -1 : digest_text(i, raw, &i->manifest, e);
+}
+
 /* ---- the face ---- */
 
 int push_image_open(struct push_image *ret, struct cage *c, struct push_signals *s, const char *image,
-                    struct err *e)
+                    enum push_dialect dialect, struct err *e)
 {
     *ret = (struct push_image){ .spool = -1, .arena = arena_new((size_t)256 << 20) };
     if (!ret->arena)
         return err_set(e, ERR_OOM, "Could not save Docker image [%s]: out of memory", image);
     if (open_container(ret, c, s, image, e) < 0)
         return -1;
-    return name_layers(ret, e) < 0 ? err_wrap(e, "Could not read Docker image layers") : 0;
+    int r = name_layers(ret, e);
+    if (r == 0 && dialect != PUSH_V1)
+        find_digests(ret);
+    if (r == 0 && dialect == PUSH_V4)
+        r = name_by_digest(ret, e);
+    return r < 0 ? err_wrap(e, "Could not read Docker image layers") : 0;
 }
 
 void push_image_done(struct push_image *i)

@@ -78,6 +78,24 @@ void push_say(const struct push_log *l, enum push_level level, const char *fmt, 
         put_line(l->fd, head, line, "\n");
 }
 
+void push_say_plain(const struct push_log *l, const char *fmt, ...)
+{
+    char when[STAMP], head[STAMP + 1];
+    CLEANUP(freep) char *text = NULL;
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vasprintf(&text, fmt, ap);
+    va_end(ap);
+    if (n < 0)
+        text = NULL;
+    str line = n < 0 ? STR("(out of memory)") : str_of(text, (size_t)n);
+    stamp(when);
+    snprintf(head, sizeof head, "%s ", when);
+    put_line(STDERR_FILENO, head, line, "\n");
+    if (l->fd >= 0)
+        put_line(l->fd, head, line, "\n");
+}
+
 /* ---- signals ---- */
 
 static void ending_signals(sigset_t *ret)

@@ -99,7 +99,7 @@ static const struct key keys[] = {
     LIVE("fetch.timeout", MILLISECONDS, fetch_timeout_ms, "1h",
          "The most that one layer may take from its first byte to its last; 0: any time."),
     LIVE("fetch.maxsize", BYTES, fetch_size_max, "32GiB",
-         "The most bytes that are fetched of one layer (KiB, MiB, GiB); 0: any number."),
+         "The most bytes that are fetched of one layer, or sent of a blob (KiB, MiB, GiB); 0: any number."),
     LIVE("updater.interval", SECONDS, updater_interval_s, "2h",
          "Time between two updates; 0 turns the updater off."),
     LIVE("updater.enabledupdaters", LIST, updaters, "",

@@ -12,6 +12,7 @@
 #define DEFAULT_HOST "unix:///var/run/docker.sock"
 #define ANSWER_MAX   ((size_t)64 << 10) /* of /version and of error texts */
 #define INSPECT_MAX  ((size_t)4 << 20)
+#define LIST_MAX     1024
 #define SAVE_MS      (30u * 60 * 1000) /* a daemon may gather the whole image before its first byte */
 
 struct daemon {
@@ -379,29 +380,69 @@ int daemon_save(struct daemon *d, const char *image, int fd, struct err *e)
 
 /* ---- what it knows of an image ---- */
 
+struct list {
+    str *items;
+    size_t count, cap;
+};
+
+static int read_list(struct json *j, struct arena *arena, struct list *ret, struct err *e)
+{
+    enum json_type type;
+    str text;
+    int more = json_enter_or_null(j, JSON_ARRAY, e);
+    if (more <= 0)
+        return more;
+    while ((more = json_element(j, &type, &text, e)) > 0) {
+        if (type != JSON_STRING || ret->count >= LIST_MAX)
+            return err_set(e, ERR_FORMAT, "byte %llu: no string, or one too many",
+                           (unsigned long long)json_offset(j));
+        ret->items = arena_grow(arena, ret->items, ret->count, &ret->cap, sizeof *ret->items);
+        if (!ret->items)
+            return err_set(e, ERR_OOM, "docker client");
+        ret->items[ret->count++] = arena_dup(arena, text);
+    }
+    return more;
+}
+
+static int read_rootfs(struct json *j, struct arena *arena, struct list *ret, struct err *e)
+{
+    str key;
+    int more = json_enter_or_null(j, JSON_OBJECT, e);
+    if (more <= 0)
+        return more;
+    while ((more = json_key(j, &key, e)) > 0)
+        if ((str_eq(key, STR("Layers")) ? read_list(j, arena, ret, e) : json_skip(j, e)) < 0)
+            return -1;
+    return more;
+}
+
+static int read_text(struct json *j, struct arena *arena, str *ret, struct err *e)
+{
+    str value;
+    if (json_string(j, &value, e) < 0)
+        return -1;
+    *ret = arena_dup(arena, str_head(value, 256));
+    return 0;
+}
+
 static int read_inspected(struct json *j, struct arena *arena, struct daemon_image *ret, struct err *e)
 {
-    str key, value;
+    struct list layers = { 0 };
+    str key;
     int more;
-    const struct {
-        const char *key;
-        str *to;
-    } wanted[] = { { "Id", &ret->id },
-                   { "Os", &ret->platform.os },
-                   { "Architecture", &ret->platform.architecture },
-                   { "Variant", &ret->platform.variant } };
     if (json_enter(j, JSON_OBJECT, e) < 0)
         return -1;
     while ((more = json_key(j, &key, e)) > 0) {
-        str *to = NULL;
-        for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
-            if (str_eq(key, str_from(wanted[i].key)))
-                to = wanted[i].to;
-        if ((to ? json_string(j, &value, e) : json_skip(j, e)) < 0)
+        int r = str_eq(key, STR("Id"))             ? read_text(j, arena, &ret->id, e)
+                : str_eq(key, STR("Os"))           ? read_text(j, arena, &ret->platform.os, e)
+                : str_eq(key, STR("Architecture")) ? read_text(j, arena, &ret->platform.architecture, e)
+                : str_eq(key, STR("Variant"))      ? read_text(j, arena, &ret->platform.variant, e)
+                : str_eq(key, STR("RootFS"))       ? read_rootfs(j, arena, &layers, e)
+                                                   : json_skip(j, e);
+        if (r < 0)
             return -1;
-        if (to)
-            *to = arena_dup(arena, str_head(value, 256));
     }
+    ret->diff_ids = layers.items, ret->diff_id_count = layers.count;
     return more;
 }
 

@@ -41,6 +41,8 @@ int daemon_greet(struct daemon *d, struct err *e);
 struct daemon_image {
     str id; /* "sha256:...": the digest of its config, or of its manifest (containerd's store) */
     struct image_platform platform;
+    str *diff_ids; /* of the uncompressed layers, bottom first */
+    size_t diff_id_count;
 };
 /* ERR_UNSUPPORTED: the daemon takes that for no name of an image. `platform`: of several images under that name the one for it (demanded and API >= 1.49), else the daemon chooses. */
 int daemon_inspect(struct daemon *d, const char *image, const struct image_platform *platform,

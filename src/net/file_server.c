@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 
 #define CONNECTIONS_MAX 64u
@@ -14,6 +16,7 @@ struct file_server {
     struct MHD_Daemon *daemon;
     const struct file_range *rows;
     size_t count;
+    atomic_bool *asked; /* of each row */
     unsigned port;
 };
 
@@ -67,6 +70,8 @@ static enum MHD_Result answer(void *ctx, struct MHD_Connection *c, const char *p
     if (strcmp(method, "GET"))
         return refuse(c, MHD_HTTP_METHOD_NOT_ALLOWED);
     const struct file_range *row = find(ctx, path);
+    if (row)
+        atomic_store(&((struct file_server *)ctx)->asked[row - ((struct file_server *)ctx)->rows], true);
     return row ? send_range(c, row) : refuse(c, MHD_HTTP_NOT_FOUND);
 }
 
@@ -135,9 +140,18 @@ struct file_server *file_server_new(unsigned port, const struct file_range *rows
         return NULL;
     }
     s->rows = rows, s->count = count;
-    if (start(s, port, e) < 0)
+    s->asked = calloc(count + 1, sizeof *s->asked);
+    if (!s->asked || start(s, port, e) < 0)
         file_server_freep(&s);
     return s;
+}
+
+bool file_server_was_asked(struct file_server *s, str path)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (str_eq(s->rows[i].path, path) && atomic_load(&s->asked[i]))
+            return true;
+    return false;
 }
 
 unsigned file_server_port(const struct file_server *s) { return s->port; }
@@ -146,6 +160,8 @@ void file_server_freep(struct file_server **s)
 {
     if (*s && (*s)->daemon)
         MHD_stop_daemon((*s)->daemon);
+    if (*s)
+        free((*s)->asked);
     free(*s);
     *s = NULL;
 }

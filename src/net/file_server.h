@@ -23,4 +23,5 @@ struct file_server;
 struct file_server *file_server_new(unsigned port, const struct file_range *rows, size_t count,
                                     struct err *e);
 unsigned file_server_port(const struct file_server *s);
+bool file_server_was_asked(struct file_server *s, str path); /* for that path, by anybody */
 void file_server_freep(struct file_server **s); /* breaks off what is still being sent; NULL is fine */

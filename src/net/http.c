@@ -40,6 +40,9 @@ struct http {
     const atomic_bool *stop;
     int64_t waited_ms; /* of this look at the rate, before the pump that runs */
     uint64_t waited_bytes;
+    const struct http_upload *upload; /* NULL when there is none, or it has been sent */
+    str upload_rest;
+    struct err upload_error;
     char text[CURL_ERROR_SIZE];
     unsigned idle_ms;
     struct http_head head;
@@ -118,6 +121,26 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *ctx)
     return h->body.failed ? 0 : size * n;
 }
 
+static size_t on_upload(char *to, size_t size, size_t n, void *ctx)
+{
+    struct http *h = ctx;
+    size_t room = size * n;
+    if (!h->upload)
+        return 0;
+    if (!h->upload_rest.len) {
+        int more = h->upload->read(h->upload->ctx, &h->upload_rest, &h->upload_error);
+        if (more <= 0) {
+            h->upload = NULL;
+            return more < 0 ? CURL_READFUNC_ABORT : 0;
+        }
+    }
+    str part = str_head(h->upload_rest, room);
+    memcpy(to, part.ptr, part.len);
+    h->upload_rest = str_skip(h->upload_rest, part.len);
+    h->last_byte = clock_ms();
+    return part.len;
+}
+
 /* Transfers that have ended, whosever they are. */
 static void take_results(CURLM *multi)
 {
@@ -184,6 +207,10 @@ static int pump(struct http *h, struct err *e)
 
 static int fail(const struct http *h, struct err *e)
 {
+    if (h->upload_error.kind) {
+        *e = h->upload_error;
+        return -1;
+    }
     if (h->body.failed || h->result == CURLE_OUT_OF_MEMORY)
         return err_set(e, ERR_OOM, "out of memory");
     if (h->head_bytes > HEADERS_MAX)
@@ -408,6 +435,19 @@ static int check_headers(const char *const headers[], struct err *e)
     return 0;
 }
 
+static bool set_upload(struct http *h, const struct http_options *o)
+{
+    CURL *c = h->easy;
+    h->upload = o->upload;
+    return !curl_easy_setopt(c, CURLOPT_UPLOAD, 1L) &&
+           !curl_easy_setopt(c, CURLOPT_READFUNCTION, on_upload) &&
+           !curl_easy_setopt(c, CURLOPT_READDATA, h) &&
+           !curl_easy_setopt(c, CURLOPT_INFILESIZE_LARGE, (curl_off_t)o->upload->size) &&
+           !curl_easy_setopt(c, CURLOPT_UPLOAD_BUFFERSIZE, 256L << 10) &&
+           !curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L) &&
+           (!o->method || !curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, o->method));
+}
+
 static bool set_method(CURL *c, const struct http_options *o)
 {
     bool body = o->body.ptr != NULL;
@@ -513,7 +553,7 @@ static bool set_options(struct http *h, const struct http_options *o)
         return false;
     if ((o->places || o->no_redirects) && curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L))
         return false;
-    return set_method(c, o) && set_way(h, o) &&
+    return (o->upload ? set_upload(h, o) : set_method(c, o)) && set_way(h, o) &&
            !curl_easy_setopt(c, CURLOPT_USERAGENT,
                              o->user_agent ? o->user_agent : "eclair/" ECLAIR_VERSION) &&
            !curl_easy_setopt(c, CURLOPT_MAXREDIRS, (long)h->max_redirects);
@@ -719,6 +759,7 @@ struct http *http_open(struct http_pool *pool, const char *url, const char *cons
         return NULL;
     }
     struct http *ret = h;
+    h->upload = NULL; /* an answer before all was sent: the rest is not */
     h = NULL;
     return ret;
 }

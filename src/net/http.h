@@ -49,14 +49,23 @@ struct http_pool;
 struct http_pool *http_pool_new(struct err *e);
 void http_pool_freep(struct http_pool **p); /* after its transfers; NULL is fine */
 
+/* A body that is made while it is sent. No redirect is followed with it: what was read is gone. */
+struct http_upload {
+    int (*read)(void *ctx, str *ret,
+                struct err *e); /* as of cage_input; its error becomes that of the transfer */
+    void *ctx;
+    int64_t size; /* bytes; -1: not known, and it is chunked */
+};
+
 /* What is not a plain GET of a public place; all zero is one. */
 struct http_options {
-    const char *method;          /* NULL: GET, with a body POST */
-    str body;                    /* sent with its Content-Length; its type is one of the headers */
-    const char *user_agent;      /* NULL: "eclair/VERSION" */
-    const char *unix_socket;     /* path: connect there, whatever the URL's host */
-    const char *ca, *cert, *key; /* PEM files: authorities in place of the system's; our certificate */
-    bool insecure;               /* believe any certificate and name */
+    const char *method;               /* NULL: GET, with a body POST */
+    str body;                         /* sent with its Content-Length; its type is one of the headers */
+    const struct http_upload *upload; /* in place of `body`; lives as long as http_open() runs. Method: PUT */
+    const char *user_agent;           /* NULL: "eclair/VERSION" */
+    const char *unix_socket;          /* path: connect there, whatever the URL's host */
+    const char *ca, *cert, *key;      /* PEM files: authorities in place of the system's; our certificate */
+    bool insecure;                    /* believe any certificate and name */
     const char *ca_more; /* PEM file: authorities beside the system's; NULL: SSL_CERT_FILE, if that is set */
     const struct places *places; /* where each hop may go (GET only); NULL: anywhere */
     bool decode;                 /* ask for none, and undo what Content-Encoding says nevertheless */

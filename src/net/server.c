@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -26,6 +27,7 @@ static void fill_defaults(struct server_options *o)
     o->body_max = o->body_max ? o->body_max : (size_t)1 << 20;
     o->answers_max = o->answers_max ? o->answers_max : (size_t)1 << 30;
     o->idle_ms = o->idle_ms ? o->idle_ms : 60000;
+    o->receive_rate = o->receive_rate ? o->receive_rate : 4 << 10;
     o->send_rate = o->send_rate ? o->send_rate : 16 << 10;
     o->receive_ms = o->receive_ms ? o->receive_ms : 60000;
 }
@@ -37,17 +39,22 @@ static void run_job(struct exchange *x)
 {
     struct server *s = x->s;
     pthread_mutex_lock(&s->lock);
-    bool wanted = x->fate == FATE_WAITING || (x->fate == FATE_LATE && x->service == SERVE_LONG);
+    bool wanted = x->upload ? x->fate != FATE_CLOSED
+                            : x->fate == FATE_WAITING || (x->fate == FATE_LATE && x->service == SERVE_LONG);
     pthread_mutex_unlock(&s->lock);
     if (!wanted)
         return;
     exchange_run(x);
     pthread_mutex_lock(&s->lock);
+    upload_ran(x);
     if (x->fate == FATE_WAITING) {
         x->fate = FATE_DONE;
         exchange_resume(x);
     }
+    bool told = x->upload && x->upload->told;
     pthread_mutex_unlock(&s->lock);
+    if (told)
+        exchange_told(x, x->response.status);
 }
 
 /* ---- the acceptor ---- */
@@ -96,7 +103,11 @@ static bool is_left(struct conn *c)
 {
     struct pollfd p = { .fd = c->fd, .events = POLLRDHUP };
     bool before = c->half_closed;
-    c->half_closed = !(c->x && c->x->active) && poll(&p, 1, 0) > 0 && (p.revents & POLLRDHUP);
+    int unread = 0;
+    bool busy =
+        c->x && (c->x->active || (c->x->upload && (c->x->upload->paused ||
+                                                   (ioctl(c->fd, FIONREAD, &unread) == 0 && unread))));
+    c->half_closed = !busy && poll(&p, 1, 0) > 0 && (p.revents & POLLRDHUP);
     return before && c->half_closed;
 }
 
@@ -276,8 +287,9 @@ void server_stop(struct server *s, int64_t wait_ms)
     }
     s->closing = true;
     for (struct conn *c = s->conns[CONN_HTTP1]; c; c = c->next)
-        if (c->x && c->x->fate == FATE_WAITING) {
+        if (c->x && (c->x->fate == FATE_WAITING || (c->x->upload && c->x->upload->paused))) {
             c->x->fate = FATE_CLOSED;
+            upload_wake(c->x);
             http1_resume(c->x);
         }
     pthread_mutex_unlock(&s->lock);

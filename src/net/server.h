@@ -8,6 +8,10 @@
  * Ownership  A request and all its views live in its arena until handle() has returned and, if it is still there, its client was
  *            answered. A client that vanishes, or whose time is up, does not stop handle(): its response is dropped.
  * Bodies     Kept up to body_max; what follows is read and dropped (body_cut), up to BODY_DROP_MAX, then the connection is closed. All bodies together: 256 times body_max, else 503.
+ * Uploads    Of a SERVE_UPLOAD nothing is kept: handle() runs as soon as the head is there, and takes the body by request_read() while it comes;
+ *            at most UPLOAD_WAITS of it wait for that, then its client is not read. It must bring receive_rate. Over HTTP/1.1 an answer that is there
+ *            before a body of more than BODY_DROP_MAX goes out at once. What still comes is dropped: all of it, or of an answer from 400 on BODY_DROP_MAX. api.timeout counts
+ *            from the end of the body.
  * Responses  Date is added. Up to 2048 bytes with Content-Length, else chunked (HTTP/1.0: until the connection closes), both after
  *            gzip (spec/api-v1.md 1); over HTTP/2 always with Content-Length, unless there are trailers. A HEAD gets the headers alone.
  * Streams    A SERVE_STREAM is silent as long as it likes: dead peers are found by TCP. What its client does not take is not added to beyond 64 KiB:
@@ -26,11 +30,13 @@
 #include "base/err.h"
 
 #define BODY_DROP_MAX ((size_t)8 << 20)
+#define UPLOAD_WAITS  ((size_t)128 << 10)
 
 enum service {
-    SERVE_NOW,  /* on the loop: must not block, nor compute for long */
-    SERVE_READ, /* short work: look-ups */
-    SERVE_LONG, /* work of seconds to minutes */
+    SERVE_NOW,    /* on the loop: must not block, nor compute for long */
+    SERVE_READ,   /* short work: look-ups */
+    SERVE_LONG,   /* work of seconds to minutes */
+    SERVE_UPLOAD, /* as SERVE_LONG, with a body of any size: request_read() */
     SERVE_STREAM, /* HTTP/2 only, of gRPC: message() gets each message as it comes, on the loop; the body is not kept */
 };
 
@@ -54,6 +60,10 @@ struct request {
 };
 /* The value of the first header of that name (any letter case); empty, and its ptr NULL, when it is not there. */
 str request_header(const struct request *r, const char *name);
+
+/* Of a SERVE_UPLOAD, in handle(): 1 a chunk of the body, which lives until the next call; 0 it is complete; -1 (ERR_NETWORK): its
+ * client went away or was too slow, or the server stops. */
+int request_read(struct request *r, str *ret, struct err *e);
 
 enum stream_event { STREAM_MESSAGE, STREAM_ENDED, STREAM_TICK };
 
@@ -102,10 +112,11 @@ struct server_options { /* 0 = the default in brackets */
     size_t body_max;       /* [1 MiB] */
     size_t
         answers_max; /* bytes of large answers that clients have not taken yet, together [1 GiB]; then 503 */
-    int64_t timeout_ms;  /* from the complete head of a request to its answer [no limit] */
-    unsigned idle_ms;    /* without a byte, in whole seconds [60,000] */
-    unsigned receive_ms; /* from the first byte of a request to its last [60,000] */
-    unsigned send_rate;  /* bytes a second that a client must take of an answer, after idle_ms [16 KiB] */
+    int64_t timeout_ms;    /* from the complete head of a request to its answer [no limit] */
+    unsigned idle_ms;      /* without a byte, in whole seconds [60,000] */
+    unsigned receive_ms;   /* from the first byte of a request to its last [60,000] */
+    unsigned receive_rate; /* bytes a second that a client must bring of an upload, over idle_ms [4 KiB] */
+    unsigned send_rate;    /* bytes a second that a client must take of an answer, after idle_ms [16 KiB] */
     struct server_tls tls;
     void (*notice)(enum server_notice what, const char *peer,
                    const char *text); /* for a log; may be NULL. Any thread */

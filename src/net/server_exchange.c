@@ -105,10 +105,14 @@ void exchange_begin(struct exchange *x)
     x->service = s->h.route(s->h.ctx, &x->r);
     x->body.max = x->r.body_max;
     /* What lives until somebody ends it (server_live.c) has no time but its client's. */
-    int64_t all = x->service == SERVE_STREAM && x->stream && s->h.message ? 0 : s->o.timeout_ms;
+    int64_t all = x->service == SERVE_UPLOAD                                ? 0
+                  : x->service == SERVE_STREAM && x->stream && s->h.message ? 0
+                                                                            : s->o.timeout_ms;
     x->late_ms = late_after(x, all);
     int64_t own = late_after(x, x->r.timeout_ms);
     x->late_ms = own < x->late_ms ? own : x->late_ms;
+    if (x->service == SERVE_UPLOAD)
+        upload_begin(x);
 }
 
 void exchange_complete(struct exchange *x)
@@ -127,11 +131,12 @@ void exchange_over(struct exchange *x)
     pthread_mutex_lock(&s->lock);
     if (x->fate != FATE_LATE) /* then its work goes on */
         x->fate = FATE_CLOSED;
+    upload_wake(x);
     if (x->active && --s->active == 0)
         pthread_cond_broadcast(&s->quiet);
     x->active = false;
     pthread_mutex_unlock(&s->lock);
-    exchange_told(x, 0);
+    exchange_told(x, x->upload && x->upload->told ? x->response.status : 0);
     exchange_drop(x);
 }
 
@@ -158,6 +163,8 @@ static struct response *busy(struct response *r)
 struct response *exchange_serve(struct exchange *x, struct response *other)
 {
     struct server *s = x->s;
+    if (x->upload)
+        return upload_serve(x);
     x->r.body = buf_view(&x->body);
     if (x->starved)
         return busy(other);
@@ -242,6 +249,7 @@ void exchange_drop(struct exchange *x)
     if (!x || __atomic_sub_fetch(&x->refs, 1, __ATOMIC_ACQ_REL))
         return;
     drop_body(x);
+    upload_freep(&x->upload);
     release_answer(x);
     arena_freep(&x->r.arena);
     response_done(&x->response);
@@ -251,9 +259,8 @@ void exchange_drop(struct exchange *x)
 
 void exchange_told(struct exchange *x, unsigned status)
 {
-    if (x->answered || !x->routed)
+    if (!x->routed || __atomic_exchange_n(&x->answered, true, __ATOMIC_RELAXED))
         return;
-    x->answered = true;
     if (x->s->h.answered)
         x->s->h.answered(x->s->h.ctx, &x->r, status, clock_ns() - x->r.began_ns);
 }

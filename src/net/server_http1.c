@@ -1,6 +1,7 @@
 /* HTTP/1.1 by libmicrohttpd. Its one thread, the loop, runs every callback here. */
 #include "net/server_internal.h"
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 
 #include <errno.h>
@@ -279,6 +280,56 @@ static enum MHD_Result go_on(struct exchange *x)
     return answer_if(x, exchange_go_on(x, &other), &other);
 }
 
+/* ---- uploads ---- */
+
+static void set_cut(struct exchange *x, int64_t limit)
+{
+    pthread_mutex_lock(&x->s->lock);
+    conn_of(x->connection)->cut_ms = limit;
+    pthread_mutex_unlock(&x->s->lock);
+}
+
+/* libmicrohttpd takes no answer while a body comes: so by ourselves, and then the connection is of no more use. */
+void http1_answer_early(struct exchange *x)
+{
+    struct response *r = &x->response;
+    CLEANUP(buf_done) struct buf out = { 0 };
+    buf_printf(&out, "HTTP/1.1 %u %s\r\n", r->status, MHD_get_reason_phrase_for(r->status));
+    for (size_t i = 0; i < r->header_count; i++)
+        if (str_find(r->headers[i].value, '\n') < 0 && str_find(r->headers[i].value, '\r') < 0)
+            buf_printf(&out, "%s: " STR_FMT "\r\n", r->headers[i].name, STR_ARG(r->headers[i].value));
+    buf_printf(&out, "Content-Length: %zu\r\nConnection: close\r\n\r\n", r->body.len);
+    buf_str(&out, buf_view(&r->body));
+    int fd = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    x->upload->told = !out.failed && send(fd, out.ptr, out.len, MSG_NOSIGNAL) == (ssize_t)out.len;
+}
+
+static enum MHD_Result drop_upload(struct exchange *x, size_t n)
+{
+    x->dropped += n;
+    if (x->upload->small)
+        return MHD_YES;
+    if (!x->upload->told)
+        return MHD_NO;
+    exchange_told(x, x->response.status);
+    return x->response.status < 400 || x->dropped <= BODY_DROP_MAX ? MHD_YES : MHD_NO;
+}
+
+static enum MHD_Result take_upload(struct exchange *x, const char *bytes, size_t *size)
+{
+    size_t n = *size;
+    enum upload_put put = upload_put(x, str_of(bytes, n));
+    if (put == UPLOAD_BROKEN)
+        return MHD_NO;
+    int64_t limit = put == UPLOAD_PAUSED ? INT64_MAX : upload_limit(x, n);
+    if (limit)
+        set_cut(x, limit);
+    if (put == UPLOAD_PAUSED)
+        return MHD_YES; /* the same comes again */
+    *size = 0;
+    return put == UPLOAD_TAKEN ? MHD_YES : drop_upload(x, n);
+}
+
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *upload, size_t *size,
                                   void **con_cls)
@@ -291,13 +342,19 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
         if (!take_headers(x, method))
             return MHD_NO;
         exchange_begin(x);
+        if (x->upload)
+            set_cut(x, upload_limit(x, 0));
         return MHD_YES;
     }
+    if (*size && x->upload)
+        return take_upload(x, upload, size);
     if (*size) {
         bool ok = exchange_receive(x, str_of(upload, *size));
         *size = 0;
         return ok ? MHD_YES : MHD_NO;
     }
+    if (x->upload && x->upload->told)
+        return MHD_NO; /* it has its answer */
     return x->active ? go_on(x) : serve(x);
 }
 

@@ -190,20 +190,68 @@ static void refuse(struct stream *t, unsigned status, str text)
     response_done(&r);
 }
 
+/* What was read of an upload may come again; while nobody reads, nobody is slow. */
+static void give_room(struct stream *t)
+{
+    size_t n = upload_taken(t->x);
+    if (!n || t->whole)
+        return;
+    nghttp2_session_consume_stream(t->w->h2.session, t->id, n);
+    t->cut_ms = upload_limit(t->x, 0);
+}
+
+/* An answer before the body is whole is too much for some clients (curl 7.88 takes it for an error, or waits for ever): they may send it to
+ * its end, unless it is refused and long. */
+static bool may_go_on_sending(const struct stream *t)
+{
+    const struct exchange *x = t->x;
+    return x->upload && !t->whole && (x->response.status < 400 || x->dropped <= BODY_DROP_MAX);
+}
+
+static void receive_upload(struct stream *t, str bytes)
+{
+    nghttp2_session *session = t->w->h2.session;
+    nghttp2_session_consume_connection(session, bytes.len);
+    int64_t limit = upload_limit(t->x, bytes.len);
+    if (limit)
+        t->cut_ms = limit;
+    enum upload_put put = upload_put(t->x, bytes);
+    if (put == UPLOAD_BROKEN)
+        stream_reset(t, NGHTTP2_CANCEL);
+    if (put == UPLOAD_UNWANTED) {
+        t->x->dropped += bytes.len;
+        http2_go_on(t->x);
+        return;
+    }
+    if (nghttp2_session_get_stream_effective_recv_data_length(session, t->id) >=
+        nghttp2_session_get_stream_effective_local_window_size(session, t->id))
+        t->cut_ms = INT64_MAX; /* it is our turn */
+    give_room(t);
+}
+
 void http2_go_on(struct exchange *x)
 {
     struct response other = { 0 };
     pthread_mutex_lock(&x->s->lock);
-    struct stream *t = x->fate == FATE_DONE ? x->stream : NULL; /* else it has gone, or was answered */
+    bool done = x->fate == FATE_DONE;
+    /* else it has gone, or was answered */
+    struct stream *t = done || (x->upload && x->fate == FATE_WAITING) ? x->stream : NULL;
     pthread_mutex_unlock(&x->s->lock);
     if (!t || t->sending)
         return;
+    if (x->upload)
+        give_room(t);
+    if (!done || may_go_on_sending(t))
+        return wire_queue(t->w);
     answer_if(t, exchange_go_on(x, &other), &other);
     wire_queue(t->w);
 }
 
 void http2_resume(struct exchange *x)
 {
+    if (x->listed)
+        return;
+    x->listed = true;
     x->next = x->s->loop.done;
     x->s->loop.done = exchange_hold(x);
     loop_wake(x->s);
@@ -256,6 +304,10 @@ static void serve(struct stream *t)
         return;
     t->cut_ms = INT64_MAX;
     exchange_complete(t->x);
+    if (t->x->upload) {
+        upload_whole(t->x);
+        return http2_go_on(t->x);
+    }
     answer_if(t, exchange_serve(t->x, &other), &other);
 }
 
@@ -267,6 +319,8 @@ static void on_head(struct stream *t, bool ends)
     if (!make_exchange(t, t->w->c))
         return stream_reset(t, NGHTTP2_REFUSED_STREAM);
     exchange_begin(t->x);
+    if (t->x->upload)
+        t->cut_ms = upload_limit(t->x, 0);
     if (t->x->service == SERVE_STREAM && t->w->s->h.message)
         live_begin(t);
     if (ends)
@@ -323,6 +377,10 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
         live_receive(t, str_of(bytes, n));
         return 0;
     }
+    if (t && t->x && t->x->upload && !t->sending) {
+        receive_upload(t, str_of(bytes, n));
+        return 0;
+    }
     nghttp2_session_consume(session, id, n);
     if (t && t->x && !t->sending && !exchange_receive(t->x, str_of(bytes, n)))
         stream_reset(t, NGHTTP2_CANCEL);
@@ -367,14 +425,14 @@ static int on_close(nghttp2_session *session, int32_t id, uint32_t code, void *c
     return 0;
 }
 
-/* A live stream that is over before its client has ended it is over for both. */
+/* A live stream that is over before its client has ended it is over for both, and so is an upload. */
 static int on_sent(nghttp2_session *session, const nghttp2_frame *f, void *ctx)
 {
     const struct stream *t = nghttp2_session_get_stream_user_data(session, f->hd.stream_id);
     bool ends = (f->hd.type == NGHTTP2_DATA || f->hd.type == NGHTTP2_HEADERS) &&
                 (f->hd.flags & NGHTTP2_FLAG_END_STREAM);
     (void)ctx;
-    if (t && ends && t->live && !t->whole)
+    if (t && ends && (t->live || (t->x && t->x->upload)) && !t->whole)
         return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, t->id, NGHTTP2_NO_ERROR);
     return 0;
 }

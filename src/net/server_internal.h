@@ -10,6 +10,7 @@
  * server_pump.c       HTTP/1.1 in TLS: bytes between TLS and libmicrohttpd
  * server_http2.c      HTTP/2 by nghttp2
  * server_live.c       streams of HTTP/2 whose messages are handed on as they come
+ * server_upload.c     bodies that are read while they come
  * server_exchange.c   one request and its answer, whatever the protocol
  * server_pool.c       bounded threads for what may block
  *
@@ -64,7 +65,10 @@ struct exchange {
     unsigned refs; /* atomic: its connection's, its job's */
     enum fate fate;
     enum service service;
-    int64_t late_ms; /* clock_ms() when its time is up */
+    struct upload *upload; /* of SERVE_UPLOAD, while somebody may read it */
+    bool ran;              /* handle() of an upload is back; under server.lock */
+    bool listed;           /* in the loop's row of those that are done; under server.lock */
+    int64_t late_ms;       /* clock_ms() when its time is up */
     bool routed, answered;
     bool active;                       /* counted in server.active; under its lock */
     bool starved;                      /* there was no room for its body */
@@ -97,6 +101,35 @@ void exchange_run(struct exchange *x); /* handle(), then what any protocol needs
 void exchange_told(struct exchange *x, unsigned status); /* calls answered(), once */
 void response_finish(struct response *r);                /* gzip, and 500 when it did not fit into memory */
 void response_done(struct response *r);
+
+/* ---- uploads ---- */
+
+struct upload { /* guarded by server.lock */
+    pthread_cond_t more;
+    struct buf in, out; /* came, and waits for who reads; with who reads */
+    size_t taken;       /* of HTTP/2: bytes for which its client was not given room again */
+    size_t window;      /* bytes since `window_ms` was set: the loop's alone */
+    bool whole;         /* nothing more comes */
+    bool paused;        /* of HTTP/1.1: suspended until there is room */
+    bool begun;         /* some of it has come, so "100 Continue" was sent if it had to be */
+    bool
+        small; /* it is said to have at most BODY_DROP_MAX: its answer comes behind it, and the connection lives on */
+    bool told; /* its answer was sent before its body was there */
+};
+
+void upload_begin(
+    struct exchange
+        *x); /* its head is there: handle() begins. No place for it: it becomes a body that nobody wants */
+enum upload_put { UPLOAD_TAKEN, UPLOAD_PAUSED, UPLOAD_UNWANTED, UPLOAD_BROKEN };
+enum upload_put upload_put(struct exchange *x, str bytes);
+/* clock_ms() by when more must have come; 0: as before. */
+int64_t upload_limit(struct exchange *x, size_t came);
+struct response *upload_serve(struct exchange *x); /* as exchange_serve(), of HTTP/1.1 */
+void upload_whole(struct exchange *x);             /* of HTTP/2 */
+size_t upload_taken(struct exchange *x);           /* bytes that were taken since the last call */
+void upload_ran(struct exchange *x);               /* server.lock is held */
+void upload_wake(struct exchange *x);              /* its fate has changed. server.lock is held */
+void upload_freep(struct upload **u);
 
 /* ---- threads ---- */
 
@@ -281,8 +314,9 @@ void server_wake(struct server *s);
 
 int http1_start(struct server *s, struct err *e);
 void http1_take(struct server *s, struct conn *c,
-                sa_family_t family);      /* takes c and its socket in any case */
-void http1_suspend(struct exchange *x);   /* server.lock is held */
-void http1_resume(struct exchange *x);    /* server.lock is held */
-void http1_stop(struct server *s);        /* closes all connections */
+                sa_family_t family);         /* takes c and its socket in any case */
+void http1_suspend(struct exchange *x);      /* server.lock is held */
+void http1_resume(struct exchange *x);       /* server.lock is held */
+void http1_answer_early(struct exchange *x); /* of an upload that is not whole; server.lock is held */
+void http1_stop(struct server *s);           /* closes all connections */
 int sweep_period(const struct server *s); /* in milliseconds: limits are kept to an eighth of the shortest */

@@ -320,7 +320,10 @@ static void take_arrivals(struct server *s)
         w = next;
     }
     while (x) {
+        pthread_mutex_lock(&s->lock);
         struct exchange *next = x->next;
+        x->listed = false; /* from now on it may come again */
+        pthread_mutex_unlock(&s->lock);
         http2_go_on(x);
         exchange_drop(x);
         x = next;

@@ -77,14 +77,19 @@ static void put_row(const struct clair_scanner_row *r, struct buf *out)
     buf_str(out, STR("\n        }"));
 }
 
-void clair_scanner_json(str image, const struct clair_scanner_row *rows,
+void clair_scanner_json(enum clair_scanner_era era, str image, const struct clair_scanner_row *rows,
                         const struct clair_scanner_row *sorted, size_t count, struct buf *out)
 {
     buf_str(out, STR("{\n    \"image\": "));
     put_string(out, image);
     buf_str(out, STR(",\n    \"unapproved\": ["));
     put_unapproved(rows, count, out);
-    buf_str(out, STR("],\n    \"vulnerabilities\": ["));
+    buf_str(out, STR("],\n    \"vulnerabilities\": "));
+    if (!count && era == CLAIR_SCANNER_14) {
+        buf_str(out, STR("null\n}"));
+        return;
+    }
+    buf_char(out, '[');
     for (size_t i = 0; i < count; i++) {
         buf_str(out, i ? STR(",\n        ") : STR("\n        "));
         put_row(&sorted[i], out);

@@ -66,8 +66,8 @@ static void write_clair_scanner(const struct report *r, const struct report_opti
     count = unique(rows, count);
     struct clair_scanner_row *sorted = rows + count;
     memcpy(sorted, rows, count * sizeof *rows);
-    if (clair_scanner_sort(sorted, count))
-        clair_scanner_json(r->image->name, rows, sorted, count, out);
+    if (clair_scanner_sort(CLAIR_SCANNER_13, sorted, count))
+        clair_scanner_json(CLAIR_SCANNER_13, r->image->name, rows, sorted, count, out);
     else
         out->failed = true;
 }

@@ -1,4 +1,4 @@
-/* clair_scanner_table.c - the table that olekukonko/tablewriter of January 2018 drew, with its odd widths. */
+/* clair_scanner_table.c - the table that olekukonko/tablewriter of January 2018 drew, with its odd widths, and that of its 0.0.5. */
 #include "report/clair_scanner.h"
 #include "base/arena.h"
 #include "base/cleanup.h"
@@ -22,15 +22,15 @@ unsigned clair_scanner_rank(str severity)
 }
 
 /* One bucket for each rank: stable. */
-bool clair_scanner_sort(struct clair_scanner_row *rows, size_t count)
+bool clair_scanner_sort(enum clair_scanner_era era, struct clair_scanner_row *rows, size_t count)
 {
     CLEANUP(freep) struct clair_scanner_row *sorted = calloc(count + 1, sizeof *sorted);
     size_t n = 0;
     if (!sorted)
         return false;
-    for (unsigned rank = 0; rank <= 7; rank++)
+    for (unsigned k = 0; k <= 7; k++)
         for (size_t i = 0; i < count; i++)
-            if (clair_scanner_rank(rows[i].severity) == rank)
+            if (clair_scanner_rank(rows[i].severity) == (era == CLAIR_SCANNER_14 ? 7 - k : k))
                 sorted[n++] = rows[i];
     memcpy(rows, sorted, count * sizeof *rows);
     return true;
@@ -101,6 +101,7 @@ struct cell {
 };
 
 struct table {
+    enum clair_scanner_era era;
     struct arena *arena;
     size_t width[COLUMNS];
     uint64_t work;
@@ -217,13 +218,27 @@ static str on_one_line(str text, struct arena *a)
     return str_of(to, to ? text.len : 0);
 }
 
+/* In 0.0.5 the longest line counts, and what other rows have does not. */
+static size_t first_width(const struct table *t, str text)
+{
+    size_t width = 0;
+    if (t->era == CLAIR_SCANNER_13)
+        return width_of(text);
+    while (text.len) {
+        size_t own = width_of(str_cut(&text, '\n'));
+        width = own > width ? own : width;
+    }
+    return width;
+}
+
 static bool make_cell(struct table *t, size_t column, str text, struct cell *ret)
 {
-    size_t width = width_of(text);
+    size_t width = first_width(t, text);
     width = width < WIDTH_FIRST ? width : WIDTH_FIRST;
     if (t->width[column] < width)
         t->width[column] = width;
-    if (!wrap(t, on_one_line(text, t->arena), t->width[column], ret))
+    size_t limit = t->era == CLAIR_SCANNER_14 ? width : t->width[column];
+    if (!wrap(t, on_one_line(text, t->arena), limit, ret))
         return false;
     for (size_t i = 0; i < ret->count; i++) {
         width = width_of(ret->lines[i]);
@@ -354,11 +369,12 @@ static void put_all(const struct table *t, const struct drawn *drawn, size_t cou
         put_drawn(t, &drawn[i], out);
 }
 
-void clair_scanner_table(const struct clair_scanner_row *rows, size_t count, bool all, struct buf *out)
+void clair_scanner_table(enum clair_scanner_era era, const struct clair_scanner_row *rows, size_t count,
+                         bool all, struct buf *out)
 {
     CLEANUP(strmap_done) struct strmap unapproved = { 0 };
     CLEANUP(arena_freep) struct arena *arena = arena_new((size_t)1 << 30);
-    struct table t = { .arena = arena, .unapproved = &unapproved };
+    struct table t = { .era = era, .arena = arena, .unapproved = &unapproved };
     size_t shown = 0;
     bool good = arena && count_unapproved(rows, count, &unapproved);
     for (size_t i = 0; i < count && good && shown <= ROWS_MAX; i++)

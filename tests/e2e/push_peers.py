@@ -1,8 +1,11 @@
 """The two servers that `eclair push` talks to, a Docker daemon and a Clair that speaks REST v1, and how it is run between them."""
 import http.server
+import io
 import json
+import re
 import socket
 import socketserver
+import tarfile
 import threading
 import urllib.parse
 import urllib.request
@@ -76,6 +79,8 @@ class Docker(Peer):
         url = urllib.parse.urlsplit(request.path)
         if url.path == "/version":
             return request.answer(200, json.dumps({"Version": "27.0", "ApiVersion": self.api}).encode())
+        if url.path == f"/v{self.api}/images/{self.name}/json":
+            return request.answer(200, json.dumps(self.inspected()).encode())
         if url.path != f"/v{self.api}/images/get":  # a daemon whose minimum is higher than 1.25
             return request.answer(400, b'{"message":"client version is too old"}')
         names = urllib.parse.parse_qs(url.query, keep_blank_values=True)["names"]
@@ -89,6 +94,13 @@ class Docker(Peer):
         self.archive(request.wfile)
         request.close_connection = True
         return None
+
+
+    def inspected(self):
+        """What a daemon says of an image."""
+        with tarfile.open(fileobj=io.BytesIO(self.archive)) as t:
+            config = json.load(t.extractfile(json.load(t.extractfile("manifest.json"))[0]["Config"]))
+        return {"Id": "sha256:" + "0" * 64, "RepoTags": [self.name], "RepoDigests": [], "RootFS": {"Type": "layers", "Layers": config["rootfs"]["diff_ids"]}}
 
 
 ZLIB = [
@@ -112,7 +124,7 @@ def layer_answer(vulnerabilities=ZLIB, **more):
 class Clair(Peer):
     """Fetches what it is told to, and remembers it. `post`, `get`: (status, body) to answer with."""
 
-    def __init__(self, post=(201, b"{}"), get=(200, layer_answer()), fetch=True, port=0):
+    def __init__(self, post=(201, b"{}"), get=(200, layer_answer()), fetch=True, port=0, host="127.0.0.1"):
         peer = self
         self.layers, self.requests, self.content, self.types = [], [], {}, set()
         self.on_post = lambda: None
@@ -131,12 +143,16 @@ class Clair(Peer):
                 self.answer(*post)
 
             def do_GET(self):
+                if self.target().endswith("/v1/status"):  # what it is asked first: Clair has no such thing
+                    return self.answer(404, b"404 page not found\n", "text/plain; charset=utf-8")
+                if self.target().endswith("/v1/namespaces"):
+                    return self.answer(200, b'{"Namespaces":[]}')
                 peer.requests.append(("GET", self.target(), None))
-                self.answer(*get)
+                return self.answer(*get)
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.server = http.server.ThreadingHTTPServer((host, port), Handler)
         self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        self.url = f"http://{host}:{self.server.server_address[1]}"
 
     def fetch(self, layer):
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -145,12 +161,53 @@ class Clair(Peer):
             self.types.add((r.headers["Content-Type"], int(r.headers["Content-Length"])))
 
 
+class Clair4(Peer):
+    """The indexer and the matcher. `found`: the vulnerabilities of any image; `slow`: so often there is no index report yet."""
+
+    def __init__(self, found=None, post=None, index=None, report=None, slow=0):
+        peer = self
+        self.requests, self.manifest, self.content, self.slow = [], None, {}, slow
+        done = (201, b'{"manifest_hash":"sha256:0","state":"IndexFinished","success":true,"err":""}')
+
+        class Handler(Quiet):
+            def do_POST(self):
+                peer.requests.append(("POST", self.target()))
+                peer.manifest = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                for layer in peer.manifest["layers"]:
+                    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(layer["uri"], timeout=60) as r:
+                        peer.content[layer["hash"]] = r.read()
+                self.answer(*(post or done))
+
+            def do_GET(self):
+                target = self.target()
+                if target == "/indexer/api/v1/index_state":
+                    return self.answer(200, b'{"state":"0"}')
+                if not target.startswith(("/indexer", "/matcher")):
+                    return self.answer(404, b"404 page not found\n", "text/plain")
+                peer.requests.append(("GET", target))
+                if target.startswith("/matcher"):
+                    return self.answer(*(report or (200, json.dumps({"packages": {}, "vulnerabilities": found}).encode())))
+                if peer.slow:
+                    peer.slow -= 1
+                    return self.answer(404, b'{"code":"not-found","message":"index report not found"}')
+                return self.answer(*(index or (200, done[1])))
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+
+
 def free_port():
     with socket.create_server(("127.0.0.1", 0)) as s:
         return s.getsockname()[1]
 
 
 # ---- the program between them ----
+
+def normal(err):
+    err = re.sub(rb"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d", b"YYYY/MM/DD HH:MM:SS", err)
+    err = re.sub(rb"(Server listening on port|on 0\.0\.0\.0:)( ?)\d+", rb"\1\g<2>9279", err)
+    return re.sub(rb"serving path: \S+?(\x1b|$)", rb"serving path: DIR\1", err)  # there is no temporary folder
 
 A, B = "a" * 64, "b" * 64
 LAYERS = {A: mi.tar([("etc/alpine-release", b"3.5.0\n")]),

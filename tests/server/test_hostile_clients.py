@@ -99,6 +99,33 @@ class Attack:
     def any_slow_body(self):
         self.drip(self.open(), b"POST /v1/layers HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
 
+    def any_slow_upload(self):
+        self.drip(self.open(), b"PUT /v1/blobs/sha256:" + b"0" * 64 + b" HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
+
+    def any_junk_upload(self):
+        s = self.open()
+        s.sendall(b"POST /v1/blobs HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while not self.over.is_set():
+            s.sendall(b"8000\r\n" + random.randbytes(0x8000) + b"\r\n")
+
+    def any_upload_left(self):
+        s = self.open()
+        s.sendall(b"POST /v1/blobs HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + random.randbytes(random.randrange(300000)))
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    def any_http2_slow_uploads(self):
+        s = self.http2()
+        for i in range(1, 200, 2):
+            s.sendall(frame(HEADERS, END_HEADERS, i, b"\x83\x86\x04\x09/v1/blobs"))
+        while not self.over.wait(0.1):
+            s.sendall(frame(DATA, 0, 1, b"x"))
+
+    def any_http2_beyond_the_window(self):
+        s = self.http2()
+        s.sendall(frame(HEADERS, END_HEADERS, 1, b"\x83\x86\x04\x09/v1/blobs"))
+        while not self.over.is_set():
+            s.sendall(frame(DATA, 0, 1, bytes(16000)))
+
     def any_half_open(self):
         s = self.open()
         s.sendall(b"GET /v1/lay")

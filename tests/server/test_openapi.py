@@ -1,5 +1,6 @@
 """docs/openapi.json: it is what the server has, what Clair 2.0.7 was recorded to say, and what clients that are made from it find."""
 import gzip
+import hashlib
 import json
 import os
 import re
@@ -131,8 +132,8 @@ def filled(serve, golden, files, tmp_path):
     return server
 
 
-def test_document_describes_answers(filled, database):
-    seen = set()
+def test_document_describes_answers(filled, database, golden):
+    seen, golden_layers = set(), golden / "layers"
 
     def ask(method, target, body=b"", port=filled.port):
         a = serving.request(port, method, target, body)
@@ -148,6 +149,13 @@ def test_document_describes_answers(filled, database):
     assert any("Vulnerabilities" in f for f in layer["Features"])
     for target in ("/v1/layers/base", "/v1/layers/nobody", "/v1/layers/a%2Fb", "/v1/status", "/v1/metrics", "/metrics"):
         ask("GET", target)
+    bytes_of = (golden_layers / "base.tar").read_bytes()
+    digest = "sha256:" + hashlib.sha256(bytes_of).hexdigest()
+    for name in (digest, "sha256:" + "0" * 64, "none"):
+        ask("GET", f"/v1/blobs/{name}")
+        ask("PUT", f"/v1/blobs/{name}", bytes_of)
+    ask("POST", "/v1/blobs", bytes_of)
+    ask("POST", "/v1/blobs", b"no tar")
     ask("POST", "/v1/layers", b"{}")
     ask("POST", "/v1/layers", json.dumps({"Layer": {"Name": "x", "Path": filled.layer_url, "ParentName": "base", "Format": "Docker"}}).encode())
     ask("DELETE", "/v1/layers/x")
@@ -179,7 +187,7 @@ def test_document_describes_answers(filled, database):
     ask("DELETE", "/notifications/none")
     for target in ("/health", "/healthz", "/readyz", "/metrics"):
         ask("GET", target, port=filled.health_port)
-    assert {status for _, status in seen} == {200, 201, 400, 404, 500}
+    assert {status for _, status in seen} == {200, 201, 400, 404, 422, 500}
 
 
 # ---- whatever clients may send ----

@@ -63,13 +63,45 @@ static enum service route(void *ctx, struct request *r)
     pthread_mutex_unlock(&gate.lock);
     return str_starts(r->path, STR("/long"))   ? SERVE_LONG
            : str_starts(r->path, STR("/read")) ? SERVE_READ
+           : str_starts(r->path, STR("/up"))   ? SERVE_UPLOAD
                                                : SERVE_NOW;
+}
+
+static void take_upload(struct request *r, struct response *ret)
+{
+    struct err e = { 0 };
+    size_t n = 0;
+    str chunk;
+    int more = 0;
+    if (str_eq(r->path, STR("/up/none"))) {
+        ret->status = 403;
+        buf_str(&ret->body, STR("no"));
+        return;
+    }
+    if (str_eq(r->path, STR("/up/held")))
+        stay();
+    pthread_mutex_lock(&gate.lock);
+    gate.reading++;
+    pthread_cond_broadcast(&gate.changed);
+    pthread_mutex_unlock(&gate.lock);
+    while ((more = request_read(r, &chunk, &e)) > 0)
+        n += chunk.len;
+    ret->status = more < 0 ? 400 : 200;
+    buf_printf(&ret->body, "%zu bytes%s%s", n, more < 0 ? ": " : "", more < 0 ? e.text : "");
+    pthread_mutex_lock(&gate.lock);
+    gate.broken += more < 0;
+    pthread_cond_broadcast(&gate.changed);
+    pthread_mutex_unlock(&gate.lock);
 }
 
 static void handle(void *ctx, struct request *r, struct response *ret)
 {
     ret->status = 200;
     response_header(ret, "Server", arena_printf(r->arena, "test/%d", 1));
+    if (str_starts(r->path, STR("/up"))) {
+        take_upload(r, ret);
+        return;
+    }
     if (str_starts(r->path, STR("/header")))
         response_header(ret, "X-Long", r->query);
     if (str_starts(r->path, STR("/long")))
@@ -116,7 +148,8 @@ struct server *serve(struct server_options o)
     o.address = o.address ? o.address : "127.0.0.1:0";
     pthread_mutex_lock(&gate.lock);
     gate.open = false;
-    gate.routed = gate.running = gate.finished = gate.told_count = gate.silent = 0;
+    gate.routed = gate.running = gate.finished = gate.told_count = gate.silent = gate.reading = gate.broken =
+        0;
     pthread_mutex_unlock(&gate.lock);
     struct server *s = server_new(&o, &handler, &e);
     if (!s || server_start(s, &e) < 0)

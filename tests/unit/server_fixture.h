@@ -2,6 +2,8 @@
  * server_fixture.h - an API for tests of the server: it says back what it was asked.
  *
  * Paths      /now.. on the loop, /read.. on the pool of look-ups, /long.. on the other, where it waits for gate_set(true);
+ *            /up.. reads its body while it comes, and says "N bytes", or 400 and why not; /up/none reads nothing and says 403, /up/held first
+ *            waits for the gate;
  *            /size?N a body of N bytes, gzip for who accepts it; /header?V as X-Long; /full 500; /peer with the peer.
  */
 #pragma once
@@ -17,6 +19,7 @@ extern struct gate {
     bool open; /* the gate that "/long" waits at */
     unsigned routed;
     unsigned running, finished;           /* of "/long" */
+    unsigned reading, broken;             /* uploads that are read; that were not read to their end */
     unsigned told[8], told_count, silent; /* what answered() heard; silent: status 0 */
 } gate;
 

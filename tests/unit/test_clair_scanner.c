@@ -73,8 +73,8 @@ static void test_tables(void **state)
         CLEANUP(buf_done) struct buf out = { 0 };
         struct clair_scanner_row rows[3];
         size_t n = golden_rows(cases[i].approved, rows);
-        assert_true(clair_scanner_sort(rows, n));
-        clair_scanner_table(rows, n, cases[i].all, &out);
+        assert_true(clair_scanner_sort(CLAIR_SCANNER_13, rows, n));
+        clair_scanner_table(CLAIR_SCANNER_13, rows, n, cases[i].all, &out);
         assert_text(&out, want);
     }
 }
@@ -102,8 +102,8 @@ static void test_reports(void **state)
         n = cases[i].empty ? 0 : n;
         memcpy(sorted, rows, sizeof rows);
         if (cases[i].sorted)
-            assert_true(clair_scanner_sort(sorted, n));
-        clair_scanner_json(STR("alpine:3.5"), rows, sorted, n, &out);
+            assert_true(clair_scanner_sort(CLAIR_SCANNER_13, sorted, n));
+        clair_scanner_json(CLAIR_SCANNER_13, STR("alpine:3.5"), rows, sorted, n, &out);
         assert_text(&out, want);
     }
 }
@@ -113,7 +113,7 @@ static void test_json_escapes(void **state)
     struct clair_scanner_row row = { .vulnerability = STR("a<b>&\"\\\n\r\t\b\x7f\xff\xe2\x80\xa8\xc3\xa9") };
     CLEANUP(buf_done) struct buf out = { 0 };
     (void)state;
-    clair_scanner_json(STR(""), &row, &row, 1, &out);
+    clair_scanner_json(CLAIR_SCANNER_13, STR(""), &row, &row, 1, &out);
     buf_char(&out, '\0');
     assert_non_null(strstr(out.ptr,
                            "\"unapproved\": [\n        \"a\\u003cb\\u003e\\u0026\\\"\\\\\\n\\r\\t\\u0008"
@@ -141,7 +141,7 @@ static void test_same_name(void **state)
     (void)state;
     for (int all = 0; all < 2; all++) {
         CLEANUP(buf_done) struct buf out = { 0 };
-        clair_scanner_table(rows, COUNT(rows), all, &out);
+        clair_scanner_table(CLAIR_SCANNER_13, rows, COUNT(rows), all, &out);
         buf_char(&out, '\0');
         assert_int_equal(lines_with(out.ptr, "mUnapproved\033"), all ? 3 : 6);
         assert_int_equal(lines_with(out.ptr, "mApproved\033"), all ? 1 : 0);
@@ -158,7 +158,7 @@ static void test_sort(void **state)
     static const char *const want[] = { "new word", "high",       "Defcon1", "Critical",
                                         "Low",      "Negligible", "Unknown" };
     (void)state;
-    assert_true(clair_scanner_sort(rows, COUNT(rows)));
+    assert_true(clair_scanner_sort(CLAIR_SCANNER_13, rows, COUNT(rows)));
     for (size_t i = 0; i < COUNT(want); i++)
         assert_true(str_eq(rows[i].severity, str_from(want[i])));
 }
@@ -174,7 +174,7 @@ static void test_odd_text(void **state)
     };
     CLEANUP(buf_done) struct buf out = { 0 };
     (void)state;
-    clair_scanner_table(rows, COUNT(rows), true, &out);
+    clair_scanner_table(CLAIR_SCANNER_13, rows, COUNT(rows), true, &out);
     buf_char(&out, '\0');
     assert_null(strstr(out.ptr, "\033[2J"));
     assert_null(strchr(out.ptr, '\r'));
@@ -192,7 +192,7 @@ static void test_much_text(void **state)
     for (size_t i = 0; i < 10000; i++)
         buf_str(&text, STR("longword"));
     struct clair_scanner_row row = { .description = buf_view(&text), .vulnerability = STR("CVE-1") };
-    clair_scanner_table(&row, 1, true, &out);
+    clair_scanner_table(CLAIR_SCANNER_13, &row, 1, true, &out);
     assert_false(out.failed);
 }
 
