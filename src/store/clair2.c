@@ -125,17 +125,26 @@ int clair2_is_beside(struct store *s, struct err *e)
 
 /* ---- opening ---- */
 
-/* Whoever waits long between two statements, for what was read is being written elsewhere, is not to be thrown out. */
+/* Each statement is a walk along indexes, and small: a planner's guess of how many ancestors there are would have it read whole tables. Whoever
+ * waits long between two of them, for what was read is being written elsewhere, is not to be thrown out. */
+static const struct {
+    int since; /* server version */
+    const char *sql;
+} settings[] = {
+    { 0, "SET client_encoding TO 'UTF8'; SET search_path TO pg_catalog; SET enable_seqscan TO off;"
+         "SET enable_hashjoin TO off; SET enable_mergejoin TO off" },
+    { 90600, "SET idle_in_transaction_session_timeout TO 0" },
+    { 110000, "SET jit TO off" },
+    { 0, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" },
+};
+
 static int begin(struct clair2 *c, struct err *e)
 {
-    PGresult *r = clair2_ask(c, "begin", e,
-                             "SET client_encoding TO 'UTF8'; SET search_path TO pg_catalog;"
-                             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-    PQclear(r);
-    if (!r)
-        return -1;
-    if (PQserverVersion(c->p->conn) >= 90600) {
-        PQclear(r = clair2_ask(c, "begin", e, "SET LOCAL idle_in_transaction_session_timeout TO 0"));
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        if (PQserverVersion(c->p->conn) < settings[i].since)
+            continue;
+        PGresult *r = clair2_ask(c, "begin", e, "%s", settings[i].sql);
+        PQclear(r);
         if (!r)
             return -1;
     }
