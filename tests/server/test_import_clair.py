@@ -4,6 +4,7 @@ import signal
 import subprocess
 import time
 
+import golden as recorded
 import helpers
 import make_images as mi
 import psycopg2
@@ -78,10 +79,11 @@ class Clair:
                          layer, version, how)
         return layer
 
-    def vulnerability(self, namespace, name, fixes=(), severity="High", metadata=None, deleted=False):
+    def vulnerability(self, namespace, name, fixes=(), severity="High", metadata=None, deleted=False, description="what it is",
+                      link="https://example.test/"):
         number = self.run("INSERT INTO vulnerability(namespace_id, name, description, link, severity, metadata, created_at, deleted_at)"
-                          " VALUES (%s, %s, 'what it is', 'https://example.test/', %s, %s, now(), CASE WHEN %s THEN now() END)"
-                          " RETURNING id", self.namespace(namespace), name, severity, metadata, deleted)
+                          " VALUES (%s, %s, %s, %s, %s, %s, now(), CASE WHEN %s THEN now() END) RETURNING id",
+                          self.namespace(namespace), name, description, link, severity, metadata, deleted)
         for feature, version in fixes:
             self.run("INSERT INTO vulnerability_fixedin_feature(vulnerability_id, feature_id, version) VALUES (%s, %s, %s)",
                      number, self.feature(namespace, feature), version)
@@ -181,6 +183,35 @@ def test_layers(clair, database, serve, tmp_path):
     assert serve(database=tmp_path / "file.db").layer("upgraded") == upgraded
 
 
+@pytest.mark.parametrize("store", ["postgres"])
+def test_recorded(clair, database, serve, golden):
+    """What was in the real Clair when its answers were recorded gives these answers."""
+    d9 = "debian:9"
+    zlib, lib, src, gone = ("zlib", "1:1.2.8.dfsg-5"), ("demo-lib", "1.0-1"), ("demo-src", "2.5-3"), ("gone", "0.9-1")
+    clair.layer("base", namespace=d9, add=[zlib, lib, src, gone])
+    clair.layer("child", "base", d9, add=[("extra", "3.1~rc1-2")], remove=[lib, gone])
+    clair.layer("nopkg", "child", d9)
+    clair.layer("bad3", namespace=None)
+    clair.vulnerability(d9, "CVE-2999-0001", [("zlib", "1:1.2.11-1"), ("demo-src", "#MAXV#")], "High",
+                        '{"NVD":{"CVSSv2":{"Score":7.5,"Vectors":"AV:N/AC:L/Au:N/C:P/I:P/A:P"}}}', description="first demo issue",
+                        link="https://tracker.example/CVE-2999-0001")
+    clair.vulnerability(d9, "CVE-2999-0002", [("demo-lib", "1.0-2"), ("zlib", "1:1.0")], "Medium", "null", description="changed",
+                        link="https://tracker.example/2")
+    clair.vulnerability(d9, "CVE-2999-0003", [("extra", "3.1-1")], "Critical", description=None, link=None)
+    assert "layers: 4 imported" in good(bring(clair, database, "--vulnerabilities", d9))
+    server = serve()
+    compared = 0
+    for x in recorded.read(golden, 40, 1):
+        answer = recorded.send(x, server)
+        assert (answer.status, recorded.content(answer)) == (x.answer.status, recorded.content(x.answer)), x
+        compared += 1
+    for x in recorded.read(golden, 20, 1):  # from before there were vulnerabilities
+        if b"vulnerabilities" not in x.request:
+            assert recorded.content(recorded.send(x, server)) == recorded.content(x.answer), x
+            compared += 1
+    assert compared >= 7
+
+
 def test_posted_again(clair, database, serve, files):
     """What is posted again is read; until its parents are, they are as good as unknown. Another import leaves it so."""
     fill(clair)
@@ -241,6 +272,9 @@ def test_vulnerabilities(clair, database, serve, tmp_path):
                           json.dumps({"Vulnerability": body}).encode()).status == 200
     assert "vulnerabilities: 0 imported, 3 kept as they are here" in good(bring(clair, database), warnings=True)
     assert server.get("/v1/namespaces/debian:12/vulnerabilities/ACME-1").json()["Vulnerability"]["Severity"] == "Low"
+    assert server.request("DELETE", "/v1/namespaces/debian:12/vulnerabilities/CVE-2024-0001").status == 200  # a feed's
+    assert "vulnerabilities: 0 imported, 2 kept as they are here" in good(bring(clair, database, "--vulnerabilities", "debian:12"))
+    assert ids(server.layer("base"), "openssl") == ["ACME-1", "CVE-2024-0002"]
     check(database)
 
 
@@ -351,7 +385,7 @@ def test_not_there(clair, database, serve):
 
 
 def test_killed(clair, database, serve):
-    """SIGKILL in the middle: what is there is whole, and another run brings the rest."""
+    """Clair's PostgreSQL hangs up in the middle, then SIGKILL: what is there is whole, and another run brings the rest."""
     clair.run("""
         INSERT INTO namespace(name, version_format) VALUES ('debian:12', 'dpkg');
         INSERT INTO feature(namespace_id, name) SELECT 1, 'p' || i FROM generate_series(1, 40) i;
@@ -361,24 +395,35 @@ def test_killed(clair, database, serve):
         INSERT INTO layer_diff_featureversion(layer_id, featureversion_id, modification) SELECT l, (l - 1) % 4 * 10 + i, 'add'
           FROM generate_series(1, 400) l, generate_series(1, 10) i""")
     good(helpers.eclair("db", "migrate", "--db", database))
-    p = subprocess.Popen([helpers.ECLAIR, "db", "import-clair", clair.url, "--db", str(database)], env=helpers.environment(),
-                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    end = time.monotonic() + 60
-    while column(database, "SELECT count(*) FROM {}named_layer")[0] < 20:
-        assert p.poll() is None and time.monotonic() < end, p.communicate()
+
+    def there():
+        return column(database, "SELECT count(*) FROM {}named_layer")[0]
+
+    def bring_until(layers):
+        p = subprocess.Popen([helpers.ECLAIR, "db", "import-clair", clair.url, "--db", str(database)], env=helpers.environment(),
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        end = time.monotonic() + 60
+        while there() < layers:
+            assert p.poll() is None and time.monotonic() < end, p.communicate()
+        return p
+
+    p = bring_until(20)
+    clair.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+    out, err = p.communicate(timeout=60)
+    helpers.assert_refused(helpers.Result(p.returncode, out, err, 0), "layer l", "connection")
+    p = bring_until(there() + 20)
     p.send_signal(signal.SIGKILL)
     p.communicate()
-    there, = column(database, "SELECT count(*) FROM {}named_layer")
-    assert 20 <= there < 400
+    left = there()
+    assert 40 <= left < 400
     server = serve()
 
-    def whole(i):
-        assert len(server.layer(f"l{i}")["Features"]) == ((i - 1) % 4 + 1) * 10
+    def whole(*numbers):
+        for i in numbers:
+            assert len(server.layer(f"l{i}")["Features"]) == ((i - 1) % 4 + 1) * 10
 
-    whole(there)
-    whole(there - 1)
+    whole(left - 1, left)
     out = good(bring(clair, database))
-    assert f"layers: {400 - there} imported, {there} imported before, 0 kept as they are here, 0 left out" in out, out
-    for i in (there - 1, there, there + 1, 397, 398, 399, 400):
-        whole(i)
+    assert f"layers: {400 - left} imported, {left} imported before, 0 kept as they are here, 0 left out" in out, out
+    whole(left - 1, left, left + 1, 397, 398, 399, 400)
     check(database)
