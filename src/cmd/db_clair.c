@@ -49,7 +49,7 @@ static void print_counts(const struct import_clair2_counts *n, bool dry)
                (long long)v->fixes);
     printf("notifications: %lld %s, %lld imported before, %lld older than %d days, %lld of which nothing is "
            "known here, %lld left out\n",
-           (long long)x->taken, taken, (long long)x->there, (long long)x->old, STORE_NOTIFICATION_DAYS,
+           (long long)x->taken, taken, (long long)x->there, (long long)x->old, IMPORT_NOTIFICATION_DAYS,
            (long long)x->unknown, (long long)x->left_out);
     if (x->unknown)
         warn("of what nothing is known no notification can be imported: load feeds (eclair update), and "

@@ -6,9 +6,9 @@
  *                  CLAIR2_INDEXER, which is no version of ours: who posts such a layer again has it read anew, the root first.
  * Vulnerabilities  Clair does not say which of them clients posted. Taken are those that no updater of Clair's can have written, by namespace
  *                  and name, or those of named namespaces; into the feed of what clients write. They are no news.
- * Notifications    that nobody deleted, are younger than ours get (STORE_NOTIFICATION_DAYS), and whose vulnerability is known here: the new side is
+ * Notifications    that nobody deleted, are younger than ours get (IMPORT_NOTIFICATION_DAYS), and whose vulnerability is known here: the new side is
  *                  what feeds say of it now, an old side there is none. Under their names, so that a client which was told can ask.
- * Kills            Each layer, each 64 vulnerabilities and each notification is one transaction, and the whole may be done again: it then goes on.
+ * Kills            Each layer, each 64 vulnerabilities and each notification is to be seen whole or not at all; done again it goes on.
  * Memory           That of one layer, or of 64 vulnerabilities.
  * Source           spec/server.md 11, detection.md 4, updaters-legacy.md 1.
  */
@@ -16,8 +16,8 @@
 #include "store/clair2.h"
 #include "store/store.h"
 
-#define CLAIR2_INDEXER          2u
-#define STORE_NOTIFICATION_DAYS 30
+#define CLAIR2_INDEXER           2u
+#define IMPORT_NOTIFICATION_DAYS 30
 
 struct import_clair2_counts {
     struct import_clair2_layers {

@@ -89,7 +89,7 @@ static int take_one(struct taking *t, const struct clair2_notification *x, struc
         taking_tell(t, "notification", x->name, "its name is no UUID in small letters");
         return 0;
     }
-    if (x->created < t->o->now - STORE_NOTIFICATION_DAYS * DAY_S) {
+    if (x->created < t->o->now - IMPORT_NOTIFICATION_DAYS * DAY_S) {
         c->old++;
         return 0;
     }

@@ -212,6 +212,7 @@ def test_recorded(clair, database, serve, golden):
     assert compared >= 7
 
 
+@pytest.mark.parametrize("store", ["postgres"])
 def test_posted_again(clair, database, serve, files):
     """What is posted again is read; until its parents are, they are as good as unknown. Another import leaves it so."""
     fill(clair)
@@ -309,6 +310,7 @@ def test_notifications(clair, database, serve, tmp_path):
     check(database)
 
 
+@pytest.mark.parametrize("store", ["sqlite"])
 def test_broken_rows(clair, database, serve):
     clair.layer("child", clair.layer("parent", add=[OPENSSL]) and "parent", add=[GLIBC])
     clair.layer("fine", add=[UTIL, ("lost", "1-1")])
