@@ -215,6 +215,16 @@ static int judge(struct layer *y, const struct err *why, enum outcome *ret, stru
     return 0;
 }
 
+/* 1: there is a layer of that name, and *ret says whose. */
+static int find_name(struct layer *y, enum outcome *ret, struct err *e)
+{
+    struct named_layer *known;
+    int found = store_named_find(y->t->to, y->l->name, y->arena, &known, e);
+    if (found > 0)
+        *ret = known->indexer == CLAIR2_INDEXER ? THERE : KEPT;
+    return found;
+}
+
 static int write_layer(struct layer *y, enum outcome *ret, struct err *e)
 {
     const struct clair2_layer *l = y->l;
@@ -224,11 +234,14 @@ static int write_layer(struct layer *y, enum outcome *ret, struct err *e)
                                  .digest = content.digest,
                                  .namespace = name_fits(l->namespace) ? l->namespace : STR(""),
                                  .engine = l->engine,
-                                 .indexer = CLAIR2_INDEXER };
+                                 .indexer = CLAIR2_INDEXER,
+                                 .only_new = true };
     struct err why = { 0 };
     int stored = build(y, &named, &why) < 0 ? -1 : store_named_put(y->t->to, &named, &why);
-    *ret = stored > 0 ? TAKEN : stored < 0 ? LATER : KEPT; /* somebody was faster */
-    if (stored >= 0 || why.kind == ERR_BUSY ||
+    *ret = stored > 0 ? TAKEN : LATER;
+    if (stored == 0) /* somebody was faster */
+        return find_name(y, ret, e) < 0 ? -1 : 0;
+    if (stored > 0 || why.kind == ERR_BUSY ||
         why.kind == ERR_NOT_FOUND) /* the parent was changed meanwhile */
         return 0;
     return judge(y, &why, ret, e);
@@ -279,15 +292,10 @@ static int check_chain(struct layer *y, const char **ret_why, struct err *e)
 
 static int look(struct layer *y, enum outcome *ret, struct err *e)
 {
-    struct named_layer *known;
     const char *why;
-    if (name_fits(y->l->name) && y->t->to) {
-        int found = store_named_find(y->t->to, y->l->name, y->arena, &known, e);
-        if (found)
-            *ret = found > 0 && known->indexer == CLAIR2_INDEXER ? THERE : KEPT;
-        if (found)
-            return found < 0 ? -1 : 0;
-    }
+    int found = name_fits(y->l->name) && y->t->to ? find_name(y, ret, e) : 0;
+    if (found)
+        return found < 0 ? -1 : 0;
     if (check_chain(y, &why, e) < 0)
         return -1;
     if (why) {

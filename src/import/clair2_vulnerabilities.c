@@ -150,11 +150,34 @@ static struct store_update *begin(struct store *s, struct err *e)
     }
 }
 
+/* 1: clients have written, or deleted, it here. */
+static int is_written(struct batch *b, str key, struct err *e)
+{
+    str ignored;
+    return store_document(b->t->to, STORE_MANUAL, key, b->arena, &ignored, e);
+}
+
+/* Nobody else can write now: what was written since it was looked at stays, too. */
+static int drop_written(struct batch *b, struct err *e)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < b->count; i++) {
+        int found = is_written(b, b->list[i].key, e);
+        if (found < 0)
+            return -1;
+        if (!found)
+            b->list[kept++] = b->list[i];
+    }
+    b->t->n->vulnerabilities.kept += (int64_t)(b->count - kept);
+    b->count = kept;
+    return 0;
+}
+
 static int write_batch(struct batch *b, struct err *e)
 {
     struct update_counts ignored;
     CLEANUP(store_update_freep) struct store_update *u = begin(b->t->to, e);
-    if (!u)
+    if (!u || drop_written(b, e) < 0)
         return -1;
     store_update_hush(u);
     for (size_t i = 0; i < b->count; i++)
@@ -192,8 +215,7 @@ static void leave_out(struct taking *t, const struct clair2_name *v, const char 
 /* 1: clients have written, or deleted, it here, or it comes twice. */
 static int is_kept(struct batch *b, str key, struct err *e)
 {
-    str ignored;
-    int found = b->t->to ? store_document(b->t->to, STORE_MANUAL, key, b->arena, &ignored, e) : 0;
+    int found = b->t->to ? is_written(b, key, e) : 0;
     void **at = strmap_at(&b->keys, key);
     if (!at)
         return taking_oom(e);

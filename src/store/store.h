@@ -75,6 +75,7 @@ struct named_layer {
     const int64_t *
         views; /* images: the packages at this layer, one image for each namespace of theirs; none without packages */
     size_t view_count;
+    bool only_new; /* given to store_named_put(): one of that name stays as it is, whatever it is */
 };
 
 /* 1 and *ret (in arena), 0 unknown, -1. */

@@ -1,5 +1,6 @@
 """`eclair db import-clair`: from a PostgreSQL with the tables of Clair 2, made and filled here, into either store."""
 import json
+import re
 import signal
 import subprocess
 import time
@@ -386,6 +387,25 @@ def test_not_there(clair, database, serve):
     assert "Clair 2" not in serve().text()
 
 
+@pytest.mark.parametrize("store", ["postgres"])
+def test_at_once(clair, database):
+    """Two at a time: each thing is taken by one of them."""
+    for i in range(60):
+        clair.layer(f"l{i}", f"l{i - 1}" if i % 5 else None, add=[(f"p{i % 5}", "1-1")])
+        clair.vulnerability("own:1", f"V{i}")
+    good(helpers.eclair("db", "migrate", "--db", database))
+    both = [subprocess.Popen([helpers.ECLAIR, "db", "import-clair", clair.url, "--db", database], env=helpers.environment(),
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
+    taken = {"layers": 0, "vulnerabilities": 0}
+    for p in both:
+        out, err = p.communicate(timeout=120)
+        assert (p.returncode, err) == (0, b""), (out, err)
+        for what in taken:
+            taken[what] += int(re.search(rf"^{what}: (\d+) imported", out.decode(), re.M)[1])
+    assert taken == {"layers": 60, "vulnerabilities": 60}
+    check(database)
+
+
 def test_killed(clair, database, serve):
     """Clair's PostgreSQL hangs up in the middle, then SIGKILL: what is there is whole, and another run brings the rest."""
     clair.run("""
@@ -393,9 +413,9 @@ def test_killed(clair, database, serve):
         INSERT INTO feature(namespace_id, name) SELECT 1, 'p' || i FROM generate_series(1, 40) i;
         INSERT INTO featureversion(feature_id, version) SELECT i, '1-1' FROM generate_series(1, 40) i;
         INSERT INTO layer(name, engineversion, parent_id, namespace_id) SELECT 'l' || i, 3, CASE WHEN i % 4 <> 1 THEN i - 1 END, 1
-          FROM generate_series(1, 400) i;
+          FROM generate_series(1, 240) i;
         INSERT INTO layer_diff_featureversion(layer_id, featureversion_id, modification) SELECT l, (l - 1) % 4 * 10 + i, 'add'
-          FROM generate_series(1, 400) l, generate_series(1, 10) i""")
+          FROM generate_series(1, 240) l, generate_series(1, 10) i""")
     good(helpers.eclair("db", "migrate", "--db", database))
 
     def there():
@@ -409,15 +429,15 @@ def test_killed(clair, database, serve):
             assert p.poll() is None and time.monotonic() < end, p.communicate()
         return p
 
-    p = bring_until(20)
+    p = bring_until(10)
     clair.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
     out, err = p.communicate(timeout=60)
     helpers.assert_refused(helpers.Result(p.returncode, out, err, 0), "layer l", "connection")
-    p = bring_until(there() + 20)
+    p = bring_until(there() + 10)
     p.send_signal(signal.SIGKILL)
     p.communicate()
     left = there()
-    assert 40 <= left < 400
+    assert 20 <= left < 240
     server = serve()
 
     def whole(*numbers):
@@ -426,6 +446,6 @@ def test_killed(clair, database, serve):
 
     whole(left - 1, left)
     out = good(bring(clair, database))
-    assert f"layers: {400 - left} imported, {left} imported before, 0 kept as they are here, 0 left out" in out, out
-    whole(left - 1, left, left + 1, 397, 398, 399, 400)
+    assert f"layers: {240 - left} imported, {left} imported before, 0 kept as they are here, 0 left out" in out, out
+    whole(left - 1, left, left + 1, 237, 238, 239, 240)
     check(database)
