@@ -26,6 +26,12 @@ static const struct option options[] = {
       "of export: leave out sources that are as they were in that bundle" },
     { "key", "FILE", OPT_TEXT, offsetof(struct db_options, key),
       "PEM, Ed25519: of export the private key that signs, of import the public key that must have signed" },
+    { "dry-run", NULL, OPT_FLAG, offsetof(struct db_options, dry_run),
+      "of import-clair: say what would be imported, and write nothing" },
+    { "vulnerabilities", "NAME", OPT_LIST, offsetof(struct db_options, vulnerabilities),
+      "of import-clair: take all of namespace NAME (again and again), \"all\" or \"none\" [those that no "
+      "updater "
+      "of Clair's can have written]" },
     { 0 },
 };
 _Static_assert(sizeof(struct db_options) <= OPTIONS_SIZE_MAX, "options");
@@ -152,7 +158,7 @@ static const struct action {
     { "status", db_status, false, false }, { "migrate", migrate, true, false },
     { "check", check, false, false },      { "vacuum", vacuum, false, false },
     { "export", db_export, false, true },  { "import", db_import, true, true },
-    { "backup", db_backup, false, true },
+    { "backup", db_backup, false, true },  { "import-clair", db_import_clair, true, true },
 };
 #define ACTIONS (sizeof actions / sizeof *actions)
 
@@ -174,7 +180,10 @@ static int run(const void *opts, char **args, int count, struct err *e)
     const struct action *a = find_action(args[0]);
     bool exports = a->run == db_export;
     if (count < 1 + a->wants_file || (count > 1 + a->wants_file && !exports))
-        return err_set(e, ERR_USAGE, "db: usage: eclair db %s%s%s", a->name, a->wants_file ? " FILE" : "",
+        return err_set(e, ERR_USAGE, "db: usage: eclair db %s%s%s", a->name,
+                       a->run == db_import_clair ? " SOURCE"
+                       : a->wants_file           ? " FILE"
+                                                 : "",
                        exports ? " [SOURCE...]" : "");
     o->sources = args + 2;
     o->source_count = count > 2 ? count - 2 : 0;
@@ -203,7 +212,13 @@ const struct command command_db = {
         "bundle\n"
         "                 of what these say, for machines without a network (docs/bundles.md)\n"
         "  import FILE    all that is in such a file, into either engine; feeds become what they are there\n"
-        "  backup FILE    an exact copy of an SQLite database while others use it",
+        "  backup FILE    an exact copy of an SQLite database while others use it\n"
+        "  import-clair SOURCE\n"
+        "                 layers, what clients posted, and notifications of the Clair 2 whose PostgreSQL is "
+        "at the\n"
+        "                 connection string SOURCE; nothing is changed there, and it may be ours, too. Load "
+        "feeds\n"
+        "                 first. A layer keeps what Clair saw until it is posted again",
     .options = options,
     .args_min = 1,
     .words = action_words,

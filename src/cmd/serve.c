@@ -16,6 +16,7 @@
 #include "net/http.h"
 #include "net/places.h"
 #include "net/server.h"
+#include "store/clair2.h"
 #include "store/store.h"
 
 #include <malloc.h>
@@ -188,10 +189,20 @@ static int start_updater(struct serving *s, struct err *e)
 
 /* ---- the ports ---- */
 
+static void look_for_clair(struct store *store)
+{
+    struct err ignored = { 0 };
+    if (clair2_is_beside(store, &ignored) > 0)
+        log_info("a database of Clair 2 is there, too, and is left alone; what it holds can be imported",
+                 LOG_TEXT("command", STR("eclair db import-clair SOURCE --db SOURCE")));
+}
+
 /* A server that is not up yet is no reason to give up: requests are answered with 500 meanwhile, and try again. Anything else is. */
 static int try_database(const struct settings_view *v, struct err *e)
 {
     CLEANUP(store_freep) struct store *store = store_open(v->database, STORE_WRITE, e);
+    if (store)
+        look_for_clair(store);
     if (store)
         return 0;
     if (e->kind != ERR_NETWORK)

@@ -53,6 +53,7 @@ struct postgres {
     bool deaf;                 /* it cannot: a standby */
     bool pinging;              /* whoever asks wants to know it soon */
     bool silent;               /* why there is no connection */
+    bool foreign;              /* another program's database: no setting of ours, and of whatever version */
     char **keywords, **values; /* for PQconnectdbParams(): NULL at the end */
     struct postgres_stmt statements[QUERIES];
     struct buf bulks[BULKS];
@@ -63,6 +64,8 @@ struct store *postgres_open(const char *where, enum store_mode mode, struct err 
 void postgres_close(struct store *s);
 int postgres_doze(struct store *s, int timeout_ms, struct err *e); /* as engine.h says */
 int postgres_ping(struct store *s, struct err *e);
+/* A connection to another program's database, for postgres_query() and its like alone; postgres_close() ends it. */
+struct postgres *postgres_attach(const char *where, struct err *e);
 
 struct postgres_parameters {
     Oid types[POSTGRES_PARAMS];

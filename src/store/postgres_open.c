@@ -386,6 +386,8 @@ static int find_response(struct postgres *p, struct err *e)
 static int configure(struct postgres *p, struct err *e)
 {
     int version = PQserverVersion(p->conn);
+    if (p->foreign)
+        return find_response(p, e);
     if (version < VERSION_MIN)
         return err_set(e, ERR_UNSUPPORTED, "%s: PostgreSQL %d.%d is too old: 11 is the oldest that will do",
                        p->sql.where, version / 10000, version / 100 % 100);
@@ -581,9 +583,9 @@ static int name_place(struct postgres *p, struct err *e)
     return p->sql.where ? 0 : err_set(e, ERR_OOM, "database: out of memory");
 }
 
-struct store *postgres_open(const char *where, enum store_mode mode, struct err *e)
+static struct postgres *make(enum store_mode mode, struct err *e)
 {
-    CLEANUP(closep) struct postgres *p = calloc(1, sizeof *p);
+    struct postgres *p = calloc(1, sizeof *p);
     if (!p) {
         err_set(e, ERR_OOM, "database: out of memory");
         return NULL;
@@ -592,6 +594,27 @@ struct store *postgres_open(const char *where, enum store_mode mode, struct err 
     p->sql.driver = &postgres_driver;
     p->sql.care = &postgres_care;
     p->response_ms = p->response_default_ms = (mode == STORE_READ ? RESPONSE_READ_S : RESPONSE_S) * 1000;
+    return p;
+}
+
+struct postgres *postgres_attach(const char *where, struct err *e)
+{
+    CLEANUP(closep) struct postgres *p = make(STORE_WRITE, e);
+    if (!p)
+        return NULL;
+    p->foreign = true;
+    if (postgres_parse(where, p, e) < 0 || name_place(p, e) < 0 || postgres_connect(p, e) < 0)
+        return NULL;
+    struct postgres *ret = p;
+    p = NULL;
+    return ret;
+}
+
+struct store *postgres_open(const char *where, enum store_mode mode, struct err *e)
+{
+    CLEANUP(closep) struct postgres *p = make(mode, e);
+    if (!p)
+        return NULL;
     if (postgres_parse(where, p, e) < 0 || name_place(p, e) < 0 || postgres_connect(p, e) < 0 ||
         check_schema(p, mode, e) < 0)
         return NULL;

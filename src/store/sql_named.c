@@ -130,7 +130,7 @@ static int put_row(struct sql *s, const struct named_layer *l, int64_t *id, stru
     if (found < 0)
         return -1;
     *id = found ? sql_int(st, 0) : 0;
-    if (found && sql_int(st, 1) == l->engine && sql_int(st, 2) == l->indexer)
+    if (found && (l->only_new || (sql_int(st, 1) == l->engine && sql_int(st, 2) == l->indexer)))
         return 0;
     int64_t had = found ? sql_int(st, 3) : 0;
     sql_resetp(&st);

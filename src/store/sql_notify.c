@@ -93,6 +93,38 @@ int store_notification_count(struct store *store, struct notification_counts *re
     return 0;
 }
 
+/* ---- putting ---- */
+
+static int put(struct sql *s, const struct notification *n, struct err *e)
+{
+    int64_t known, feed, namespace, generation;
+    CLEANUP(sql_endp) struct sql *t = sql_begin(s, true, e);
+    int found = t ? sql_number(s, e, &known, Q_NOTIFY_FIND, "t", n->name) : -1;
+    if (found)
+        return found < 0 ? -1 : 0;
+    if ((found = sql_number(s, e, &feed, Q_FEED_GET, "t", n->feed)) > 0)
+        found = sql_number(s, e, &namespace, Q_NAMESPACE_FIND, "b", n->namespace);
+    if (found <= 0)
+        return found < 0 ? -1
+                         : err_set(e, ERR_NOT_FOUND, "%s: no feed " STR_FMT ", or no namespace " STR_FMT,
+                                   s->where, STR_ARG(n->feed), STR_ARG(n->namespace));
+    if (sql_generation(s, &generation, e) < 0 ||
+        sql_bulk(s, e, BULK_NOTIFICATION, "biiiiiii", n->name, feed, n->before, n->after, generation,
+                 n->created, n->due, namespace) < 0 ||
+        sql_bulk_end(s, e) < 0)
+        return -1;
+    return sql_commit(&t, e) < 0 ? -1 : 1;
+}
+
+/* A commit that may have gone through is not tried again: it would be told that the name is there. */
+int store_notification_put(struct store *store, const struct notification *n, struct err *e)
+{
+    struct sql *s = (struct sql *)store;
+    if (!is_name(n->name))
+        return err_set(e, ERR_USAGE, "%s: a notification whose name is no UUID", s->where);
+    return sql_writable(s, e) < 0 ? -1 : put(s, n, e);
+}
+
 /* ---- taking, and what came of it ---- */
 
 static int check_lease(struct sql *s, str owner, unsigned seconds, struct err *e)

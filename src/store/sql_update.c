@@ -119,6 +119,8 @@ struct store_update *store_update_begin(struct store *store, str feed, unsigned 
     return ret;
 }
 
+void store_update_hush(struct store_update *u) { u->silent = true; }
+
 /* ---- documents ---- */
 
 static struct document *document_by_id(struct store_update *u, int64_t id)

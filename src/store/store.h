@@ -75,6 +75,7 @@ struct named_layer {
     const int64_t *
         views; /* images: the packages at this layer, one image for each namespace of theirs; none without packages */
     size_t view_count;
+    bool only_new; /* given to store_named_put(): one of that name stays as it is, whatever it is */
 };
 
 /* 1 and *ret (in arena), 0 unknown, -1. */
@@ -252,6 +253,8 @@ int store_update_document(struct store_update *u, str document, str validator, s
 /* Into the document named last. What is wrong with an advisory may show only in a later put or in the commit: ERR_FORMAT then
  * names its document and key ("main.json: openssl/CVE-2024-1: the key comes twice"). */
 int store_update_put(struct store_update *u, const struct advisory *a, struct err *e);
+/* To be said before the first document: what this update changes is no news, and no row of the change log. */
+void store_update_hush(struct store_update *u);
 /* Removes a document and all it said. */
 int store_update_drop(struct store_update *u, str document, struct err *e);
 
@@ -366,6 +369,11 @@ int store_notifications_want(struct store *s, int64_t now, struct err *e);
 /* Turns at most `limit` changes that have no notification yet into such, the oldest first, in one transaction: a kill loses none, and of
  * several callers each change is one's. 1 there may be more, 0 there are none, -1. */
 int store_notifications_make(struct store *s, int64_t now, size_t limit, size_t *ret_count, struct err *e);
+
+/* One that another server had made and nobody has deleted: with `name`, `feed`, `before`, `after`, `created`, `due` and `namespace` as given, of
+ * the generation that readers see. 1: stored, 0: the name is there, be it deleted, -1. ERR_NOT_FOUND: no such feed or namespace here;
+ * ERR_USAGE: the name is none (see above). */
+int store_notification_put(struct store *s, const struct notification *n, struct err *e);
 
 #define STORE_NOTIFICATION_LEASE 86400u /* seconds at most: ERR_USAGE */
 /* 1: the one that is due the longest is `owner`'s for `seconds`. 0: none is due. -1. */

@@ -115,6 +115,10 @@ static void test_named_replaced(void **state)
     middle.views = first, middle.view_count = 2;
     assert_int_equal(put_named(p, "root", ""), 1);
     assert_int_equal(store_named_put(p->store, &middle, &p->e), 1);
+    struct named_layer late = middle;
+    late.engine = 2, late.indexer = 2, late.only_new = true;
+    assert_int_equal(store_named_put(p->store, &late, &p->e), 0);
+    same_named(p, &middle);
     assert_int_equal(put_named(p, "child", "middle"), 1);
     assert_int_equal(put_named(p, "elsewhere", ""), 1);
 

@@ -234,6 +234,48 @@ static void test_names(void **state)
     fails(p, store_notifications_make(p->store, 1, 1, &count, &p->e), ERR_READONLY);
 }
 
+/* Another server's, under its name. */
+static void test_put(void **state)
+{
+    struct place *p = *state;
+    struct notification got;
+    size_t count;
+    prepare(p, 1);
+    struct notification n = *list(p, 0, 1, &count);
+    n.name = STR("00000000-0000-4000-8000-000000000001");
+    n.before = 0, n.created = 400, n.due = 500;
+    assert_int_equal(store_notification_put(p->store, &n, &p->e), 1);
+    assert_int_equal(store_notification_put(p->store, &n, &p->e), 0);
+    assert_int_equal(take(p, "a", 60, &got), 1); /* it is due the longest */
+    same(got.name, n.name), same(got.namespace, n.namespace), same(got.feed, STR("f"));
+    assert_int_equal(got.after, n.after), assert_int_equal(got.before, 0), assert_int_equal(got.created, 400);
+    assert_int_equal(got.generation, 2);
+    assert_int_equal(store_notification_delete(p->store, n.name, &p->e), 1);
+    assert_int_equal(store_notification_put(p->store, &n, &p->e), 0);
+    n.name = STR("none");
+    fails(p, store_notification_put(p->store, &n, &p->e), ERR_USAGE);
+    n.name = STR("00000000-0000-4000-8000-000000000002");
+    n.feed = STR("none");
+    fails(p, store_notification_put(p->store, &n, &p->e), ERR_NOT_FOUND);
+    n.feed = STR("f"), n.namespace = STR("none");
+    fails(p, store_notification_put(p->store, &n, &p->e), ERR_NOT_FOUND);
+    counts_are(p, 1, 1000, 0);
+}
+
+static void test_hush(void **state)
+{
+    struct place *p = *state;
+    prepare(p, 1);
+    struct store_update *u = begin(p, "f");
+    store_update_hush(u);
+    ok(p, store_update_document(u, STR("d"), STR("v"), &p->e));
+    ok(p, put_one(p, u, STR("K0"), STR("3"), "t"));
+    commit(p, u, 1);
+    made(p, 10000, 0, 0);
+    load_words(p, "K0=4 ", "t", 1);
+    made(p, 10000, 1, 0);
+}
+
 /* ---- taking ---- */
 
 static void test_take(void **state)
@@ -616,7 +658,8 @@ static void test_killed(void **state)
 int store_notify_tests(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_made),     cmocka_unit_test_setup_teardown(test_migrated, fresh_place, tidy),
+        CASE(test_made),     CASE(test_put),
+        CASE(test_hush),     cmocka_unit_test_setup_teardown(test_migrated, fresh_place, tidy),
         CASE(test_names),    CASE(test_take),
         CASE(test_retry),    CASE(test_expiry),
         CASE(test_delete),   CASE(test_prune),
