@@ -4,7 +4,6 @@ import json
 import os
 import pty
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -135,17 +134,6 @@ def test_seed_word_for_word(tmp_path, layer):
 
 def test_example_compose():
     assert (ROOT / "examples/compose/config/config.yaml").read_text() == SEED
-
-
-def test_example_service(tmp_path):
-    program = shutil.which("systemd-analyze")
-    if not program:
-        pytest.skip("no systemd-analyze")
-    unit = (ROOT / "examples/systemd/eclair.service").read_text()
-    assert unit.count("/usr/bin/eclair") == 1
-    (tmp_path / "eclair.service").write_text(unit.replace("/usr/bin/eclair", str(helpers.ECLAIR.resolve())))
-    r = subprocess.run([program, "verify", tmp_path / "eclair.service"], capture_output=True, text=True)
-    assert r.returncode == 0 and "eclair.service" not in r.stderr, r.stderr
 
 
 def test_state_directory(tmp_path):
