@@ -72,7 +72,7 @@ int scan_source_open(const struct scan_session *s, const char *image, struct sca
         return err_set(e, ERR_USAGE, "IMAGE is empty");
     const char *rest = named ? strchr(image, ':') + 1 : image;
     if (!*rest)
-        return err_set(e, ERR_USAGE, "%s: IMAGE is empty: nothing follows the colon", image);
+        return err_set(e, ERR_USAGE, "%s: what follows the colon is missing: IMAGE is empty", image);
     int r = named ? named->open(s, rest, false, ret, e) : guess(s, image, ret, e);
     return r < 0 ? err_wrap(e, "%s", image) : 0;
 }
