@@ -19,9 +19,22 @@
 #define OPTIONS_MEMORY_MAX ((size_t)64 << 20) /* of a configuration file's texts */
 
 const struct command *const commands[] = {
-    &command_scan,   &command_explain,         &command_diff, &command_packages,   &command_serve,
-    &command_push,   &command_update,          &command_db,   &command_feed,       &command_notify,
-    &command_config, &command_version_compare, &command_help, &command_completion, NULL,
+    &command_scan,
+    &command_explain,
+    &command_diff,
+    &command_packages,
+    &command_serve,
+    &command_push,
+    &command_update,
+    &command_db,
+    &command_feed,
+    &command_notify,
+    &command_keys,
+    &command_config,
+    &command_version_compare,
+    &command_help,
+    &command_completion,
+    NULL,
 };
 
 /* Under the names of the old programs we are those programs. */

@@ -2,8 +2,8 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "jwt/key.h"
 #include "net/http.h"
-#include "notify/jwt.h"
 
 #include <strings.h>
 
@@ -60,7 +60,8 @@ static int read_key(str path, struct arena *a, str *ret, struct err *e)
     if (buf_read_file(&bytes, name, e) < 0)
         return err_wrap(e, "notifier.http.jwt.keyfile");
     *ret = arena_dup(a, buf_view(&bytes));
-    return jwt_check_key(*ret, e) < 0 ? err_wrap(e, "notifier.http.jwt.keyfile: %s", name) : 0;
+    CLEANUP(jwt_key_freep) struct jwt_key *key = jwt_key_read_private(*ret, STR(""), e);
+    return key ? 0 : err_wrap(e, "notifier.http.jwt.keyfile: %s", name);
 }
 
 static int find_webhook(const struct config_webhook *c, const struct settings_notifier *n, struct arena *a,

@@ -1,6 +1,7 @@
 #include "codec/fernet.h"
 
 #include "base/cleanup.h"
+#include "codec/sha256.h"
 
 #include <endian.h>
 #include <gnutls/crypto.h>
@@ -91,8 +92,7 @@ static int crypto_error(int code, struct err *e)
 
 static int sign(const uint8_t *key, const uint8_t *bytes, size_t n, uint8_t ret[MAC], struct err *e)
 {
-    int r = gnutls_hmac_fast(GNUTLS_MAC_SHA256, key, FERNET_KEY / 2, bytes, n, ret);
-    return r < 0 ? crypto_error(r, e) : 0;
+    return hmac_sha256(str_of(key, FERNET_KEY / 2), str_of(bytes, n), ret, e);
 }
 
 static void end_cipher(gnutls_cipher_hd_t *c)

@@ -62,6 +62,12 @@ int sha256_of(const void *bytes, size_t n, uint8_t ret[32], struct err *e)
     return 0;
 }
 
+int hmac_sha256(str secret, str bytes, uint8_t ret[SHA256_BYTES], struct err *e)
+{
+    int code = gnutls_hmac_fast(GNUTLS_MAC_SHA256, secret.ptr, secret.len, bytes.ptr, bytes.len, ret);
+    return code < 0 ? err_set(e, ERR_INTERNAL, "HMAC: %s", gnutls_strerror(code)) : 0;
+}
+
 void hex_encode(const void *bytes, size_t n, char *ret)
 {
     const uint8_t *from = bytes;

@@ -4,8 +4,9 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "codec/json.h"
+#include "codec/sha256.h"
+#include "jwt/token.h"
 #include "net/http.h"
-#include "notify/jwt.h"
 
 #define ANSWER_MAX (64u << 10) /* that is read, for the connection's sake */
 #define TOKEN_S    300         /* that a JWT is good */
@@ -13,6 +14,7 @@
 
 struct webhook {
     const struct notify_webhook *to;
+    struct jwt_key *key;    /* NULL: a secret, or none */
     struct http_pool *pool; /* its connection stays open from one to the next */
 };
 
@@ -21,8 +23,10 @@ static bool configured(const struct notify_options *o) { return o->webhook.endpo
 static void webhook_free(void *self)
 {
     struct webhook *w = self;
-    if (w)
+    if (w) {
         http_pool_freep(&w->pool);
+        jwt_key_freep(&w->key);
+    }
     free(w);
 }
 
@@ -34,17 +38,19 @@ static void *webhook_new(const struct notify_options *o, struct err *e)
         return NULL;
     }
     w->to = &o->webhook;
-    if ((w->pool = http_pool_new(e)))
+    if ((w->pool = http_pool_new(e)) &&
+        (!w->to->jwt_key.len || (w->key = jwt_key_read_private(w->to->jwt_key, STR(""), e))))
         return w;
-    free(w);
+    webhook_free(w);
     return NULL;
 }
 
-static int add_jwt(const struct notify_webhook *to, str name, struct buf *out, struct err *e)
+static int add_jwt(const struct webhook *hook, str name, struct buf *out, struct err *e)
 {
     CLEANUP(buf_done) struct buf claims = { 0 };
     struct json_writer w = { .out = &claims };
-    const struct jwt_key key = { to->jwt_secret, to->jwt_key, to->jwt_key_id };
+    const struct notify_webhook *to = hook->to;
+    str kid = str_from(to->jwt_key_id);
     int64_t now = clock_now();
     json_w_object(&w);
     json_w_text(&w, "iss", str_from(to->jwt_issuer ? to->jwt_issuer : "clair"));
@@ -54,7 +60,8 @@ static int add_jwt(const struct notify_webhook *to, str name, struct buf *out, s
     json_w_text(&w, "jti", name);
     json_w_object_end(&w);
     buf_str(out, STR("Authorization: Bearer "));
-    if (jwt_make(&key, buf_view(&claims), out, e) < 0)
+    if ((hook->key ? jwt_sign(hook->key, 0, kid, buf_view(&claims), out, e)
+                   : jwt_sign_secret(to->jwt_secret, kid, buf_view(&claims), out, e)) < 0)
         return -1;
     buf_char(out, '\0');
     return claims.failed || out->failed ? err_set(e, ERR_LIMIT, "notifier.http.jwt: a token that is too long")
@@ -104,13 +111,15 @@ static int webhook_send(void *self, str name, struct err *e)
     const char *own[2] = { NULL }, *shared[4] = { "Content-Type: application/json", key, NULL, NULL };
     snprintf(key, sizeof key, "Idempotency-Key: " STR_FMT, STR_ARG(name));
     if (w->to->hmac.len) {
-        if (hmac_hex(w->to->hmac, str_of(body, n), mac, e) < 0)
+        uint8_t raw[SHA256_BYTES];
+        if (hmac_sha256(w->to->hmac, str_of(body, n), raw, e) < 0)
             return -1;
+        hex_encode(raw, sizeof raw, mac);
         snprintf(signature, sizeof signature, "Clair-Signature: sha256=%s", mac);
         shared[shared_count] = signature;
     }
     if (w->to->jwt_secret.len || w->to->jwt_key.len) {
-        if (add_jwt(w->to, name, &token, e) < 0)
+        if (add_jwt(w, name, &token, e) < 0)
             return -1;
         own[0] = token.ptr;
     }
