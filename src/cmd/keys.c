@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "cmd/command.h"
 #include "cmd/output.h"
+#include "cmd/words.h"
 #include "codec/json.h"
 
 static const struct option options[] = {
@@ -12,7 +13,8 @@ static const struct option options[] = {
     { "db", "WHERE", OPT_TEXT, offsetof(struct keys_command, serve.db), "as of serve" },
     { "service", "NAME", OPT_TEXT, offsetof(struct keys_command, service),
       "keys of this service alone; of generate: the key is stored for it, approved" },
-    { "format", "NAME", OPT_TEXT, offsetof(struct keys_command, format), "of list: table (default) or json" },
+    { "format", "NAME", OPT_TEXT, offsetof(struct keys_command, format), "of list: table (default) or json",
+      .words = words_table_json },
     { "out", "FILE", OPT_TEXT, offsetof(struct keys_command, out),
       "where the private key goes, with mode 0600; without it to standard output" },
     { "force", NULL, OPT_FLAG, offsetof(struct keys_command, force), "replaces a file that is there" },
@@ -202,14 +204,16 @@ static const struct action {
     { "rotate", keys_rotate, true, WRITES },
 };
 
-static const struct action *find_action(const char *name, struct err *e)
+#define ACTIONS (sizeof actions / sizeof *actions)
+
+static const char *action_words(size_t i) { return i < ACTIONS ? actions[i].name : NULL; }
+
+static const struct action *find_action(const char *name)
 {
-    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
-        if (!strcmp(name, actions[i].name))
-            return &actions[i];
-    err_set(e, ERR_USAGE, "keys: unknown action '%s' (there are: generate, list, approve, revoke, rotate)",
-            name);
-    return NULL;
+    size_t i = 0;
+    while (i + 1 < ACTIONS && strcmp(name, actions[i].name) != 0)
+        i++;
+    return &actions[i];
 }
 
 static int run_with_store(const struct keys_command *o, const struct action *a, const char *name,
@@ -229,13 +233,9 @@ static int run_with_store(const struct keys_command *o, const struct action *a, 
 static int run(const void *opts, char **args, int count, struct err *e)
 {
     const struct keys_command *o = opts;
-    const struct action *a = find_action(args[0], e);
-    if (!a)
-        return -1;
+    const struct action *a = find_action(args[0]);
     if (count != 1 + a->wants_name)
         return err_set(e, ERR_USAGE, "keys: usage: eclair keys %s%s", a->name, a->wants_name ? " KID" : "");
-    if (o->format && strcmp(o->format, "json") && strcmp(o->format, "table"))
-        return err_set(e, ERR_USAGE, "--format: '%s' is none of table, json", o->format);
     const char *name = count > 1 ? args[1] : NULL;
     return a->store == OF_SERVICE && !o->service ? a->run(o, NULL, name, e) : run_with_store(o, a, name, e);
 }
@@ -253,6 +253,8 @@ const struct command command_keys = {
         "  revoke KID     ends a key; readers may keep one for as long as they were told, a day at most\n"
         "  rotate KID     a new key in place of that one, which stays good for --overlap",
     .options = options,
+    .words = action_words,
+    .own_config = true,
     .args_min = 1,
     .args_max = 2,
     .run = run,
