@@ -15,6 +15,7 @@
 #pragma once
 #include "base/arena.h"
 #include "base/err.h"
+#include "config/jwtproxy.h"
 
 enum config_origin { CONFIG_DEFAULT, CONFIG_FILE, CONFIG_ENVIRONMENT, CONFIG_FLAG };
 
@@ -87,6 +88,7 @@ struct config {
         str destination, login, passcode, cafile, certfile, keyfile;
         int64_t delay_ms;
     } stomp;
+    const struct jwtproxy *jwtproxy; /* NULL: the file has no such section */
     str log_level, log_format;
     const struct config_value *values; /* one for each config_key() */
     const str *warnings;               /* without secrets */
