@@ -68,8 +68,6 @@ static struct jwt_key *finish_public(gnutls_pubkey_t p, int code, str kid, struc
 static struct jwt_key *finish_private(gnutls_privkey_t p, int code, str kid, struct err *e)
 {
     if (code == 0)
-        code = gnutls_privkey_verify_params(p);
-    if (code == 0)
         return jwt_key_of_private(p, kid, e);
     if (p)
         gnutls_privkey_deinit(p);

@@ -29,6 +29,15 @@ static int check_rsa(gnutls_pubkey_t k, unsigned bits, struct err *e)
     return 0;
 }
 
+/* Is it a key at all: is its point on the curve, do its numbers fit? */
+static int check_whole(const struct jwt_key *k, struct err *e)
+{
+    int code = gnutls_pubkey_verify_params(k->public);
+    if (code == 0 && k->secret)
+        code = gnutls_privkey_verify_params(k->secret);
+    return code < 0 ? jwt_fail(ERR_FORMAT, "a key that cannot be", code, e) : 0;
+}
+
 static int find_type(struct jwt_key *k, struct err *e)
 {
     unsigned bits = 0;
@@ -75,7 +84,7 @@ static struct jwt_key *key_of(gnutls_privkey_t secret, gnutls_pubkey_t public, s
     atomic_init(&k->refs, 1);
     k->secret = secret;
     k->public = public;
-    if (find_type(k, e) < 0 || name_key(k, kid, e) < 0)
+    if (find_type(k, e) < 0 || check_whole(k, e) < 0 || name_key(k, kid, e) < 0)
         jwt_key_freep(&k);
     return k;
 }

@@ -53,8 +53,6 @@ struct jwt_key *jwt_key_read_private(str pem, str kid, struct err *e)
     int code = gnutls_privkey_init(&k);
     if (code == 0)
         code = gnutls_privkey_import_x509_raw(k, &in, GNUTLS_X509_FMT_PEM, NULL, 0);
-    if (code == 0 && gnutls_privkey_get_pk_algorithm(k, NULL) == GNUTLS_PK_RSA)
-        code = gnutls_privkey_verify_params(k);
     if (code == 0)
         return jwt_key_of_private(k, kid, e);
     if (k)

@@ -384,6 +384,26 @@ static int copy_values(struct copying *c, struct err *e)
     }
 }
 
+/* ---- keys of services: what is there stays as it is ---- */
+
+static int copy_keys(struct copying *c, struct err *e)
+{
+    CLEANUP(arena_freep) struct arena *arena = arena_new(0);
+    struct service_key *list, old;
+    size_t count;
+    int found = 0;
+    if (!arena)
+        return oom(e);
+    if (store_key_list(c->from, STR(""), arena, &list, &count, e) < 0)
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        found = store_key_find(c->to, list[i].service, list[i].kid, arena, &old, e);
+        if (found < 0 || (!found && store_key_put(c->to, &list[i], e) < 0))
+            return -1;
+    }
+    return 0;
+}
+
 int store_copy(struct store *from, struct store *to, store_progress *progress, void *ctx,
                struct copy_counts *ret, struct err *e)
 {
@@ -392,7 +412,8 @@ int store_copy(struct store *from, struct store *to, store_progress *progress, v
         return -1;
     int r = copy_feeds(&c, e) < 0 || copy_contents(&c, store_layers_after, copy_layer, e) < 0 ||
                     copy_contents(&c, store_images_after, copy_image, e) < 0 || copy_all_named(&c, e) < 0 ||
-                    copy_hashes(&c, e) < 0 || copy_ancestries(&c, e) < 0 || copy_values(&c, e) < 0
+                    copy_hashes(&c, e) < 0 || copy_ancestries(&c, e) < 0 || copy_values(&c, e) < 0 ||
+                    copy_keys(&c, e) < 0
                 ? -1
                 : 0;
     store_view_end(from);

@@ -99,6 +99,8 @@ const char postgres_advisories_find[] =
     "created, notified, deleted, attempts, due, owner, until, error, coalesce((SELECT n.name FROM "          \
     "namespace n WHERE n.id = notification.namespace), '')"
 
+#define SERVICE_KEY "service, kid, jwk, created, approved, expires, rotation, replaced_by"
+
 #define ANCESTRY "SELECT id, name, image, indexer, hashes FROM ancestry"
 
 const char *const postgres_queries[QUERIES] = {
@@ -448,6 +450,29 @@ const char *const postgres_queries[QUERIES] = {
         "DELETE FROM notification WHERE id IN (SELECT id FROM (SELECT id FROM notification WHERE created < $1"
         " ORDER BY created LIMIT 1000) a UNION ALL SELECT id FROM (SELECT id FROM notification WHERE"
         " deleted > 0 AND deleted < $2 ORDER BY deleted LIMIT 1000) b)",
+
+    [Q_KEY_PUT] =
+        "INSERT INTO service_key VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (service, kid) DO UPDATE"
+        " SET jwk = $3, created = $4, approved = $5, expires = $6, rotation = $7, replaced_by = $8",
+    [Q_KEY_FIND] = "SELECT " SERVICE_KEY " FROM service_key WHERE service = $1 AND kid = $2",
+    [Q_KEY_LIST] = "SELECT " SERVICE_KEY " FROM service_key WHERE service = $1 OR $1 = '' ORDER BY"
+                   " service, created, kid",
+    [Q_KEY_DELETE] = "DELETE FROM service_key WHERE service = $1 AND kid = $2",
+    [Q_KEY_END] = "UPDATE service_key SET expires = $3, replaced_by = $4 WHERE service = $1 AND kid = $2 AND"
+                  " approved > 0 AND (expires = 0 OR expires > $3)",
+    [Q_KEY_COUNTS] =
+        "SELECT count(*), count(CASE WHEN approved = 0 THEN 1 END), count(CASE WHEN service = $1"
+        " THEN 1 END), count(CASE WHEN service = $1 AND approved = 0 THEN 1 END) FROM service_key",
+    [Q_KEY_TIDY] = "DELETE FROM service_key WHERE (expires > 0 AND expires < $1) OR (approved = 0 AND created"
+                   " < $1)",
+    /* Does not wait for the disk: a server that breaks down may forget the nonces of its last moments. */
+    [Q_NONCE_TAKE] =
+        "WITH w AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true) AS off) INSERT INTO "
+        "nonce"
+        " SELECT $1, $2, $3 FROM w WHERE off IS NOT NULL ON CONFLICT (hash) DO UPDATE SET taker = "
+        "excluded.taker WHERE nonce.taker = $3",
+    [Q_NONCE_TIDY] =
+        "DELETE FROM nonce WHERE hash IN (SELECT hash FROM nonce WHERE until < $1 ORDER BY until LIMIT 2000)",
 
     [Q_SET_STORED] = "SELECT 1 FROM package_set WHERE id = $1",
     [Q_BLOCKS_RANGE] =

@@ -295,5 +295,15 @@ static const char view_sets[] = "ALTER TABLE named_view ADD COLUMN packages bigi
 /* Of the same schema: hashes, lists of ranges and records are shorter, which programs of before could not read. */
 static const char *const schema_6[] = { ancestry_tables, view_sets, NULL };
 
-const char *const *const postgres_migrations[SCHEMA_NUMBER] = { schema_1, schema_2, schema_3,
-                                                                schema_4, schema_5, schema_6 };
+/* See sqlite_schema.c. */
+static const char key_tables[] =
+    "CREATE TABLE service_key(service bytea NOT NULL, kid bytea NOT NULL, jwk bytea NOT NULL, created bigint "
+    "NOT NULL, approved bigint NOT NULL, expires bigint NOT NULL, rotation bigint NOT NULL, replaced_by "
+    "bytea NOT NULL, PRIMARY KEY(service, kid));"
+    "CREATE TABLE nonce(hash bytea PRIMARY KEY, until bigint NOT NULL, taker bigint NOT NULL);"
+    "CREATE INDEX nonce_until ON nonce(until);";
+
+static const char *const schema_7[] = { key_tables, NULL };
+
+const char *const *const postgres_migrations[SCHEMA_NUMBER] = { schema_1, schema_2, schema_3, schema_4,
+                                                                schema_5, schema_6, schema_7 };

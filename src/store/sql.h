@@ -20,7 +20,7 @@
 #include "base/buf.h"
 #include "store/engine.h"
 
-#define SCHEMA_NUMBER 6
+#define SCHEMA_NUMBER 7
 
 enum query {
     Q_GENERATION,
@@ -181,6 +181,15 @@ enum query {
     Q_NOTIFY_COUNTS,
     Q_NOTIFY_KEPT,
     Q_NOTIFY_TIDY,
+    Q_KEY_PUT,
+    Q_KEY_FIND,
+    Q_KEY_LIST,
+    Q_KEY_DELETE,
+    Q_KEY_END,
+    Q_KEY_COUNTS,
+    Q_KEY_TIDY,
+    Q_NONCE_TAKE,
+    Q_NONCE_TIDY,
     Q_SET_STORED,
     Q_BLOCKS_RANGE,
     Q_IMAGE_USED,

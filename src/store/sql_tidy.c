@@ -18,6 +18,8 @@
 #define HISTORY_MIN      10000
 #define DAY_S            86400
 #define HOUR_S           3600
+#define WEEK_S           (7 * DAY_S)
+#define NONCE_STEPS      100
 #define NOTIFY_AT_ONCE   500
 
 struct tidying {
@@ -109,6 +111,37 @@ static int drop_notifications(struct tidying *t, struct err *e)
             return -1;
     }
     return 0;
+}
+
+/* ---- keys and nonces ---- */
+
+/* Nonces come fast: what else is to be done has its turn, too. */
+static int drop_nonces(struct tidying *t, struct err *e)
+{
+    int64_t gone = 1;
+    for (int i = 0; i < NONCE_STEPS && gone; i++) {
+        if (is_late(t))
+            return 1;
+        if (tick(t, e) < 0)
+            return -1;
+        CLEANUP(sql_endp) struct sql *s = sql_begin(t->s, true, e);
+        if (!s || sql_run(s, e, Q_NONCE_TIDY, "i", t->options->now) < 0)
+            return -1;
+        gone = sql_changes(s);
+        if (sql_commit(&s, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int drop_keys(struct tidying *t, struct err *e)
+{
+    if (is_late(t))
+        return 1;
+    if (tick(t, e) < 0)
+        return -1;
+    CLEANUP(sql_endp) struct sql *s = sql_begin(t->s, true, e);
+    return !s || sql_run(s, e, Q_KEY_TIDY, "i", t->options->now - WEEK_S) < 0 ? -1 : sql_commit(&s, e);
 }
 
 /* ---- old generations ---- */
@@ -349,6 +382,8 @@ static int work(struct tidying *t, struct err *e)
 {
     int r = make_notifications(t, e);
     r = r ? r : drop_notifications(t, e);
+    r = r ? r : drop_keys(t, e);
+    r = r ? r : drop_nonces(t, e);
     r = r ? r : merge_postings(t, e);
     r = r ? r : prune(t, e);
     r = r ? r : collect(t, e);

@@ -238,5 +238,19 @@ static const char view_sets[] = "ALTER TABLE named_view ADD COLUMN packages INTE
 /* Of the same schema: hashes, lists of ranges and records are shorter, which programs of before could not read. */
 static const char *const schema_6[] = { ancestry_tables, view_sets, NULL };
 
-const char *const *const sqlite_migrations[SCHEMA_NUMBER] = { schema_1, schema_2, schema_3,
-                                                              schema_4, schema_5, schema_6 };
+/* Keys of services, and which tokens were seen: nonce.hash is that of issuer and nonce, so that a row has one size; taker: sql_keys.c. */
+static const char key_tables[] =
+    "CREATE TABLE service_key(service BLOB NOT NULL, kid BLOB NOT NULL, jwk BLOB NOT NULL, created INTEGER "
+    "NOT NULL,"
+    " approved INTEGER NOT NULL, expires INTEGER NOT NULL, rotation INTEGER NOT NULL, replaced_by BLOB NOT "
+    "NULL,"
+    " PRIMARY KEY(service, kid)) WITHOUT ROWID;"
+    "CREATE TABLE nonce(hash BLOB PRIMARY KEY NOT NULL, until INTEGER NOT NULL, taker INTEGER NOT NULL) "
+    "WITHOUT "
+    "ROWID;"
+    "CREATE INDEX nonce_until ON nonce(until);";
+
+static const char *const schema_7[] = { key_tables, NULL };
+
+const char *const *const sqlite_migrations[SCHEMA_NUMBER] = { schema_1, schema_2, schema_3, schema_4,
+                                                              schema_5, schema_6, schema_7 };

@@ -412,8 +412,15 @@ int store_key_find(struct store *s, str service, str kid, struct arena *arena, s
 int store_key_list(struct store *s, str service, struct arena *arena, struct service_key **ret, size_t *count,
                    struct err *e); /* of all services when it is empty; in order of service, created, kid */
 int store_key_delete(struct store *s, str service, str kid, struct err *e); /* 1, 0 there was none */
-/* In one transaction: `k` becomes a row, approved like `old`, which expires now. 0 when `old` is not approved any more. */
+/* In one transaction: `k` becomes a row, approved like `old`, which expires now: both at k->created. 0 when `old` is not approved, or not any
+ * more. store_tidy() forgets a key a week after it has expired, and one that was never approved a week after it came. */
 int store_key_replace(struct store *s, const struct service_key *k, str old, struct err *e);
+
+struct service_key_counts {
+    int64_t keys, pending;                       /* of all services; pending: not approved */
+    int64_t keys_of_service, pending_of_service; /* of one */
+};
+int store_key_count(struct store *s, str service, struct service_key_counts *ret, struct err *e);
 
 /* 1: never seen, and remembered until `until` (store_tidy() forgets it then); 0: seen. One row, one round trip, no lease. */
 int store_nonce_take(struct store *s, str issuer, str nonce, int64_t until, struct err *e);
@@ -432,7 +439,7 @@ int store_lease_drop(struct store *s, str name, str owner, struct err *e); /* no
 
 /*
  * New package sets join the index of store_affected(), changes become notifications, advisories and changes of old generations go, and so do
- * notifications 30 days after they were created or an hour after they were deleted, and images, layers, package sets and packages that
+ * notifications 30 days after they were created or an hour after they were deleted, nonces and keys when they are due, and images, layers, package sets and packages that
  * nothing refers to. In steps, each a short transaction under the lease 'tidy', so that it may be ended, or killed, at any time. Kept are of
  * old generations those of the last 30 days, as long as they hold less than a quarter of what is current, or 10,000 advisories, and in any
  * case the one of the oldest notification that is not deleted and all after it; images without a name in REST v1 that were used in the last

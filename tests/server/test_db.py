@@ -40,8 +40,8 @@ def full(database, image, mirror):
 
 
 def test_migrate(database):
-    assert "made, schema 6" in good(db("migrate", database))
-    assert "nothing to do: schema 6" in good(db("migrate", database))
+    assert "made, schema 7" in good(db("migrate", database))
+    assert "nothing to do: schema 7" in good(db("migrate", database))
 
 
 def status(database):

@@ -100,3 +100,4 @@ int store_check_tests(void);
 int store_copy_tests(void);
 int store_vulnerability_tests(void);
 int store_vendor_tests(void);
+int store_keys_tests(void);

@@ -2,7 +2,7 @@
  * of them has is in test_store_sqlite.c and test_store_postgres.c. */
 #include "store_fixture.h"
 
-#define SCHEMA 6 /* of both engines */
+#define SCHEMA 7 /* of both engines */
 
 static void test_layer(void **state)
 {
@@ -283,5 +283,5 @@ int main(int argc, char **argv)
     return failed + store_match_tests() + store_metadata_tests() + store_update_tests() +
            store_named_tests() + store_ancestry_tests() + store_hit_tests() + store_lease_tests() +
            store_reverse_tests() + store_watch_tests() + store_notify_tests() + store_check_tests() +
-           store_copy_tests() + store_vulnerability_tests() + store_vendor_tests();
+           store_copy_tests() + store_vulnerability_tests() + store_vendor_tests() + store_keys_tests();
 }

@@ -209,9 +209,11 @@ static void test_ancestry_migrated(void **state)
     assert_int_equal(store_named_put(p->store, &n, &p->e), 1);
     store_freep(&p->store);
     execute(p, on_server()
-                   ? "DROP TABLE eclair.layer_hash, eclair.ancestry; ALTER TABLE eclair.named_view DROP "
+                   ? "DROP TABLE eclair.layer_hash, eclair.ancestry, eclair.service_key, eclair.nonce; ALTER "
+                     "TABLE eclair.named_view DROP "
                      "COLUMN packages, DROP COLUMN distribution; UPDATE eclair.meta SET schema = 5"
-                   : "DROP TABLE layer_hash; DROP TABLE ancestry; ALTER TABLE named_view DROP COLUMN "
+                   : "DROP TABLE layer_hash; DROP TABLE ancestry; DROP TABLE service_key; DROP TABLE nonce; "
+                     "ALTER TABLE named_view DROP COLUMN "
                      "packages; ALTER TABLE named_view DROP COLUMN distribution; PRAGMA user_version = 5");
     p->store = open_at(p, STORE_WRITE);
     assert_int_equal(store_schema_before(p->store), 5);
