@@ -526,6 +526,76 @@ struct jwtproxy *jwtproxy_read(const struct yaml *section, const struct jwtproxy
     return arena_failed(r->arena) ? (config_oom(e), NULL) : to;
 }
 
+/* ---- for people ---- */
+
+static void describe_list(const void *field, struct buf *out)
+{
+    const str *items = *(const str *const *)field;
+    size_t count = *(const size_t *)((const char *)field + sizeof(str *));
+    for (size_t i = 0; i < count; i++)
+        buf_printf(out, "%s" STR_FMT, i ? ", " : "", STR_ARG(items[i]));
+}
+
+static void describe_claims(const struct jwtproxy_verifier *v, struct buf *out)
+{
+    for (size_t i = 0; i < v->claim_count; i++)
+        buf_printf(out, v->claims[i].text ? "%s" STR_FMT "=\"" STR_FMT "\"" : "%s" STR_FMT "=" STR_FMT,
+                   i ? ", " : "", STR_ARG(v->claims[i].name), STR_ARG(v->claims[i].value));
+}
+
+static void describe(const char *prefix, const struct row *rows, const void *from, struct buf *out)
+{
+    for (; rows->path; rows++) {
+        const void *field = (const char *)from + rows->field;
+        if (rows->kind == TAKEN)
+            continue;
+        buf_printf(out, "%s%s: ", prefix, rows->path);
+        switch (rows->kind) {
+        case WORDS:
+        case KEY_ID:
+            buf_str(out, *(const str *)field);
+            break;
+        case FLAG:
+            buf_str(out, *(const bool *)field ? STR("true") : STR("false"));
+            break;
+        case OCTAL:
+            buf_printf(out, "%04o", *(const unsigned *)field);
+            break;
+        case MS:
+        case S:
+        case COUNT:
+            buf_printf(out, "%lld%s", (long long)*(const int64_t *)field,
+                       rows->kind == MS  ? "ms"
+                       : rows->kind == S ? "s"
+                                         : "");
+            break;
+        case ITEMS:
+            describe_list(field, out);
+            break;
+        case CLAIMS:
+            describe_claims(from, out);
+            break;
+        case TAKEN:
+            break;
+        }
+        buf_char(out, '\n');
+    }
+}
+
+str jwtproxy_describe(const struct jwtproxy *j, struct arena *arena)
+{
+    CLEANUP(buf_done) struct buf out = { 0 };
+    describe(SIGNER, signer_rows, &j->signer, &out);
+    for (size_t i = 0; i < j->verifier_count; i++) {
+        char prefix[40];
+        snprintf(prefix, sizeof prefix, "verifier_proxies[%zu].", i);
+        describe(prefix, verifier_rows, &j->verifiers[i], &out);
+    }
+    return arena_dup(arena, buf_view(&out));
+}
+
+/* ---- a file for the proxies alone ---- */
+
 struct warnings {
     struct arena *arena;
     str *list;

@@ -73,6 +73,9 @@ struct jwtproxy_reading {
 /* `section`: what stands behind `jwtproxy:`; NULL: nothing, which is all defaults. */
 struct jwtproxy *jwtproxy_read(const struct yaml *section, const struct jwtproxy_reading *r, struct err *e);
 
+/* All of it for people, a line each: "signer_proxy.listen_addr: :6063"; the same texts mean the same proxies. */
+str jwtproxy_describe(const struct jwtproxy *j, struct arena *arena);
+
 /* A file for the proxies alone: what a server would read of the rest of it is looked at for its database only. */
 struct jwtproxy_file {
     struct jwtproxy *proxy;

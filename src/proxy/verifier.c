@@ -4,7 +4,6 @@
 #include "codec/json.h"
 
 #include <gnutls/gnutls.h>
-#include <math.h>
 #include <strings.h>
 
 #define ARENA_MAX ((size_t)1 << 20)
@@ -223,7 +222,8 @@ static bool is_signed(const struct verifier *v, const struct jwt *t, struct verd
 
 static bool is_fresh(const struct verifier *v, const struct jwt *t, struct verdict *ret)
 {
-    switch (v->take_nonce(v->ctx, t->issuer, t->jti, (int64_t)floor(t->expires) + 1, &ret->why)) {
+    switch (v->take_nonce(v->ctx, t->issuer, t->jti, t->expires < 9e15 ? (int64_t)t->expires + 1 : INT64_MAX,
+                          &ret->why)) {
     case NONCE_NEW:
         return true;
     case NONCE_SEEN:
