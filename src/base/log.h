@@ -2,7 +2,7 @@
  * log.h - what a server tells its operator: a line an event on standard output, in Clair's words (spec/server.md 5), or as text for people.
  *
  * Shape      {"Event":"...","Level":"info","Location":"file.c:12","Time":"2006-01-02 15:04:05.000000", fields...}, keys sorted by
- *            bytes. As text: "15:04:05.000 INFO  event  key=value". Only cmd/ and api/ log; everything below returns errors.
+ *            bytes. As text: "15:04:05.000 INFO  event  key=value". Only cmd/, api/ and keys/ log; everything below returns errors.
  * Secrets    are masked in every value (secret.h).
  * Threads    any; a line is written whole.
  */

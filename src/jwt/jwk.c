@@ -92,12 +92,12 @@ static struct jwt_key *read_rsa(const struct jwk *k, struct err *e)
             code = gnutls_pubkey_import_rsa_raw(public, &en[1], &en[0]);
         return finish_public(public, code, k->text[KID], e);
     }
-    if (numbers(k, D, 3, rest, e) < 0) /* RFC 7518 6.3.2 has them optional; nobody we know leaves them out */
+    if (numbers(k, D, 6, rest, e) < 0) /* RFC 7518 6.3.2 has them optional; nobody we know leaves them out */
         return NULL;
-    int code = gnutls_privkey_init(&secret); /* dp, dq and qi follow from the rest */
+    int code = gnutls_privkey_init(&secret);
     if (code == 0)
-        code = gnutls_privkey_import_rsa_raw(secret, &en[1], &en[0], &rest[0], &rest[1], &rest[2], NULL, NULL,
-                                             NULL);
+        code = gnutls_privkey_import_rsa_raw(secret, &en[1], &en[0], &rest[0], &rest[1], &rest[2], &rest[5],
+                                             &rest[3], &rest[4]);
     return finish_private(secret, code, k->text[KID], e);
 }
 

@@ -238,6 +238,14 @@ static void content_range(struct http *h)
         h->head.range_total = (int64_t)total;
 }
 
+static unsigned header_age(const struct http *h)
+{
+    char text[HTTP_TEXT];
+    uint64_t age = 0;
+    header_text(h, "Age", text);
+    return str_to_u64(str_from(text), &age) && age < UINT32_MAX ? (unsigned)age : 0;
+}
+
 static void fill_head(struct http *h)
 {
     long status = 0;
@@ -250,6 +258,8 @@ static void fill_head(struct http *h)
     h->head.retry_after_s = wait < 0 ? 0 : wait > 86400 ? 86400 : (unsigned)wait;
     header_text(h, "ETag", h->head.etag);
     header_text(h, "Last-Modified", h->head.last_modified);
+    header_text(h, "Cache-Control", h->head.cache_control);
+    h->head.age_s = header_age(h);
     struct curl_header *coding;
     h->head.encoded = !curl_easy_header(h->easy, "Content-Encoding", 0, CURLH_HEADER, -1, &coding) &&
                       *coding->value && strcasecmp(coding->value, "identity") != 0;

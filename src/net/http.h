@@ -36,10 +36,12 @@ struct http_head {
     unsigned status;
     char etag[HTTP_TEXT]; /* both as sent; empty when absent, too long or not printable */
     char last_modified[HTTP_TEXT];
-    int64_t length;         /* of this body, -1 = not told */
-    uint64_t range_from;    /* Content-Range of a 206 */
-    int64_t range_total;    /* -1 = not told */
-    unsigned retry_after_s; /* 0 = not told */
+    char cache_control[HTTP_TEXT]; /* the first of its headers */
+    unsigned age_s;                /* Age; 0: not told */
+    int64_t length;                /* of this body, -1 = not told */
+    uint64_t range_from;           /* Content-Range of a 206 */
+    int64_t range_total;           /* -1 = not told */
+    unsigned retry_after_s;        /* 0 = not told */
     bool encoded; /* it came with a Content-Encoding: offsets of a range are not those of the body */
 };
 

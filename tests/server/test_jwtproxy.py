@@ -410,7 +410,7 @@ def test_unix_sockets_at_both_ends(proxy, tmp_path, key):
     p.process.kill()
     p.process.wait()
     p.start()  # what a dead one left is no hindrance
-    eventually(lambda: "starting verifier proxy" in p.text().split("starting", 2)[-1])
+    eventually(lambda: p.text().count("starting verifier proxy") == 2)
     p.stop()
     assert not front.exists()
 
