@@ -1,5 +1,6 @@
 """jwtproxy as it was recorded (golden-clients/jwtproxy), and what it let in and should not have."""
 import base64
+import hashlib
 import json
 import socket
 import ssl
@@ -269,7 +270,6 @@ def test_one_request_is_judged_at_a_time(plain, echo, key):
 
 def test_bodies_of_any_size_and_kept_connections(plain, echo, key):
     """Both ways, as they come; headers of the connection stay here."""
-    import hashlib
     big = bytes(range(256)) * 40000
     with socket.create_connection(("127.0.0.1", plain.port), timeout=60) as s, s.makefile("rb") as f:
         for chunked in (False, True, False):
