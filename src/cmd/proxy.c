@@ -5,8 +5,11 @@
 #include "cmd/proxies.h"
 #include "cmd/service.h"
 #include "net/http.h"
+#include "net/trust.h"
 
 #include <signal.h>
+
+#define TRUST_LOOK_S 5
 
 struct proxy_options {
     const char *config, *log_level;
@@ -24,10 +27,13 @@ static const struct option options[] = {
 _Static_assert(sizeof(struct proxy_options) <= OPTIONS_SIZE_MAX, "options");
 
 /* Until a signal: 0, or -1 when it wants the file read again. */
-static int wait_for_signal(const sigset_t *set)
+static int wait_for_signal(const sigset_t *set, struct trust *trust)
 {
+    const struct timespec look = { .tv_sec = TRUST_LOOK_S };
     for (;;) {
-        int which = sigwaitinfo(set, NULL);
+        int which = sigtimedwait(set, NULL, &look);
+        if (trust_look(trust))
+            log_info("authorities were read again", LOG_NUM("own", (int64_t)trust_count(trust)));
         if (which == SIGHUP)
             return -1;
         if (which == SIGTERM || which == SIGINT)
@@ -69,7 +75,8 @@ static bool is_good(const struct proxy_options *o)
 }
 
 /* 1 again, with the file as it is then; else the exit code is in *code. */
-static int run_once(const struct proxy_options *o, const sigset_t *set, int *code, struct err *e)
+static int run_once(const struct proxy_options *o, const sigset_t *set, struct trust *trust, int *code,
+                    struct err *e)
 {
     bool bad;
     CLEANUP(arena_freep) struct arena *arena = arena_new(0);
@@ -90,7 +97,7 @@ static int run_once(const struct proxy_options *o, const sigset_t *set, int *cod
     } else {
         service_ready();
         do
-            again = wait_for_signal(set) < 0;
+            again = wait_for_signal(set, trust) < 0;
         while (again && !is_good(o));
         log_info(again ? "configuration read again" : "Received stop signal. Stopping gracefully...");
     }
@@ -115,9 +122,10 @@ static int run(const void *opts, char **args, int count, struct err *e)
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    if (http_init(e) < 0)
+    CLEANUP(trust_freep) struct trust *trust = trust_new(NULL, e);
+    if (!trust || http_init(e) < 0)
         return -1;
-    while (run_once(o, &set, &code, e))
+    while (run_once(o, &set, trust, &code, e))
         ;
     service_stopping();
     return code;

@@ -16,6 +16,7 @@
 #include "net/http.h"
 #include "net/places.h"
 #include "net/server.h"
+#include "net/trust.h"
 #include "store/store.h"
 
 #include <malloc.h>
@@ -27,6 +28,7 @@
 #define WORK_STOP_MS    5000 /* for posts whose clients were answered with 503 */
 #define HEALTH_STOP_MS  10000
 #define UPDATER_STOP_MS 3000
+#define TRUST_LOOK_MS   5000
 #define UPDATER_LOOK_MS 1000 /* while one of before a reload has not ended */
 
 static const struct option options[] = {
@@ -60,6 +62,7 @@ struct serving {
     struct updater *updater;
     struct notify *notify;
     struct settings *notified; /* by which it runs */
+    struct trust *trust;
     struct proxies *proxies;
     struct settings *proxied; /* by which they run */
     bool notify_due;          /* to be started anew */
@@ -151,6 +154,7 @@ static void serving_done(struct serving *s)
     cage_freep(&s->cage);
     settings_freep(&s->current);
     settings_freep(&s->started);
+    trust_freep(&s->trust);
 }
 
 /* ---- the updater ---- */
@@ -481,10 +485,12 @@ static void restart_updater(struct serving *s)
 static int next_signal(const struct serving *s, const sigset_t *set)
 {
     int64_t ms = service_alive_ms();
+    if (!ms || ms > TRUST_LOOK_MS)
+        ms = TRUST_LOOK_MS;
     if ((s->updater_due || s->notify_due) && (!ms || ms > UPDATER_LOOK_MS))
         ms = UPDATER_LOOK_MS;
     const struct timespec wait = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
-    int which = ms ? sigtimedwait(set, NULL, &wait) : sigwaitinfo(set, NULL);
+    int which = sigtimedwait(set, NULL, &wait);
     return which < 0 ? 0 : which;
 }
 
@@ -498,6 +504,8 @@ static void wait_for_the_end(struct serving *s, const sigset_t *set)
         }
         restart_updater(s);
         restart_notifier(s);
+        if (trust_look(s->trust))
+            log_info("authorities were read again", LOG_NUM("own", (int64_t)trust_count(s->trust)));
         service_alive();
     }
     log_info("Received interruption, gracefully stopping ...");
@@ -550,6 +558,11 @@ static int serve(struct serving *s, struct err *e)
         return -1;
     if (*cage_notice(s->cage))
         log_warning("cage", LOG_TEXT("note", str_from(cage_notice(s->cage))));
+    if (!(s->trust = trust_new(NULL, e)))
+        return -1;
+    if (trust_count(s->trust))
+        log_info("authorities beside the system's are believed",
+                 LOG_NUM("own", (int64_t)trust_count(s->trust)));
     log_notes(v);
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);

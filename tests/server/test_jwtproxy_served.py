@@ -1,14 +1,19 @@
 """`eclair serve` with both sections: the API behind verifiers, keys of a registry, nonces that instances share, the chapter's own files."""
 import base64
 import json
+import os
+import shutil
+import signal
+import ssl
 
 import grpc
 import helpers
 import pytest
 import yaml
-from jwtproxy import Registry, claims_for, jwk, make_token, private_pem, rsa_key
+from jwtproxy import Echo, Proxy, Registry, claims_for, jwk, make_token, private_pem, rsa_key, verifier
 from serving import Server, free_ports, request
 from test_jwtproxy import PREFIX
+from test_notify import create
 from test_tls import Authority, eventually, run
 
 
@@ -47,6 +52,10 @@ class Served(Server):
         with path.open("a") as f:
             f.write(yaml.safe_dump({"jwtproxy": self.section}))
         return path
+
+    def wait(self, seconds=30):
+        super().wait(seconds)
+        eventually(lambda: "starting verifier proxy" in self.events(), seconds, 0.02)
 
     def ask(self, token=None, target="/v1/namespaces"):
         return request(self.front, "GET", target, headers=[f"Authorization: Bearer {token}"] if token else [])
@@ -91,7 +100,7 @@ def test_keys_of_a_registry(served, registry, key):
     registry.keys["quay", "late"] = jwk(key, "late")  # it was approved
     assert ask(kid="late").status == 200
     registry.close()
-    assert ask().status == 200 and ask(kid="other").body.decode() == PREFIX + "Unexpected key server error"
+    assert ask().status == 200  # it is away, but the key was kept
     assert s.health().status == 200  # never behind a token
     metrics = request(s.health_port, "GET", "/metrics").body.decode()
     assert 'eclair_proxy_requests_total{result="good",status="200"} ' in metrics and 'result="key-server"' in metrics
@@ -151,6 +160,79 @@ def test_http2_and_http1_in_tls(served, key, tmp_path, registry):
             assert r.stdout.decode().endswith(f" {version} 200"), r
     finally:
         s.stop()
+
+
+def test_the_notifier_signs_by_itself(tmp_path, registry, key, served):
+    """By way of a signer that nobody could reach, were it asked."""
+    (tmp_path / "own.pem").write_bytes(private_pem(key))
+    (tmp_path / "own.pem").chmod(0o600)
+    port, = free_ports(1)
+    sections = {"listen_addr": f"127.0.0.1:{port}", "signer": {"issuer": "security_scanner", "private_key": {
+        "type": "preshared", "options": {"key_id": "ours", "private_key_path": str(tmp_path / "own.pem")}}}}
+    echo = Echo()
+    s = served(signer=sections, more=f"  notifier:\n    attempts: 3\n    renotifyinterval: 1h\n    http:\n      endpoint: {echo.url}/secscan/notify\n"
+                                     f"      proxy: http://localhost:{port}\n")
+    create(s)
+    eventually(lambda: [r for r in echo.requests if r[1] == "/secscan/notify"], 60)
+    _, _, headers, body = next(r for r in echo.requests if r[1] == "/secscan/notify")
+    token = [v for k, v in headers if k == "Authorization"]
+    assert len(token) == 1 and json.loads(body)["Notification"]["Name"]
+    head, claims, _ = token[0].split()[1].split(".")
+    assert json.loads(base64.urlsafe_b64decode(head + "=="))["kid"] == "ours"
+    assert json.loads(base64.urlsafe_b64decode(claims + "=="))["aud"] == echo.url
+    echo.close()
+
+
+def test_reload_takes_other_proxies_over(served, key):
+    s = served()
+    s.section["verifier_proxies"][0]["verifier"]["audience"] = "http://new.example"
+    s.config()
+    s.process.send_signal(signal.SIGHUP)
+    eventually(lambda: "configuration read again" in s.events())
+    token = make_token(key, claims_for("http://new.example"))
+    eventually(lambda: s.events().count("starting verifier proxy") == 2)
+    assert s.ask(token).status == 200
+    s.section["verifier_proxies"][0]["listen_addr"] = "nonsense"
+    s.config()
+    s.process.send_signal(signal.SIGHUP)
+    eventually(lambda: "the proxies stay as they were" in s.events())
+    assert s.ask(make_token(key, claims_for("http://new.example"))).status == 200
+
+
+def test_authorities_of_the_site(tmp_path, key):
+    """A registry in TLS whose CA is in a folder that the images had; one that comes later is taken too."""
+    folder = "/usr/local/share/ca-certificates"
+    if os.geteuid() or not os.access(folder, os.W_OK):
+        pytest.skip("wants to write there")
+    first, second = Authority(tmp_path, "first"), Authority(tmp_path, "second")
+    places = [os.path.join(folder, f"eclair-test-{os.getpid()}-{name}.crt") for name in ("first", "second")]
+    try:
+        registries = []
+        for ca in (first, second):
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(*ca.sign(f"{ca.name}-registry"))
+            registries.append(Registry(tls))
+            registries[-1].keys["quay", "mykey"] = jwk(key, "mykey")
+        shutil.copy(first.cert, places[0])
+        section = {"signer_proxy": {"enabled": False}, "verifier_proxies": []}
+        echo = Echo()
+        for r in registries:
+            section["verifier_proxies"].append(verifier(echo.url, {"type": "keyregistry", "options": {"registry": r.url}}))
+        p = Proxy(tmp_path / "proxy", section).start()
+
+        def ask(i):
+            v = section["verifier_proxies"][i]
+            token = make_token(key, claims_for(v["verifier"]["audience"]))
+            return p.ask("Bearer " + token, port=int(v["listen_addr"].split(":")[1])).status
+
+        assert (ask(0), ask(1)) == (200, 403)
+        shutil.copy(second.cert, places[1])
+        eventually(lambda: ask(1) == 200, 30)
+        p.stop()
+    finally:
+        for place in places:
+            if os.path.exists(place):
+                os.unlink(place)
 
 
 CHAPTER = """\
@@ -226,7 +308,7 @@ def test_the_chapter_s_files(kind, tmp_path, registry, key):
     file.write_text(CHAPTER.format(kind="sqlite", database=tmp_path / "db", api=api, health=health, front=front_port, signer=signer, quay=quay,
                                    folder=tmp_path, private_key=private))
     checked = run(helpers.ECLAIR, "config", "check", file).stdout.decode()
-    assert "clair.updater.notifier is taken for clair.notifier" in checked
+    assert "clair.updater.notifier is taken for clair.notifier" in checked and "signer_proxy.signer.issuer: security_scanner" in checked
     assert ("the braces are taken away" in checked) == (kind == "ha")
     server = Server(tmp_path, tmp_path / "db")
     server.port, server.health_port, server.flags = api, health, ("--loglevel=debug",)
