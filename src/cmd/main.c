@@ -11,9 +11,14 @@
 #include <unistd.h>
 
 const struct command *const commands[] = {
-    &command_scan,   &command_explain,         &command_diff,  &command_packages, &command_serve,
-    &command_push,   &command_update,          &command_db,    &command_feed,     &command_notify,
-    &command_config, &command_version_compare, &command_proxy, &command_help,     NULL,
+    &command_scan,   &command_explain,
+    &command_diff,   &command_packages,
+    &command_serve,  &command_proxy,
+    &command_push,   &command_update,
+    &command_db,     &command_feed,
+    &command_notify, &command_keys,
+    &command_config, &command_version_compare,
+    &command_help,   NULL,
 };
 
 /* Under the names of the old programs we are those programs. */

@@ -350,6 +350,8 @@ static struct api_options api_options(const struct serving *s, struct settings *
                              .updater_interval_s = update_interval(v),
                              .readonly = v->config.readonly,
                              .token = v->token,
+                             .keys = v->config.keys_registry,
+                             .keys_audience = v->config.keys_audience,
                              .release = let_go,
                              .owner = settings_hold(settings) };
     memcpy(o.pagination_key, v->has_pagination_key ? v->pagination_key : s->made_key,

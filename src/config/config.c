@@ -86,6 +86,13 @@ static const struct key keys[] = {
     LIVE("api.token", SECRET, token, "",
          "Requests that change something must say `Authorization: Bearer TOKEN`; others get 401."),
     LIVE("api.tokenfile", TEXT, tokenfile, "", "File whose first line is that token."),
+    LIVE("keys.registry", BOOL, keys_registry, "false",
+         "Serve a registry of keys for services, as Quay's, under `/keys/`: what it is sent waits for "
+         "`eclair keys "
+         "approve`."),
+    LIVE("keys.audience", TEXT, keys_audience, "",
+         "URL of this server that tokens of its writers must name; without it any whose host is that of the "
+         "request."),
     OLD("api.servername"),
     ROW("api.cafile", TEXT, cafile, "", "PEM file: clients must have a certificate of it."),
     ROW("api.keyfile", TEXT, keyfile, "", "PEM file of the server's private key."),

@@ -51,7 +51,9 @@ struct config {
     bool readonly; /* no request may change anything */
     str token;     /* what requests that change something must show; empty: nothing */
     str tokenfile; /* the same, in a file */
-    bool updater;  /* false: off */
+    bool keys_registry; /* serve one */
+    str keys_audience;  /* URL that its writers mean; empty: what their requests say */
+    bool updater;       /* false: off */
     int64_t updater_interval_s;
     const str *updaters; /* enabledupdaters; NULL: all */
     size_t updater_count;

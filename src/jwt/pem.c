@@ -27,9 +27,15 @@ static bool is_text(str pem, struct err *e)
     return pem.len <= JWT_KEY_TEXT;
 }
 
+/* As OpenSSL once did: GnuTLS would try. */
+static bool is_encrypted(str pem)
+{
+    return str_contains(pem, STR("Proc-Type: 4,ENCRYPTED")) || str_contains(pem, STR("DEK-Info:"));
+}
+
 static const char *what_else(str pem)
 {
-    if (find_block(pem, "ENCRYPTED PRIVATE KEY").ptr || str_contains(pem, STR("Proc-Type: 4,ENCRYPTED")))
+    if (find_block(pem, "ENCRYPTED PRIVATE KEY").ptr || is_encrypted(pem))
         return "an encrypted private key: decrypt it first";
     if (find_block(pem, "OPENSSH PRIVATE KEY").ptr)
         return "a key of OpenSSH's own form: convert it to PEM";
@@ -45,7 +51,7 @@ struct jwt_key *jwt_key_read_private(str pem, str kid, struct err *e)
         return NULL;
     for (size_t i = 0; i < sizeof labels / sizeof *labels && !block.ptr; i++)
         block = find_block(pem, labels[i]);
-    if (!block.ptr || str_contains(block, STR("Proc-Type: 4,ENCRYPTED"))) {
+    if (!block.ptr || is_encrypted(block)) {
         err_set(e, ERR_FORMAT, "no private key in PEM: %s", what_else(pem));
         return NULL;
     }

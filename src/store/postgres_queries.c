@@ -454,6 +454,9 @@ const char *const postgres_queries[QUERIES] = {
     [Q_KEY_PUT] =
         "INSERT INTO service_key VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (service, kid) DO UPDATE"
         " SET jwk = $3, created = $4, approved = $5, expires = $6, rotation = $7, replaced_by = $8",
+    [Q_KEY_ADD] =
+        "INSERT INTO service_key VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (service, kid) DO "
+        "NOTHING",
     [Q_KEY_FIND] = "SELECT " SERVICE_KEY " FROM service_key WHERE service = $1 AND kid = $2",
     [Q_KEY_LIST] = "SELECT " SERVICE_KEY " FROM service_key WHERE service = $1 OR $1 = '' ORDER BY"
                    " service, created, kid",

@@ -182,6 +182,7 @@ enum query {
     Q_NOTIFY_KEPT,
     Q_NOTIFY_TIDY,
     Q_KEY_PUT,
+    Q_KEY_ADD,
     Q_KEY_FIND,
     Q_KEY_LIST,
     Q_KEY_DELETE,

@@ -24,9 +24,9 @@ static struct service_key read_row(struct sql_stmt *st, struct arena *arena)
 
 static str never_null(str s) { return s.ptr ? s : STR(""); }
 
-static int put(struct sql *s, const struct service_key *k, int64_t approved, struct err *e)
+static int put(struct sql *s, enum query q, const struct service_key *k, int64_t approved, struct err *e)
 {
-    return sql_run(s, e, Q_KEY_PUT, "bbbiiiib", k->service, k->kid, k->jwk, k->created, approved, k->expires,
+    return sql_run(s, e, q, "bbbiiiib", k->service, k->kid, k->jwk, k->created, approved, k->expires,
                    k->rotation_s, never_null(k->replaced_by));
 }
 
@@ -36,7 +36,19 @@ int store_key_put(struct store *store, const struct service_key *k, struct err *
     if (sql_writable(s, e) < 0)
         return -1;
     CLEANUP(sql_endp) struct sql *t = sql_begin(s, true, e);
-    return !t || put(s, k, k->approved, e) < 0 ? -1 : sql_commit(&t, e);
+    return !t || put(s, Q_KEY_PUT, k, k->approved, e) < 0 ? -1 : sql_commit(&t, e);
+}
+
+int store_key_add(struct store *store, const struct service_key *k, struct err *e)
+{
+    struct sql *s = (struct sql *)store;
+    if (sql_writable(s, e) < 0)
+        return -1;
+    CLEANUP(sql_endp) struct sql *t = sql_begin(s, true, e);
+    if (!t || put(s, Q_KEY_ADD, k, k->approved, e) < 0)
+        return -1;
+    bool new = sql_changes(s) > 0;
+    return sql_commit(&t, e) < 0 ? -1 : new;
 }
 
 int store_key_find(struct store *store, str service, str kid, struct arena *arena, struct service_key *ret,
@@ -105,7 +117,11 @@ int store_key_replace(struct store *store, const struct service_key *k, str old,
         return -1;
     if (!sql_changes(s))
         return 0;
-    return put(s, k, k->created, e) < 0 || sql_commit(&t, e) < 0 ? -1 : 1;
+    if (put(s, Q_KEY_ADD, k, k->created, e) < 0)
+        return -1;
+    if (!sql_changes(s)) /* another key has that name */
+        return 0;
+    return sql_commit(&t, e) < 0 ? -1 : 1;
 }
 
 /* ---- nonces ---- */

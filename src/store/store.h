@@ -407,13 +407,15 @@ struct service_key {
 };
 int store_key_put(struct store *s, const struct service_key *k,
                   struct err *e); /* a new row, or in place of it */
+int store_key_add(struct store *s, const struct service_key *k,
+                  struct err *e); /* 1, 0 one of that name is there, and stays */
 int store_key_find(struct store *s, str service, str kid, struct arena *arena, struct service_key *ret,
                    struct err *e); /* 1, 0, -1 */
 int store_key_list(struct store *s, str service, struct arena *arena, struct service_key **ret, size_t *count,
                    struct err *e); /* of all services when it is empty; in order of service, created, kid */
 int store_key_delete(struct store *s, str service, str kid, struct err *e); /* 1, 0 there was none */
 /* In one transaction: `k` becomes a row, approved like `old`, which expires now: both at k->created. 0 when `old` is not approved, or not any
- * more. store_tidy() forgets a key a week after it has expired, and one that was never approved a week after it came. */
+ * more, or when one of the name of `k` is there. store_tidy() forgets a key a week after it has expired, and one that was never approved a week after it came. */
 int store_key_replace(struct store *s, const struct service_key *k, str old, struct err *e);
 
 struct service_key_counts {

@@ -77,7 +77,14 @@ static void test_replace(void **state)
     assert_int_equal(store_key_replace(p->store, &new, STR("old"), &p->e), 1);
     assert_string_equal(listed(p, ""),
                         "quay/old 2 50 new;quay/pending 0 0 ;quay/expired 3 50 ;quay/new 50 900 ;");
+    struct service_key there = key_of("quay", "pending", 60, 0, 0);
+    assert_int_equal(store_key_replace(p->store, &there, STR("new"), &p->e),
+                     0); /* one of that name is there */
+    assert_int_equal(store_key_add(p->store, &there, &p->e), 0);
+    assert_string_equal(listed(p, ""),
+                        "quay/old 2 50 new;quay/pending 0 0 ;quay/expired 3 50 ;quay/new 50 900 ;");
     struct service_key other = key_of("quay", "other", 51, 0, 0);
+    assert_int_equal(store_key_add(p->store, &other, &p->e), 1);
     assert_int_equal(store_key_replace(p->store, &other, STR("old"), &p->e), 0); /* of two one wins */
 }
 

@@ -1,0 +1,109 @@
+/* keys_token.c - whose word a write to the registry of keys is: the token, its claims and signature (spec/clair-jwt.md 7). */
+#include "api/keys.h"
+
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <strings.h>
+
+#define SKEW_S 60
+#define LIFE_S 3600
+
+static unsigned refuse(unsigned status, const char *why, struct err *e)
+{
+    err_set(e, status == 403 ? ERR_DENIED : ERR_FORMAT, "%s", why);
+    return status;
+}
+
+/* ---- audience: scheme and host with its port, in any letter case ---- */
+
+struct origin {
+    str scheme, host, port;
+};
+
+static bool same(str a, str b) { return a.len == b.len && !strncasecmp(a.ptr, b.ptr, a.len); }
+
+static void split_host(str text, str scheme, struct origin *ret)
+{
+    ptrdiff_t colon = str_rfind(text, ':'), bracket = str_rfind(text, ']');
+    bool has_port = colon > bracket;
+    ret->scheme = scheme;
+    ret->host = has_port ? str_head(text, (size_t)colon) : text;
+    ret->port = has_port ? str_skip(text, (size_t)colon + 1) : STR("");
+    if (!ret->port.len)
+        ret->port = same(scheme, STR("https")) ? STR("443") : STR("80");
+}
+
+static bool split_url(str url, struct origin *ret)
+{
+    str rest = url, scheme = str_cut(&rest, ':');
+    if (!(same(scheme, STR("https")) || same(scheme, STR("http"))) || !str_starts(rest, STR("//")))
+        return false;
+    rest = str_skip(rest, 2);
+    split_host(str_cut(&rest, '/'), scheme, ret);
+    return ret->host.len > 0;
+}
+
+static bool is_meant(const struct call *c, str audience)
+{
+    struct origin is, want;
+    if (!split_url(audience, &is))
+        return false;
+    if (!c->options->keys_audience.len)
+        split_host(request_header(c->request, "Host"), is.scheme, &want);
+    else if (!split_url(c->options->keys_audience, &want))
+        return false;
+    return same(is.scheme, want.scheme) && same(is.host, want.host) && str_eq(is.port, want.port);
+}
+
+static unsigned check_claims(const struct call *c, const struct jwt *t, struct err *e)
+{
+    double now = (double)clock_now();
+    bool meant = false;
+    for (size_t i = 0; i < t->audience_count; i++)
+        meant |= is_meant(c, t->audience[i]);
+    if (!t->issuer.ptr || !str_eq(t->issuer, c->parameters[0]))
+        return refuse(400, "\"iss\" of the token is not the service", e);
+    if (!meant)
+        return refuse(400, "\"aud\" of the token is not this server (keys.audience)", e);
+    if (!t->has_expires || t->expires <= now)
+        return refuse(400, "\"exp\" of the token is missing, or has passed: is a clock wrong?", e);
+    if (!t->has_not_before || t->not_before > now + SKEW_S)
+        return refuse(400, "\"nbf\" of the token is missing, or to come: is a clock wrong?", e);
+    if (!t->has_issued || t->issued > now + SKEW_S)
+        return refuse(400, "\"iat\" of the token is missing, or to come: is a clock wrong?", e);
+    return t->expires - t->issued > LIFE_S ? refuse(400, "a token that is good for more than an hour", e) : 0;
+}
+
+unsigned keys_token_read(const struct call *c, struct jwt *ret, struct err *e)
+{
+    str text = request_header(c->request, "Authorization");
+    enum jwt_part where;
+    if (!str_starts(text, STR("Bearer ")))
+        return refuse(400, "`Authorization: Bearer TOKEN` is wanted", e);
+    if (jwt_parse(str_skip(text, STR("Bearer ").len), c->request->arena, ret, &where, e) < 0)
+        return 400;
+    return check_claims(c, ret, e);
+}
+
+/* One that has no name of its own is known by its signature. */
+static int take_nonce(const struct jwt *t, struct store *s, struct err *e)
+{
+    str nonce = t->jti.ptr && t->jti.len ? t->jti : t->signature;
+    str issuer = t->issuer;
+    char room[KEYS_SERVICE_MAX + 16]; /* nobody else's: those of proxies have the bare name */
+    int n = snprintf(room, sizeof room, "registry " STR_FMT, STR_ARG(issuer));
+    return store_nonce_take(s, str_of(room, (size_t)n), nonce, (int64_t)t->expires + 1, e);
+}
+
+unsigned keys_token_verify(const struct call *c, const struct jwt *t, const struct jwt_key *k,
+                           struct store *s, struct err *e)
+{
+    (void)c;
+    if (!jwt_verify(t, k, JWT_RS256 | JWT_ES256))
+        return refuse(400, "the token's signature is not that of its key", e);
+    int new = take_nonce(t, s, e);
+    if (new < 0)
+        return 500;
+    return new ? 0 : refuse(403, "the token was seen before", e);
+}
