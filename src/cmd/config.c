@@ -66,8 +66,8 @@ static void write_proxies(struct settings *s, struct buf *out)
     if (!j)
         return;
     buf_str(out, STR("Proxies (jwtproxy):\n"));
-    for (str rest = jwtproxy_describe(j, settings_arena(s)); rest.len;)
-        buf_printf(out, "  " STR_FMT "\n", STR_ARG(str_line(&rest)));
+    for (str rest = jwtproxy_describe(j, settings_arena(s)), line; (line = str_line(&rest)).len;)
+        buf_printf(out, "  " STR_FMT "\n", STR_ARG(line));
     buf_char(out, '\n');
 }
 
