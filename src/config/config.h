@@ -48,9 +48,9 @@ struct config {
     int64_t timeout_ms;
     str servername, cafile, keyfile, certfile;
     str paginationkey;
-    bool readonly; /* no request may change anything */
-    str token;     /* what requests that change something must show; empty: nothing */
-    str tokenfile; /* the same, in a file */
+    bool readonly;      /* no request may change anything */
+    str token;          /* what requests that change something must show; empty: nothing */
+    str tokenfile;      /* the same, in a file */
     bool keys_registry; /* serve one */
     str keys_audience;  /* URL that its writers mean; empty: what their requests say */
     bool updater;       /* false: off */
