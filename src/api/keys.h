@@ -3,7 +3,7 @@
  *
  * Who may    Anybody reads. Who writes shows a token that a key of that service has signed: itself, and then an operator approves it, or an
  *            approved one, in whose place the new one comes. api.token is not asked for, api.readonly holds.
- * Beyond it  A token is good once; one that is not a key's own may not be longer than an hour old.
+ * Beyond it  A token is good for an hour at most; clocks may differ by a minute.
  * Limits     names of 256 and 512 bytes; 16 pending keys and 256 in all of a service, 1,024 pending and 16,384 in all: 429.
  */
 #pragma once
@@ -29,6 +29,6 @@ bool keys_served(struct call *c);
 
 /* The token of a request that writes. 0, or the status of the refusal, with `e`. */
 unsigned keys_token_read(const struct call *c, struct jwt *ret, struct err *e); /* and its claims */
-/* Signed by `k`, and for the first time? */
-unsigned keys_token_verify(const struct call *c, const struct jwt *t, const struct jwt_key *k,
-                           struct store *s, struct err *e);
+/* Signed by `k`? The token may be seen again: a key that it put in another's place has ended that one, and anybody could fill the database
+ * with nonces of keys that nobody knows. */
+unsigned keys_token_verify(const struct jwt *t, const struct jwt_key *k, struct err *e);

@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 
-#include <stdio.h>
 #include <strings.h>
 
 #define SKEW_S 60
@@ -86,24 +85,9 @@ unsigned keys_token_read(const struct call *c, struct jwt *ret, struct err *e)
     return check_claims(c, ret, e);
 }
 
-/* One that has no name of its own is known by its signature. */
-static int take_nonce(const struct jwt *t, struct store *s, struct err *e)
+unsigned keys_token_verify(const struct jwt *t, const struct jwt_key *k, struct err *e)
 {
-    str nonce = t->jti.ptr && t->jti.len ? t->jti : t->signature;
-    str issuer = t->issuer;
-    char room[KEYS_SERVICE_MAX + 16]; /* nobody else's: those of proxies have the bare name */
-    int n = snprintf(room, sizeof room, "registry " STR_FMT, STR_ARG(issuer));
-    return store_nonce_take(s, str_of(room, (size_t)n), nonce, (int64_t)t->expires + 1, e);
-}
-
-unsigned keys_token_verify(const struct call *c, const struct jwt *t, const struct jwt_key *k,
-                           struct store *s, struct err *e)
-{
-    (void)c;
-    if (!jwt_verify(t, k, JWT_RS256 | JWT_ES256))
-        return refuse(400, "the token's signature is not that of its key", e);
-    int new = take_nonce(t, s, e);
-    if (new < 0)
-        return 500;
-    return new ? 0 : refuse(403, "the token was seen before", e);
+    return jwt_verify(t, k, JWT_RS256 | JWT_ES256)
+               ? 0
+               : refuse(400, "the token's signature is not that of its key", e);
 }

@@ -112,7 +112,7 @@ static unsigned is_there(struct writing *w)
 
 static unsigned put_new(struct writing *w)
 {
-    unsigned status = keys_token_verify(w->call, &w->token, w->key, w->store, &w->error);
+    unsigned status = keys_token_verify(&w->token, w->key, &w->error);
     if (status || (status = is_there(w)) || (status = check_room(w)))
         return status;
     int added = store_key_add(w->store, &w->row, &w->error);
@@ -142,8 +142,7 @@ static unsigned replace(struct writing *w)
 {
     CLEANUP(jwt_key_freep) struct jwt_key *signer = NULL;
     unsigned status = find_signer(w, &signer);
-    if (status || (status = keys_token_verify(w->call, &w->token, signer, w->store, &w->error)) ||
-        (status = is_there(w)))
+    if (status || (status = keys_token_verify(&w->token, signer, &w->error)) || (status = is_there(w)))
         return status;
     struct service_key_counts n;
     if (store_key_count(w->store, w->service, &n, &w->error) < 0)
@@ -181,7 +180,7 @@ static unsigned delete_key(struct writing *w)
     if (w->by_itself && !(signer = jwt_key_read_jwk(k.jwk, &w->error)))
         return 500;
     if ((!signer && (status = find_signer(w, &signer))) ||
-        (status = keys_token_verify(w->call, &w->token, signer, w->store, &w->error)))
+        (status = keys_token_verify(&w->token, signer, &w->error)))
         return status;
     if (store_key_delete(w->store, w->service, w->kid, &w->error) < 0)
         return 500;

@@ -40,7 +40,7 @@ class Registry:
     """`keys`: (service, kid) -> dict of jwk, status (200, 409, 403, ...), headers. `on_put(registry, service, kid)` gives a PUT's
     status. `down`: every answer is 503."""
 
-    def __init__(self, port=0):
+    def __init__(self, port=0, tls=None):
         self.keys, self.log, self.down = {}, [], False
         self.delay = 0
         self.put_status = None
@@ -82,7 +82,10 @@ class Registry:
 
         self.server = Listener(("127.0.0.1", port), Handler)
         self.port = self.server.server_port
-        self.url = f"http://127.0.0.1:{self.port}/keys/"
+        if tls:
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
+        self.origin = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
+        self.url = f"{self.origin}/keys/"
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def close(self):
@@ -110,7 +113,7 @@ class Registry:
         signer = jwt.get_unverified_header(text)["kid"]
         jwk = json.loads(body) if signer == kid else self.keys[service, signer]["jwk"]
         jwt.decode(text, jwt.algorithms.RSAAlgorithm.from_jwk(json.dumps(jwk)), algorithms=["RS256"],
-                   audience=f"http://127.0.0.1:{self.port}", issuer=service)
+                   audience=self.origin, issuer=service)
         new = signer == kid
         self.keys[service, kid] = {"jwk": json.loads(body), "status": 409 if new else 200,
                                    "headers": [("Cache-Control", "max-age=60")]}

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import ssl
 import subprocess
 import time
 
@@ -20,9 +21,9 @@ def registry():
 
 
 class Peer:
-    def __init__(self, *arguments):
+    def __init__(self, *arguments, **env):
         self.process = subprocess.Popen([PEER, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                        env={**os.environ, "no_proxy": "*"})
+                                        env={**os.environ, "no_proxy": "*", **env})
         self.logged = []
 
     def line(self):
@@ -170,6 +171,32 @@ def test_files(tmp_path):
     assert "can be read by others" in own.said()
     peer = Peer("preshared", "", tmp_path / "none")
     assert peer.line().startswith("error open")
+
+
+def authority(folder, name):
+    """A certificate for this host that nobody signed but its own key."""
+    key, crt = folder / f"{name}.key", folder / f"{name}.crt"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}", "-addext",
+                    "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", crt], check=True, capture_output=True)
+    return key, crt
+
+
+def test_tls(tmp_path):
+    """A registry with a certificate of its own authority, which is one of several that are named."""
+    (_, other), (key, crt) = authority(tmp_path, "other"), authority(tmp_path, "registry")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(crt, key)
+    registry = Registry(tls=tls)
+    registry.add("quay", "k")
+    for trusted, want in ((f"{other}:{crt}", "found k"), (str(crt), "found k"), (str(other), "refused ")):
+        peer = Peer("source", registry.url, 0, TRUSTED=trusted)
+        assert peer.ask("quay k").startswith(want), trusted
+        peer.end()
+    peer = Peer("own", tmp_path / "keys", registry.url, "scanner", 0, TRUSTED=str(crt))
+    wait_for(lambda: registry.count("PUT"))
+    peer.end()
+    registry.close()
+    assert Peer("source", registry.url, 0, TRUSTED=str(tmp_path / "none")).line().startswith("error open")
 
 
 def test_life(registry, tmp_path):
