@@ -3,10 +3,9 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "proxy/credentials.h"
+#include "proxy/listen_socket.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -14,13 +13,9 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
-#define LISTENERS    8
 #define CONNECTIONS  1024u
 #define SHARE        (CONNECTIONS / 8 * 7) /* of one address */
-#define BACKLOG      4096
 #define HANDSHAKE_MS 10000
 #define HEAD_MS      30000
 #define REST_MS      120000
@@ -41,9 +36,7 @@ struct conn {
 
 struct listen {
     struct listen_options o;
-    int fds[LISTENERS], fd_count;
-    unsigned port;
-    char *path;        /* of a Unix socket */
+    struct sockets at;
     int leaving, halt; /* events: no more requests; nothing any more */
     bool is_leaving;   /* atomic */
     struct credential_store *certificate;
@@ -63,123 +56,7 @@ static void say(const struct listen *l, enum proxy_level level, const char *even
 
 bool listen_is_leaving(const struct listen *l) { return __atomic_load_n(&l->is_leaving, __ATOMIC_ACQUIRE); }
 int listen_halt(const struct listen *l) { return l->halt; }
-unsigned listen_port(const struct listen *l) { return l->port; }
-
-/* ---- sockets ---- */
-
-static int bind_error(const struct listen *l, const char *net, const char *what, int code, struct err *e)
-{
-    char text[128];
-    snprintf(text, sizeof text, "%s", strerror(code));
-    text[0] = (char)tolower((unsigned char)text[0]);
-    return err_set(e, ERR_IO, "listen %s %s: %s: %s", net, l->o.address, what, text);
-}
-
-static int open_inet(struct listen *l, const struct addrinfo *a, bool dual, struct err *e)
-{
-    int yes = 1, only6 = !dual;
-    CLEANUP(close_fdp) int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return bind_error(l, "tcp", "socket", errno, e);
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    if (a->ai_family == AF_INET6)
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only6, sizeof only6);
-    if (bind(fd, a->ai_addr, a->ai_addrlen) < 0)
-        return bind_error(l, "tcp", "bind", errno, e);
-    if (listen(fd, BACKLOG) < 0)
-        return bind_error(l, "tcp", "listen", errno, e);
-    struct sockaddr_storage own;
-    socklen_t size = sizeof own;
-    getsockname(fd, (struct sockaddr *)&own, &size);
-    l->port = ntohs(own.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&own)->sin6_port
-                                              : ((struct sockaddr_in *)&own)->sin_port);
-    l->fds[l->fd_count++] = fd;
-    fd = -1;
-    return 0;
-}
-
-static int open_all(struct listen *l, uint16_t port, struct err *e)
-{
-    struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
-    struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = htons(port) };
-    struct addrinfo a = { .ai_family = AF_INET6,
-                          .ai_addr = (struct sockaddr *)&six,
-                          .ai_addrlen = sizeof six };
-    struct err six_failed = { 0 };
-    int probe = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (probe >= 0) {
-        close(probe);
-        if (open_inet(l, &a, true, &six_failed) == 0)
-            return 0;
-    }
-    a = (struct addrinfo){ .ai_family = AF_INET,
-                           .ai_addr = (struct sockaddr *)&four,
-                           .ai_addrlen = sizeof four };
-    return open_inet(l, &a, false, e);
-}
-
-static void freeaddrinfop(struct addrinfo **a)
-{
-    if (*a)
-        freeaddrinfo(*a);
-}
-
-static int open_tcp(struct listen *l, struct err *e)
-{
-    char host[256], port[8];
-    str all = str_from(l->o.address);
-    ptrdiff_t colon = str_rfind(all, ':');
-    uint64_t number = 0;
-    if (colon < 0)
-        return err_set(e, ERR_IO, "listen tcp: address %s: missing port in address", l->o.address);
-    str name = str_head(all, (size_t)colon), digits = str_skip(all, (size_t)colon + 1);
-    if (digits.len && (!str_to_u64(digits, &number) || number > 65535))
-        return err_set(e, ERR_IO, "listen tcp: address " STR_FMT ": invalid port", STR_ARG(digits));
-    if (!name.len)
-        return open_all(l, (uint16_t)number, e);
-    if (str_starts(name, STR("[")) && str_ends(name, STR("]")))
-        name = str_skip(str_head(name, name.len - 1), 1);
-    snprintf(host, sizeof host, STR_FMT, STR_ARG(str_head(name, 255)));
-    snprintf(port, sizeof port, "%u", (unsigned)number);
-    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
-    CLEANUP(freeaddrinfop) struct addrinfo *list = NULL;
-    int r = getaddrinfo(host, port, &hints, &list);
-    if (r)
-        return err_set(e, ERR_IO, "listen tcp: lookup %s: %s", host, gai_strerror(r));
-    return open_inet(l, list, false, e);
-}
-
-/* Nobody listens behind a socket that a dead process left. */
-static bool is_dead(const struct sockaddr_un *a)
-{
-    struct stat st;
-    CLEANUP(close_fdp) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    return stat(a->sun_path, &st) == 0 && S_ISSOCK(st.st_mode) && fd >= 0 &&
-           connect(fd, (const struct sockaddr *)a, sizeof *a) < 0 && errno == ECONNREFUSED;
-}
-
-static int open_unix(struct listen *l, const char *path, struct err *e)
-{
-    struct sockaddr_un a = { .sun_family = AF_UNIX };
-    if (!*path || strlen(path) >= sizeof a.sun_path)
-        return err_set(e, ERR_USAGE, "listen unix %s: the path is empty, or longer than %zu bytes", path,
-                       sizeof a.sun_path - 1);
-    snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
-    CLEANUP(close_fdp) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return bind_error(l, "unix", "socket", errno, e);
-    if (is_dead(&a))
-        unlink(path);
-    fchmod(fd, 0); /* nobody comes in before its permissions are set */
-    if (bind(fd, (struct sockaddr *)&a, sizeof a) < 0)
-        return bind_error(l, "unix", "bind", errno, e);
-    l->path = strdup(path);
-    if (chmod(path, l->o.permissions) < 0 || listen(fd, BACKLOG) < 0)
-        return bind_error(l, "unix", "listen", errno, e);
-    l->fds[l->fd_count++] = fd;
-    fd = -1;
-    return 0;
-}
+unsigned listen_port(const struct listen *l) { return l->at.port; }
 
 /* ---- one connection ---- */
 
@@ -365,7 +242,7 @@ static struct conn *conn_begin(struct listen *l, int fd, const struct sockaddr_s
     c->fd = fd;
     host_of(from, c->host);
     pthread_mutex_lock(&l->lock);
-    for (const struct conn *o = l->conns; o && !l->path; o = o->next)
+    for (const struct conn *o = l->conns; o && !l->at.path; o = o->next)
         same += !memcmp(o->host, c->host, sizeof c->host);
     if (same < SHARE) {
         if ((c->next = l->conns))
@@ -433,12 +310,12 @@ static void *run_listener(void *ctx)
     while (!listen_is_leaving(l)) {
         bool full = is_full(l);
         p[0] = (struct pollfd){ .fd = l->leaving, .events = POLLIN };
-        for (int i = 0; i < l->fd_count; i++)
-            p[i + 1] = (struct pollfd){ .fd = full ? -1 : l->fds[i], .events = POLLIN };
-        poll(p, (nfds_t)l->fd_count + 1, full ? FULL_MS : -1);
-        for (int i = 0; i < l->fd_count; i++)
+        for (int i = 0; i < l->at.count; i++)
+            p[i + 1] = (struct pollfd){ .fd = full ? -1 : l->at.fds[i], .events = POLLIN };
+        poll(p, (nfds_t)l->at.count + 1, full ? FULL_MS : -1);
+        for (int i = 0; i < l->at.count; i++)
             if (!full && p[i + 1].revents)
-                take_one(l, l->fds[i]);
+                take_one(l, l->at.fds[i]);
     }
     return NULL;
 }
@@ -454,6 +331,7 @@ struct listen *listen_new(const struct listen_options *o, struct err *e)
         return NULL;
     }
     l->o = *o;
+    l->at = (struct sockets){ .address = o->address, .permissions = o->permissions };
     pthread_mutex_init(&l->lock, NULL);
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
@@ -467,7 +345,7 @@ struct listen *listen_new(const struct listen_options *o, struct err *e)
     if (r == 0 && is_unix && o->certfile)
         r = err_set(e, ERR_USAGE, "%s: TLS is not for Unix sockets", o->address);
     if (r == 0)
-        r = is_unix ? open_unix(l, o->address + 5, e) : open_tcp(l, e);
+        r = sockets_open(&l->at, e);
     if (r == 0 && o->certfile && !(l->certificate = credential_store_new(&files, o->name, &o->log, e)))
         r = -1;
     if (r < 0)
@@ -516,11 +394,7 @@ void listen_stop(struct listen *l)
     raise_event(l->leaving);
     if (l->started)
         pthread_join(l->thread, NULL);
-    for (int i = 0; i < l->fd_count; i++)
-        close(l->fds[i]);
-    l->fd_count = 0;
-    if (l->path)
-        unlink(l->path);
+    sockets_close(&l->at);
     if (wait_for_conns(l, l->o.stop_ms))
         return;
     raise_event(l->halt);
@@ -538,7 +412,6 @@ void listen_freep(struct listen **lp)
     credential_store_freep(&l->certificate);
     pthread_cond_destroy(&l->changed);
     pthread_mutex_destroy(&l->lock);
-    free(l->path);
     free(l);
     *lp = NULL;
 }
