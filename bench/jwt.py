@@ -64,12 +64,12 @@ def main():
         audience, path = f"http://127.0.0.1:{port}", "/v1/namespaces"
         pairs = []
         for i in range(3):
-            script = tokens(key, audience, 5000, folder, f"one{i}")
+            script = tokens(key, audience, 12000, folder, f"one{i}")
             direct = wrk(f"http://127.0.0.1:{server.port}{path}", SECONDS, 1, script)
             proxied = wrk(audience + path, SECONDS, 1, script)
             pairs.append((direct[1], proxied[1]))
         direct, proxied = (sorted(x)[1] for x in zip(*pairs))
-        rate = wrk(audience + path, SECONDS, 16, tokens(key, audience, 12000, folder, "rate"))
+        rate = wrk(audience + path, SECONDS, 16, tokens(key, audience, 20000, folder, "rate"))
         straight = wrk(f"http://127.0.0.1:{server.port}{path}", SECONDS, 16)
         server.stop()
     print(f"direct     p50 {direct:7.3f} ms on one connection; {straight[0]:9,.0f} requests/s on 16")
