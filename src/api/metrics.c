@@ -12,6 +12,7 @@
 /* Those of the old server: 9.375 ms, doubled nine times; and the Go library's own. */
 static const double api_bounds[] = { 9.375, 18.75, 37.5, 75, 150, 300, 600, 1200, 2400, 4800 };
 static const double usual_bounds[] = { .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10 };
+static const double judge_bounds[] = { .00005, .0001, .0002, .0005, .001, .002, .005, .01, .1, 1, 10 };
 static const double layer_bounds[] = { .01, .03, .1, .3, 1, 3, 10, 30, 100, 300 };
 #define BOUNDS(list) list, sizeof list / sizeof *list
 
@@ -158,6 +159,19 @@ static const struct metric_about families[METRICS] = {
                       { "pool", "state" } },
     [METRIC_POOL_REFUSED] = { "eclair_http_refused_total",
                               "Requests that were told to come again, for too many waited.", METRIC_COUNTER },
+    [METRIC_PROXY_JUDGED] = { "eclair_proxy_requests_total",
+                              "Requests that a verifying proxy judged: good, or what was wrong with them.",
+                              METRIC_COUNTER,
+                              { "result", "status" } },
+    [METRIC_PROXY_SECONDS] = { "eclair_proxy_judge_seconds",
+                               "Time that it took to judge one, with the key and the nonce.",
+                               METRIC_HISTOGRAM,
+                               { NULL },
+                               BOUNDS(judge_bounds) },
+    [METRIC_PROXY_SIGNED] = { "eclair_proxy_signed_total",
+                              "Requests that came to the signing proxy: signed, or what was wrong.",
+                              METRIC_COUNTER,
+                              { "result" } },
     [METRIC_PROCESS_CPU] = { "process_cpu_seconds_total",
                              "CPU time of the server and of workers that have ended.", METRIC_COUNTER },
     [METRIC_PROCESS_RSS] = { "process_resident_memory_bytes", "Resident memory size in bytes.",

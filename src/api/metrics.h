@@ -50,6 +50,9 @@ enum metric {
     METRIC_REQUESTS,    /* port */
     METRIC_POOL,        /* pool: read, long; state: waiting, running */
     METRIC_POOL_REFUSED,
+    METRIC_PROXY_JUDGED, /* result, status */
+    METRIC_PROXY_SECONDS,
+    METRIC_PROXY_SIGNED, /* result */
     METRIC_PROCESS_CPU,
     METRIC_PROCESS_RSS,
     METRIC_PROCESS_VIRTUAL,

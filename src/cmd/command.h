@@ -63,7 +63,7 @@ struct command {
 extern const struct command *const commands[]; /* ends with NULL */
 extern const struct command command_scan, command_update, command_db, command_version_compare, command_push,
     command_serve, command_config, command_feed, command_help, command_notify, command_explain, command_diff,
-    command_packages, command_completion, command_keys;
+    command_packages, command_completion, command_keys, command_proxy;
 
 /* Under which name we were called: options must then come before the arguments, as the old programs want it, and help and usage
  * errors go where theirs went. */

@@ -62,6 +62,17 @@ static void write_sources(const struct settings_view *v, struct buf *out)
     buf_str(out, v->source_count ? STR("\n") : STR(" none\n"));
 }
 
+static void write_proxies(struct settings *s, struct buf *out)
+{
+    const struct jwtproxy *j = settings_view(s)->config.jwtproxy;
+    if (!j)
+        return;
+    buf_str(out, STR("Proxies (jwtproxy):\n"));
+    for (str rest = jwtproxy_describe(j, settings_arena(s)), line; (line = str_line(&rest)).len;)
+        buf_printf(out, "  " STR_FMT "\n", STR_ARG(line));
+    buf_char(out, '\n');
+}
+
 static void write_table(struct settings *s, struct buf *out)
 {
     const struct settings_view *v = settings_view(s);
@@ -85,6 +96,7 @@ static void write_table(struct settings *s, struct buf *out)
         buf_char(out, '\n');
     }
     buf_char(out, '\n');
+    write_proxies(s, out);
     write_sources(v, out);
     write_notes(v, out);
     buf_str(out, STR("A server would start with it, if the database lets it in and the ports are free.\n"));

@@ -24,6 +24,7 @@ const struct command *const commands[] = {
     &command_diff,
     &command_packages,
     &command_serve,
+    &command_proxy,
     &command_push,
     &command_update,
     &command_db,
@@ -40,6 +41,8 @@ const struct command *const commands[] = {
 /* Under the names of the old programs we are those programs. */
 static const struct program programs[] = {
     { "clair", &command_serve },
+    { "clair-jwt", &command_serve },
+    { "jwtproxy", &command_proxy },
     { "clair-scanner", &command_push },
 };
 

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cage/cage.h"
 #include "cmd/command.h"
+#include "cmd/proxies.h"
 #include "cmd/serve_notify.h"
 #include "cmd/service.h"
 #include "cmd/settings.h"
@@ -16,6 +17,7 @@
 #include "net/http.h"
 #include "net/places.h"
 #include "net/server.h"
+#include "net/trust.h"
 #include "store/clair2.h"
 #include "store/store.h"
 
@@ -28,6 +30,7 @@
 #define WORK_STOP_MS    5000 /* for posts whose clients were answered with 503 */
 #define HEALTH_STOP_MS  10000
 #define UPDATER_STOP_MS 3000
+#define TRUST_LOOK_MS   5000
 #define UPDATER_LOOK_MS 1000 /* while one of before a reload has not ended */
 
 static const struct option options[] = {
@@ -61,9 +64,12 @@ struct serving {
     struct updater *updater;
     struct notify *notify;
     struct settings *notified; /* by which it runs */
-    bool notify_due;           /* to be started anew */
-    uint8_t made_key[32];      /* of page tokens, when none is configured */
-    bool updater_due;          /* to be started again, as soon as the old one has ended */
+    struct trust *trust;
+    struct proxies *proxies;
+    struct settings *proxied; /* by which they run */
+    bool notify_due;          /* to be started anew */
+    uint8_t made_key[32];     /* of page tokens, when none is configured */
+    bool updater_due;         /* to be started again, as soon as the old one has ended */
 };
 
 /* Nothing that a request began is left. */
@@ -82,11 +88,59 @@ static void stop_notifier(struct serving *s)
     settings_freep(&s->notified);
 }
 
+/* What would go through our own signer is signed without the way there. */
 static int start_notifier(struct serving *s, struct err *e)
 {
     s->notified = settings_hold(s->current);
-    s->notify = serve_notify(&settings_view(s->notified)->notify, s->metrics, e);
+    const struct settings_view *v = settings_view(s->notified);
+    struct notify_options o = v->notify;
+    if (s->proxies && o.webhook.proxy && proxies_is_signer(v->config.jwtproxy, str_from(o.webhook.proxy))) {
+        o.webhook.proxy = NULL;
+        o.webhook.sign = proxies_sign;
+        o.webhook.sign_ctx = s->proxies;
+    }
+    s->notify = serve_notify(&o, s->metrics, e);
     return s->notify ? 0 : -1;
+}
+
+static void stop_proxies(struct serving *s)
+{
+    proxies_stop(&s->proxies);
+    settings_freep(&s->proxied);
+}
+
+static int start_proxies(struct serving *s, struct settings *by, struct err *e)
+{
+    s->proxied = settings_hold(by);
+    const struct settings_view *v = settings_view(by);
+    const struct proxies_options o = { .config = v->config.jwtproxy,
+                                       .database = store_is_server(v->database) ? v->database : NULL,
+                                       .metrics = s->metrics,
+                                       .arena = settings_arena(by) };
+    s->proxies = proxies_start(&o, e);
+    return s->proxies ? 0 : -1;
+}
+
+static str described(struct settings *s)
+{
+    const struct jwtproxy *j = settings_view(s)->config.jwtproxy;
+    return j ? jwtproxy_describe(j, settings_arena(s)) : STR("");
+}
+
+/* Their ports are closed and opened again, if anything about them is another: the old ones stay when the new ones cannot be. */
+static void restart_proxies(struct serving *s)
+{
+    struct err e = { 0 }, again = { 0 };
+    if (str_eq(described(s->proxied), described(s->current)))
+        return;
+    CLEANUP(settings_freep) struct settings *old = settings_hold(s->proxied);
+    stop_proxies(s);
+    if (start_proxies(s, s->current, &e) == 0)
+        return;
+    log_error("the proxies stay as they were", LOG_TEXT("error", str_from(e.text)));
+    stop_proxies(s);
+    if (start_proxies(s, old, &again) < 0)
+        log_error("the proxies could not be started again", LOG_TEXT("error", str_from(again.text)));
 }
 
 static void serving_done(struct serving *s)
@@ -94,6 +148,7 @@ static void serving_done(struct serving *s)
     silence(s->main); /* each port tells of the other */
     silence(s->health);
     stop_notifier(s);
+    stop_proxies(s);
     server_freep(&s->main);
     server_freep(&s->health);
     api_freep(&s->api);
@@ -101,6 +156,7 @@ static void serving_done(struct serving *s)
     cage_freep(&s->cage);
     settings_freep(&s->current);
     settings_freep(&s->started);
+    trust_freep(&s->trust);
 }
 
 /* ---- the updater ---- */
@@ -339,7 +395,7 @@ static int start(struct serving *s, struct err *e)
     s->api = api_new(&o, e);
     if (!s->api)
         let_go(o.owner);
-    if (!s->api || open_ports(s, e) < 0 || start_notifier(s, e) < 0)
+    if (!s->api || open_ports(s, e) < 0 || start_proxies(s, s->current, e) < 0 || start_notifier(s, e) < 0)
         return -1;
     return start_updater(s, e);
 }
@@ -421,7 +477,9 @@ static void reload(struct serving *s)
     s->notify_due = true; /* in any case: what stands in files may be another */
     struct settings *old = s->current;
     s->current = next;
-    next = old; /* freed here, when no request goes by it */
+    next = old;       /* freed here, when no request goes by it */
+    stop_notifier(s); /* it signs by the proxies' key */
+    restart_proxies(s);
     restart_notifier(s);
     log_info("configuration read again");
 }
@@ -441,10 +499,12 @@ static void restart_updater(struct serving *s)
 static int next_signal(const struct serving *s, const sigset_t *set)
 {
     int64_t ms = service_alive_ms();
+    if (!ms || ms > TRUST_LOOK_MS)
+        ms = TRUST_LOOK_MS;
     if ((s->updater_due || s->notify_due) && (!ms || ms > UPDATER_LOOK_MS))
         ms = UPDATER_LOOK_MS;
     const struct timespec wait = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
-    int which = ms ? sigtimedwait(set, NULL, &wait) : sigwaitinfo(set, NULL);
+    int which = sigtimedwait(set, NULL, &wait);
     return which < 0 ? 0 : which;
 }
 
@@ -458,6 +518,8 @@ static void wait_for_the_end(struct serving *s, const sigset_t *set)
         }
         restart_updater(s);
         restart_notifier(s);
+        if (trust_look(s->trust))
+            log_info("authorities were read again", LOG_NUM("own", (int64_t)trust_count(s->trust)));
         service_alive();
     }
     log_info("Received interruption, gracefully stopping ...");
@@ -472,6 +534,8 @@ static void wait_for_the_end(struct serving *s, const sigset_t *set)
 
 static void stop(struct serving *s)
 {
+    stop_notifier(s);
+    stop_proxies(s);
     server_stop(s->main, -1);
     log_info("main API stopped");
     server_stop(s->health, HEALTH_STOP_MS);
@@ -508,6 +572,11 @@ static int serve(struct serving *s, struct err *e)
         return -1;
     if (*cage_notice(s->cage))
         log_warning("cage", LOG_TEXT("note", str_from(cage_notice(s->cage))));
+    if (!(s->trust = trust_new(NULL, e)))
+        return -1;
+    if (trust_count(s->trust))
+        log_info("authorities beside the system's are believed",
+                 LOG_NUM("own", (int64_t)trust_count(s->trust)));
     log_notes(v);
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);

@@ -49,7 +49,11 @@ static const char *find_file(const struct serve_options *o)
         return *o->config ? o->config : NULL;
     if (named && *named)
         return named;
-    return access(CONFIG_PLACE, F_OK) == 0 ? CONFIG_PLACE : NULL;
+    static const char *const places[] = { CONFIG_PLACES };
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+        if (access(places[i], F_OK) == 0)
+            return places[i];
+    return NULL;
 }
 
 /* What main's parser took from the environment is that very text. */

@@ -10,8 +10,10 @@
 #include "net/places.h"
 #include "notify/notify.h"
 
-#define CONFIG_PLACE "/etc/clair/config.yaml"    /* if it is there */
-#define DB_PLACE     "/var/lib/eclair/eclair.db" /* of a service (design.md 9, Store place) */
+#define CONFIG_PLACE "/etc/clair/config.yaml" /* if it is there */
+/* The first that is there; the others are those of the images of clair-jwt (spec/clair-jwt.md 1). */
+#define CONFIG_PLACES CONFIG_PLACE, "/clair/config/config.yaml", "/config/config.yaml"
+#define DB_PLACE      "/var/lib/eclair/eclair.db" /* of a service (design.md 9, Store place) */
 
 struct serve_options { /* the flags */
     const char *config, *db, *log_level, *cpu_profile;
@@ -42,7 +44,7 @@ struct settings_view {
     enum log_form log_form;
 };
 
-/* NULL on error. The file: -config, else ECLAIR_CONFIG, else CONFIG_PLACE if it is there; -config= is none. */
+/* NULL on error. The file: -config, else ECLAIR_CONFIG, else one of CONFIG_PLACES; -config= is none. */
 struct settings *settings_load(const struct serve_options *o, struct err *e);
 const struct settings_view *settings_view(const struct settings *s);
 struct arena *settings_arena(struct settings *s); /* for what must live as long; the loader's thread only */

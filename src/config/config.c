@@ -369,19 +369,20 @@ static int check_keys(struct loading *l, const struct yaml *map, const char *pre
     return 0;
 }
 
+static void warn_of_proxies(void *ctx, str text) { config_warn(ctx, text); }
+
 /* Beside `clair`: files of clair-jwt carry the configuration of its proxies. */
-static void warn_sections(struct loading *l, const struct yaml *root)
+static int read_sections(struct loading *l, const struct yaml *root, struct err *e)
 {
+    const struct jwtproxy_reading r = { l->name, l->arena, warn_of_proxies, l };
     for (size_t i = 0; i < root->count; i++) {
         const struct yaml_pair *p = &root->pairs[i];
-        if (str_eq(p->key, STR("jwtproxy")))
-            CONFIG_WARN(
-                l, "%s: line %u: section jwtproxy: the proxies are programs of their own, not started here",
-                l->name, p->line);
-        else if (!str_eq(p->key, STR("clair")))
+        if (!str_eq(p->key, STR("clair")) && !str_eq(p->key, STR("jwtproxy")))
             CONFIG_WARN(l, "%s: line %u: unknown section " STR_FMT ": ignored", l->name, p->line,
                         STR_ARG(str_head(p->key, 100)));
     }
+    const struct yaml *proxies = yaml_get(root, STR("jwtproxy"));
+    return !proxies || (l->to->jwtproxy = jwtproxy_read(proxies, &r, e)) ? 0 : -1;
 }
 
 /* In Quay's printed sample the notifier stands inside the updater (spec/clair-jwt.md 3). */
@@ -430,9 +431,12 @@ static int set_from_file(struct loading *l, str bytes, struct err *e)
     const struct yaml *nested = find(clair, "updater.notifier");
     if (nested)
         CONFIG_WARN(l, "%s: line %u: clair.updater.notifier %s", l->name, nested->line,
-                    yaml_get(clair, STR("notifier")) ? "is ignored: clair.notifier is there"
-                                                     : "is taken for clair.notifier, where it belongs");
-    warn_sections(l, root);
+                    yaml_get(clair, STR("notifier"))
+                        ? "is ignored: clair.notifier is there"
+                        : "is taken for clair.notifier: write it there, one level "
+                          "up, beside clair.updater");
+    if (read_sections(l, root, e) < 0)
+        return -1;
     return check_keys(l, clair, "", e) < 0 ? -1 : set_updater_null(l, clair, e);
 }
 

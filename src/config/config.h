@@ -15,6 +15,7 @@
 #pragma once
 #include "base/arena.h"
 #include "base/err.h"
+#include "config/jwtproxy.h"
 
 enum config_origin { CONFIG_DEFAULT, CONFIG_FILE, CONFIG_ENVIRONMENT, CONFIG_FLAG };
 
@@ -47,9 +48,9 @@ struct config {
     int64_t timeout_ms;
     str servername, cafile, keyfile, certfile;
     str paginationkey;
-    bool readonly; /* no request may change anything */
-    str token;     /* what requests that change something must show; empty: nothing */
-    str tokenfile; /* the same, in a file */
+    bool readonly;      /* no request may change anything */
+    str token;          /* what requests that change something must show; empty: nothing */
+    str tokenfile;      /* the same, in a file */
     bool keys_registry; /* serve one */
     str keys_audience;  /* URL that its writers mean; empty: what their requests say */
     bool updater;       /* false: off */
@@ -89,6 +90,7 @@ struct config {
         str destination, login, passcode, cafile, certfile, keyfile;
         int64_t delay_ms;
     } stomp;
+    const struct jwtproxy *jwtproxy; /* NULL: the file has no such section */
     str log_level, log_format;
     const struct config_value *values; /* one for each config_key() */
     const str *warnings;               /* without secrets */

@@ -11,6 +11,7 @@
  * Database   that is away is tried again.
  */
 #pragma once
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
 
@@ -32,6 +33,9 @@ struct notify_webhook {
     str jwt_key;            /* PEM, RS256 or ES256; empty: none */
     const char *jwt_issuer; /* NULL: "clair" */
     const char *jwt_key_id; /* NULL: not told */
+    /* Appends a whole header and a NUL for a request to `url`: what a signing proxy on the way would add. NULL: none. From any thread. */
+    int (*sign)(void *ctx, const char *url, struct buf *out, struct err *e);
+    void *sign_ctx;
 };
 
 struct notify_amqp {

@@ -106,9 +106,9 @@ static int webhook_send(void *self, str name, struct err *e)
 {
     struct webhook *w = self;
     char body[NOTIFY_BODY], key[NOTIFY_BODY], signature[128], mac[65];
-    CLEANUP(buf_done) struct buf token = { .max = HEADER_MAX };
+    CLEANUP(buf_done) struct buf token = { .max = HEADER_MAX }, proxied = { .max = HEADER_MAX };
     size_t n = sender_body(name, body), shared_count = 2;
-    const char *own[2] = { NULL }, *shared[4] = { "Content-Type: application/json", key, NULL, NULL };
+    const char *own[3] = { NULL }, *shared[4] = { "Content-Type: application/json", key, NULL, NULL };
     snprintf(key, sizeof key, "Idempotency-Key: " STR_FMT, STR_ARG(name));
     if (w->to->hmac.len) {
         uint8_t raw[SHA256_BYTES];
@@ -122,6 +122,11 @@ static int webhook_send(void *self, str name, struct err *e)
         if (add_jwt(w, name, &token, e) < 0)
             return -1;
         own[0] = token.ptr;
+    }
+    if (w->to->sign) {
+        if (w->to->sign(w->to->sign_ctx, w->to->endpoint, &proxied, e) < 0)
+            return -1;
+        own[own[0] ? 1 : 0] = proxied.ptr;
     }
     int64_t began = clock_ms();
     if (ask(w, own, shared, str_of(body, n), e) == 0)

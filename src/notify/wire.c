@@ -100,6 +100,9 @@ static int load_trust(struct wire *w, const struct notify_tls *t, struct err *e)
         return err_set(e, ERR_OOM, "out of memory");
     code = t->ca ? gnutls_certificate_set_x509_trust_file(w->trust, t->ca, GNUTLS_X509_FMT_PEM)
                  : gnutls_certificate_set_x509_system_trust(w->trust);
+    const char *more = getenv("SSL_CERT_FILE");
+    if (code >= 0 && !t->ca && more && *more)
+        gnutls_certificate_set_x509_trust_file(w->trust, more, GNUTLS_X509_FMT_PEM);
     if (code < 0)
         return err_set(e, ERR_IO, "%s: %s", t->ca ? t->ca : "the system's authorities",
                        gnutls_strerror(code));

@@ -201,7 +201,7 @@ def test_pagination_key(tmp_path):
 
 def test_check(tmp_path):
     path = tmp_path / "config.yaml"
-    path.write_text(SEED.replace("paginationkey:", f"paginationkey: {HIDDEN_KEY}").replace("timeout: 900s", "timout: 900s") + "jwtproxy: {a: b}\n")
+    path.write_text(SEED.replace("paginationkey:", f"paginationkey: {HIDDEN_KEY}").replace("timeout: 900s", "timout: 900s") + "jwtproxy: {a: b, signer_proxy: {enabled: false}}\n")
     r, out, err = check(path, "--log-level=debug", env={"ECLAIR_API_TOKEN": "hidden", "ECLAIR_FEEDS_MIRROR": "https://u:hidden@h/x?sig=hidden"})
     assert r.code == 0 and not err and "hidden" not in out and "=password" not in out
     rows = {line.split()[0]: re.split(r"  +", line.strip()) for line in out.splitlines() if line.startswith("  ")}

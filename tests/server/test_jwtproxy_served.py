@@ -1,0 +1,339 @@
+"""`eclair serve` with both sections: the API behind verifiers, keys of a registry, nonces that instances share, the chapter's own files."""
+import base64
+import json
+import os
+import shutil
+import signal
+import ssl
+
+import grpc
+import helpers
+import pytest
+import yaml
+from jwtproxy import Echo, Proxy, Registry, claims_for, jwk, make_token, private_pem, rsa_key, verifier
+from serving import Server, free_ports, request
+from test_jwtproxy import PREFIX
+from test_notify import create
+from test_tls import Authority, eventually, run
+
+
+@pytest.fixture(scope="module")
+def key():
+    return rsa_key()
+
+
+@pytest.fixture
+def registry(key):
+    r = Registry()
+    r.keys["quay", "mykey"] = jwk(key, "mykey")
+    yield r
+    r.close()
+
+
+def front(port, api, registry, **more):
+    return {"listen_addr": f"127.0.0.1:{port}", "verifier": {
+        "upstream": f"http://127.0.0.1:{api}", "audience": f"http://127.0.0.1:{port}",
+        "key_server": {"type": "keyregistry", "options": {"registry": registry.url}}}} | more
+
+
+class Served(Server):
+    """With a verifier in front; `signer` is a section."""
+
+    def __init__(self, folder, database, registry, signer=None, audience=None, **more):
+        folder.mkdir()
+        super().__init__(folder, database, **more)
+        self.front, = free_ports(1)
+        self.section = {"signer_proxy": signer or {"enabled": False}, "verifier_proxies": [front(self.front, self.port, registry)]}
+        if audience:
+            self.section["verifier_proxies"][0]["verifier"]["audience"] = audience
+
+    def config(self):
+        path = super().config()
+        with path.open("a") as f:
+            f.write(yaml.safe_dump({"jwtproxy": self.section}))
+        return path
+
+    def wait(self, seconds=30):
+        super().wait(seconds)
+        eventually(lambda: "starting verifier proxy" in self.events(), seconds, 0.02)
+
+    def ask(self, token=None, target="/v1/namespaces"):
+        return request(self.front, "GET", target, headers=[f"Authorization: Bearer {token}"] if token else [])
+
+
+@pytest.fixture
+def served(tmp_path, registry):
+    running = []
+
+    def start(database=None, **more):
+        s = Served(tmp_path / f"served{len(running)}", database or tmp_path / "eclair.db", more.pop("registry", registry), **more)
+        running.append(s.start())
+        return s
+
+    yield start
+    for s in running:
+        if s.process.poll() is None:
+            s.stop()
+        assert "ERROR: AddressSanitizer" not in s.text() and "runtime error" not in s.text(), s.text()
+
+
+def test_keys_of_a_registry(served, registry, key):
+    s = served()
+    audience = f"http://127.0.0.1:{s.front}"
+
+    def ask(**header):
+        return s.ask(make_token(key, claims_for(audience), **header))
+
+    assert ask().status == 200 and "Namespaces" in ask().json()
+    assert len(registry.requests) == 1  # max-age is honoured
+    path, _ = registry.requests[0]
+    assert path == "/keys/services/quay/keys/mykey"
+    for kid, found, text in (("k404", 404, "Could not find any matching public key"), ("k403", 403, "Unexpected key server error"),
+                             ("k409", 409, "Unexpected key server error"), ("k500", 500, "Unexpected key server error")):
+        registry.keys["quay", kid] = found
+        for _ in range(2):
+            a = ask(kid=kid)
+            assert (a.status, a.body.decode()) == (403, PREFIX + text)
+    assert sum("k404" in p for p, _ in registry.requests) == 2  # such answers are not kept
+    registry.keys["quay", "late"] = 409
+    assert ask(kid="late").status == 403
+    registry.keys["quay", "late"] = jwk(key, "late")  # it was approved
+    assert ask(kid="late").status == 200
+    registry.close()
+    assert ask().status == 200  # it is away, but the key was kept
+    assert s.health().status == 200  # never behind a token
+    metrics = request(s.health_port, "GET", "/metrics").body.decode()
+    assert 'eclair_proxy_requests_total{result="good",status="200"} ' in metrics and 'result="key-server"' in metrics
+
+
+def test_a_token_is_good_once_for_all_instances(served, postgres, key):
+    database = postgres.new_database()
+    audience = "http://clair.example:6060"
+    instances = [served(database=database, audience=audience) for _ in range(2)]
+    for i in range(4):
+        token = make_token(key, claims_for(audience))
+        said = [s.ask(token) for s in (instances if i % 2 else instances[::-1])]
+        assert [a.status for a in said] == [200, 403]
+        assert said[1].body.decode() == PREFIX + "Missing or invalid 'jti' claim"
+
+
+def test_grpc_through_the_proxy(served, key):
+    s = served()
+    audience = f"http://127.0.0.1:{s.front}"
+    with grpc.insecure_channel(f"127.0.0.1:{s.front}") as channel:
+        check = channel.unary_unary("/grpc.health.v1.Health/Check", request_serializer=bytes, response_deserializer=bytes)
+        status = channel.unary_unary("/coreos.clair.StatusService/GetStatus", request_serializer=bytes, response_deserializer=bytes)
+
+        def token():
+            return [("authorization", "Bearer " + make_token(key, claims_for(audience)))]
+
+        assert check(b"", metadata=token(), timeout=60) == b"\x08\x01"
+        assert status(b"", metadata=token(), timeout=60) is not None
+        with pytest.raises(grpc.RpcError) as refused:
+            check(b"", timeout=60)
+        assert refused.value.code() == grpc.StatusCode.PERMISSION_DENIED
+        used = token()
+        assert check(b"", metadata=used, timeout=60)
+        with pytest.raises(grpc.RpcError):
+            check(b"", metadata=used, timeout=60)
+        watch = channel.unary_stream("/grpc.health.v1.Health/Watch", request_serializer=bytes, response_deserializer=bytes)
+        stream = watch(b"", metadata=token(), timeout=60)
+        assert next(stream) == b"\x08\x01"
+        stream.cancel()
+        for _ in range(300):  # many, on one connection
+            assert check(b"", metadata=token(), timeout=60)
+
+
+def test_http2_and_http1_in_tls(served, key, tmp_path, registry):
+    ca = Authority(tmp_path, "ca")
+    cert, pkey = ca.sign("clair")
+    s = Served(tmp_path / "tls", tmp_path / "tls.db", registry)
+    s.section["verifier_proxies"][0] |= {"crt_file": str(cert), "key_file": str(pkey)}
+    audience = f"https://localhost:{s.front}"
+    s.section["verifier_proxies"][0]["verifier"]["audience"] = audience
+    s.start()
+    try:
+        for version in ("1.1", "2"):
+            token = make_token(key, claims_for(audience))
+            r = run("curl", "-s", f"--http{version}", "--cacert", ca.cert, "-H", f"Authorization: Bearer {token}", "-w", " %{http_version} %{http_code}",
+                    f"{audience}/v1/namespaces")
+            assert r.stdout.decode().endswith(f" {version} 200"), r
+    finally:
+        s.stop()
+
+
+def test_the_notifier_signs_by_itself(tmp_path, registry, key, served):
+    """By way of a signer that nobody could reach, were it asked."""
+    (tmp_path / "own.pem").write_bytes(private_pem(key))
+    (tmp_path / "own.pem").chmod(0o600)
+    port, = free_ports(1)
+    sections = {"listen_addr": f"127.0.0.1:{port}", "signer": {"issuer": "security_scanner", "private_key": {
+        "type": "preshared", "options": {"key_id": "ours", "private_key_path": str(tmp_path / "own.pem")}}}}
+    echo = Echo()
+    s = served(signer=sections, more=f"  notifier:\n    attempts: 3\n    renotifyinterval: 1h\n    http:\n      endpoint: {echo.url}/secscan/notify\n"
+                                     f"      proxy: http://localhost:{port}\n")
+    create(s)
+    eventually(lambda: [r for r in echo.requests if r[1] == "/secscan/notify"], 60)
+    _, _, headers, body = next(r for r in echo.requests if r[1] == "/secscan/notify")
+    token = [v for k, v in headers if k == "Authorization"]
+    assert len(token) == 1 and json.loads(body)["Notification"]["Name"]
+    head, claims, _ = token[0].split()[1].split(".")
+    assert json.loads(base64.urlsafe_b64decode(head + "=="))["kid"] == "ours"
+    assert json.loads(base64.urlsafe_b64decode(claims + "=="))["aud"] == echo.url
+    echo.close()
+
+
+def test_reload_takes_other_proxies_over(served, key):
+    s = served()
+    s.section["verifier_proxies"][0]["verifier"]["audience"] = "http://new.example"
+    s.config()
+    s.process.send_signal(signal.SIGHUP)
+    eventually(lambda: "configuration read again" in s.events())
+    token = make_token(key, claims_for("http://new.example"))
+    eventually(lambda: s.events().count("starting verifier proxy") == 2)
+    assert s.ask(token).status == 200
+    s.section["verifier_proxies"][0]["listen_addr"] = "nonsense"
+    s.config()
+    s.process.send_signal(signal.SIGHUP)
+    eventually(lambda: "the proxies stay as they were" in s.events())
+    assert s.ask(make_token(key, claims_for("http://new.example"))).status == 200
+
+
+def test_authorities_of_the_site(tmp_path, key):
+    """A registry in TLS whose CA is in a folder that the images had; one that comes later is taken too."""
+    folder = "/usr/local/share/ca-certificates"
+    if os.geteuid() or not os.access(folder, os.W_OK):
+        pytest.skip("wants to write there")
+    first, second = Authority(tmp_path, "first"), Authority(tmp_path, "second")
+    places = [os.path.join(folder, f"eclair-test-{os.getpid()}-{name}.crt") for name in ("first", "second")]
+    try:
+        registries = []
+        for ca in (first, second):
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(*ca.sign(f"{ca.name}-registry"))
+            registries.append(Registry(tls))
+            registries[-1].keys["quay", "mykey"] = jwk(key, "mykey")
+        shutil.copy(first.cert, places[0])
+        section = {"signer_proxy": {"enabled": False}, "verifier_proxies": []}
+        echo = Echo()
+        for r in registries:
+            section["verifier_proxies"].append(verifier(echo.url, {"type": "keyregistry", "options": {"registry": r.url}}))
+        p = Proxy(tmp_path / "proxy", section).start()
+
+        def ask(i):
+            v = section["verifier_proxies"][i]
+            token = make_token(key, claims_for(v["verifier"]["audience"]))
+            return p.ask("Bearer " + token, port=int(v["listen_addr"].split(":")[1])).status
+
+        assert (ask(0), ask(1)) == (200, 403)
+        shutil.copy(second.cert, places[1])
+        eventually(lambda: ask(1) == 200, 30)
+        p.stop()
+    finally:
+        for place in places:
+            if os.path.exists(place):
+                os.unlink(place)
+
+
+CHAPTER = """\
+clair:
+  database:
+    type: {kind}
+    options:
+      source: {database}
+      cachesize: 16384
+  api:
+    healthport: {health}
+    port: {api}
+    timeout: 900s
+    paginationkey: "XxoPtCUzrUv4JV5dS+yQ+MdW7yLEJnRMwigVY/bpgtQ="
+  updater:
+    interval: 6h
+    enabledupdaters: []
+    notifier:
+      attempts: 3
+      renotifyinterval: 1h
+      http:
+        endpoint: {quay}/secscan/notify
+        proxy: http://localhost:{signer}
+jwtproxy:
+  signer_proxy:
+    enabled: true
+    listen_addr: :{signer}
+    ca_key_file: {folder}/mitm.key
+    ca_crt_file: {folder}/mitm.pem
+    signer:
+      issuer: security_scanner
+      expiration_time: 5m
+      max_skew: 1m
+      nonce_length: 32
+      private_key:
+        {private_key}
+  verifier_proxies:
+  - enabled: true
+    listen_addr: :{front}
+    verifier:
+      audience: http://127.0.0.1:{front}
+      upstream: http://localhost:{api}
+      key_server:
+        type: keyregistry
+        options:
+          registry: {quay}/keys/
+"""
+HA = """type: preshared
+        options:
+          key_id: {{ {kid} }}
+          private_key_path: {folder}/security_scanner.pem"""
+SINGLE = """type: autogenerated
+        options:
+          rotate_every: 12h
+          key_folder: {folder}/
+          key_server:
+            type: keyregistry
+            options:
+              registry: {quay}/keys/"""
+
+
+@pytest.mark.parametrize("kind", ["ha", "single"])
+def test_the_chapter_s_files(kind, tmp_path, registry, key):
+    Authority(tmp_path, "mitm", ("rsa:2048",))
+    own = rsa_key()
+    (tmp_path / "security_scanner.pem").write_bytes(private_pem(own))
+    (tmp_path / "security_scanner.pem").chmod(0o600)
+    api, health, front_port, signer = free_ports(4)
+    quay = registry.url[:-len("/keys/")]
+    kid = "4fb9063a7cac00b567ee921065ed16fed7227afd806b4d67cc82de67d8c781b1"
+    private = (HA if kind == "ha" else SINGLE).format(kid=kid, folder=tmp_path, quay=quay)
+    file = tmp_path / "config.yaml"
+    file.write_text(CHAPTER.format(kind="sqlite", database=tmp_path / "db", api=api, health=health, front=front_port, signer=signer, quay=quay,
+                                   folder=tmp_path, private_key=private))
+    checked = run(helpers.ECLAIR, "config", "check", file).stdout.decode()
+    assert "clair.updater.notifier is taken for clair.notifier" in checked and "signer_proxy.signer.issuer: security_scanner" in checked
+    assert ("the braces are taken away" in checked) == (kind == "ha")
+    server = Server(tmp_path, tmp_path / "db")
+    server.port, server.health_port, server.flags = api, health, ("--loglevel=debug",)
+    server.config = lambda: file
+    server.start()
+    try:
+        a = run("curl", "-s", "-X", "GET", "-I", f"http://127.0.0.1:{health}/health").stdout.decode()
+        assert a.startswith("HTTP/1.1 200 OK") and "Server: clair" in a and "Content-Length: 0" in a
+        token = make_token(key, claims_for(f"http://127.0.0.1:{front_port}"))
+        assert request(front_port, "GET", "/v1/namespaces", headers=[f"Authorization: Bearer {token}"]).status == 200
+        assert request(front_port, "GET", "/v1/namespaces").status == 403
+
+        def signed():
+            return request(signer, "GET", f"{quay}/keys/services/x/keys/y")
+
+        eventually(lambda: signed().status == 404)  # once its key is approved
+        _, headers = next((p, h) for p, h in registry.requests if "/x/keys/y" in p and "Authorization" in h)
+        head, claims, _ = headers["Authorization"].split()[1].split(".")
+        head, claims = (json.loads(base64.urlsafe_b64decode(x + "==")) for x in (head, claims))
+        assert claims["iss"] == "security_scanner" and claims["aud"] == quay
+        if kind == "ha":
+            assert head["kid"] == kid
+        else:
+            path, put, body = registry.puts[0]
+            assert path.startswith("/keys/services/security_scanner/keys/") and "rotation=43200" in path and json.loads(body)["kid"] == head["kid"]
+            assert oct((tmp_path / "security_scanner.jwk").stat().st_mode & 0o777) == "0o600"
+    finally:
+        server.stop()

@@ -1,0 +1,57 @@
+/* Parts of the proxies that no request shows by itself: used tokens in memory, places that are the same. */
+#include "proxy/nonces.h"
+
+#include "base/clock.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static void test_a_nonce_is_new_once(void **state)
+{
+    struct err e = { 0 };
+    struct nonces *n = nonces_new(NULL, &e);
+    int64_t now = clock_now();
+    char text[32];
+    (void)state;
+    assert_int_equal(nonces_take(n, STR("quay"), STR("a"), now + 60, &e), NONCE_NEW);
+    assert_int_equal(nonces_take(n, STR("quay"), STR("a"), now + 60, &e), NONCE_SEEN);
+    assert_int_equal(nonces_take(n, STR("other"), STR("a"), now + 60, &e), NONCE_NEW);
+    assert_int_equal(nonces_take(n, STR("quaya"), STR(""), now + 60, &e), NONCE_NEW);
+    for (int i = 0; i < 20000; i++) { /* the table grows, and forgets those that have expired */
+        snprintf(text, sizeof text, "n%d", i);
+        assert_int_equal(nonces_take(n, STR("quay"), str_from(text), i % 2 ? now + 60 : now - 1, &e),
+                         NONCE_NEW);
+    }
+    for (int i = 0; i < 20000; i++) {
+        snprintf(text, sizeof text, "n%d", i);
+        assert_int_equal(nonces_take(n, STR("quay"), str_from(text), now + 60, &e),
+                         i % 2 ? NONCE_SEEN : NONCE_NEW);
+    }
+    assert_int_equal(nonces_take(n, STR("quay"), STR("a"), now + 60, &e), NONCE_SEEN);
+    nonces_freep(&n);
+}
+
+static void test_places(void **state)
+{
+    (void)state;
+    assert_true(verifier_same_place(STR("https://a"), STR("HTTPS://A:443/x?y")));
+    assert_true(verifier_same_place(STR("http://[::1]:80/"), STR("http://[::1]")));
+    assert_true(verifier_same_place(STR("http://a:6060"), STR("http://a:6060#x")));
+    assert_false(verifier_same_place(STR("http://a"), STR("https://a")));
+    assert_false(verifier_same_place(STR("http://a"), STR("http://a.b")));
+    assert_false(verifier_same_place(STR("http://a:81"), STR("http://a")));
+    assert_false(verifier_same_place(STR("a"), STR("a")));
+    assert_false(verifier_same_place(STR("http://"), STR("http://")));
+    assert_false(verifier_same_place(STR(""), STR("")));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_a_nonce_is_new_once),
+                                        cmocka_unit_test(test_places) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
