@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 import yaml
 from boxes import ROOT, call
-from test_image import image  # noqa: F401, a fixture
 
 sys.path.insert(0, str(ROOT / "tests/e2e"))
 import make_images  # noqa: E402
@@ -172,14 +171,7 @@ class Postgres:
 
 
 @pytest.fixture
-def folder(tmp_path):
-    for p in (tmp_path, *tmp_path.parents[:2]):
-        p.chmod(0o755)
-    return tmp_path
-
-
-@pytest.fixture
-def started(image, folder):  # noqa: F811
+def started(image, folder):
     """started(FOLDER OF EXAMPLES, TAG) → Compose, and what ends all of it."""
     with contextlib.ExitStack() as stack:
         def start(name, tag):
