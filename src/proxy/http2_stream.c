@@ -235,7 +235,8 @@ static bool judge(struct h2 *h, struct stream *s, unsigned *status)
 static int ask(struct h2 *h, struct stream *s, bool last)
 {
     struct half *half = &s->of[CLIENT];
-    nghttp2_nv list[H2_FIELDS];
+    nghttp2_nv list[H2_FIELDS + 1];
+    char peer[LINK_PEER];
     CLEANUP(buf_done) struct buf target = { .max = HEAD_BYTES * 2 };
     size_t count, n = list_fields(&half->head, list);
     upstream_target(h->o->upstream, value_of(&half->head, ":path", &count), &target);
@@ -245,6 +246,8 @@ static int ask(struct h2 *h, struct stream *s, bool last)
             list[i].value = (uint8_t *)target.ptr, list[i].valuelen = target.len;
         else if (str_eq(str_of(list[i].name, list[i].namelen), STR(":scheme")))
             list[i].value = (uint8_t *)scheme, list[i].valuelen = strlen(scheme);
+    link_peer(h->links[CLIENT], peer);
+    list[n++] = (nghttp2_nv)NV("x-forwarded-for", peer); /* who is not on the upstream's machine */
     const nghttp2_data_provider body = { .source.ptr = half, .read_callback = give };
     int32_t id = target.failed
                      ? -1

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <stdio.h>
+#include <netdb.h>
 
 #define READ_STEP  ((size_t)16 << 10)
 #define LINGER_MS  500
@@ -193,4 +195,13 @@ void link_linger(struct link *l)
         sum += n > 0 ? (size_t)n : 0;
         l->at = l->in.len;
     }
+}
+
+void link_peer(const struct link *l, char ret[LINK_PEER])
+{
+    struct sockaddr_storage a;
+    socklen_t size = sizeof a;
+    if (getpeername(l->fd, (struct sockaddr *)&a, &size) < 0 || a.ss_family == AF_UNIX ||
+        getnameinfo((struct sockaddr *)&a, size, ret, LINK_PEER, NULL, 0, NI_NUMERICHOST) != 0)
+        snprintf(ret, LINK_PEER, "unknown");
 }

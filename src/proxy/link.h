@@ -44,5 +44,8 @@ int link_write_all(struct link *l, str bytes, int64_t end_ms, struct err *e); /*
 /* As server or client, waits. The session is the link's from now on. */
 int link_handshake(struct link *l, gnutls_session_t session, int64_t end_ms, struct err *e);
 bool link_is_http2(const struct link *l); /* by ALPN */
+#define LINK_PEER 64
+/* Its other end's address, "192.0.2.7", as X-Forwarded-For names it; "unknown" of a Unix socket. */
+void link_peer(const struct link *l, char ret[LINK_PEER]);
 /* The last words are out: takes what the other side still sends for a moment, so that it gets to read them. */
 void link_linger(struct link *l);

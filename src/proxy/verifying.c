@@ -86,11 +86,15 @@ static bool pass(struct verifying *v, struct link *client, struct head *h)
     struct err e = { 0 };
     unsigned status;
     CLEANUP(buf_done) struct buf target = { .max = HEAD_MAX * 2 };
+    char peer[LINK_PEER], extra[LINK_PEER + 32];
+    link_peer(client, peer);
+    snprintf(extra, sizeof extra, "X-Forwarded-For: %s\r\n", peer); /* who is not on the upstream's machine */
     upstream_target(v->upstream, target_of(h), &target);
     const struct forward f = { .client = client,
                                .head = h,
                                .upstream = v->upstream,
                                .target = buf_view(&target),
+                               .extra = str_from(extra),
                                .halt = listen_halt(v->listen) };
     bool keep = !target.failed && forward_run(&f, &status, &e);
     if (e.kind)

@@ -368,7 +368,7 @@ def test_expect_continue_and_early_answers(proxy, tmp_path, key):
         got = head.split(b"\r\n\r\n", 1)[1]
         while len(got) < 5:
             got += c.recv(5)
-        c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n" + got)
+        c.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\n" + got)
 
     refusal = b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     _, p, _ = scripted(proxy, tmp_path, key, patient, refusal)

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from jwtproxy import Echo, Proxy, Registry, claims_for, jwk, make_token, private_pem, rsa_key, verifier
 from serving import Server, free_ports, request
+from test_config import LAYER
 from test_jwtproxy import PREFIX
 from test_notify import create
 from test_tls import Authority, eventually, run
@@ -115,6 +116,24 @@ def test_a_token_is_good_once_for_all_instances(served, postgres, key):
         said = [s.ask(token) for s in (instances if i % 2 else instances[::-1])]
         assert [a.status for a in said] == [200, 403]
         assert said[1].body.decode() == PREFIX + "Missing or invalid 'jti' claim"
+
+
+@pytest.mark.parametrize("http2", [False, True])
+def test_files_are_for_this_machine(served, key, tmp_path, http2):
+    """Who comes through the verifier is not here, though the verifier is: such a layer is no file of the server."""
+    s = served()
+    layer = tmp_path / "layer.tar"
+    layer.write_bytes(LAYER)
+    body = json.dumps({"Layer": {"Name": "l", "Path": str(layer), "Format": "Docker"}})
+
+    def post(port):
+        token = make_token(key, claims_for(f"http://127.0.0.1:{s.front}"))
+        how = ["--http2-prior-knowledge"] if http2 else []
+        return run("curl", "-s", *how, "-w", " %{http_code}", "-H", f"Authorization: Bearer {token}", "-d", body,
+                   f"http://127.0.0.1:{port}/v1/layers")
+
+    assert post(s.front).stdout.decode().endswith("could not find layer\"}}\n 400")
+    assert post(s.port).stdout.decode().endswith(" 201")
 
 
 def test_grpc_through_the_proxy(served, key):
