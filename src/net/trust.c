@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -96,16 +97,19 @@ static void look_at_all(const struct trust *t, struct looking *l)
         look_at(t->folders[i], DEPTH, l);
 }
 
+static int new_file(void) { return memfd_create("authorities", MFD_CLOEXEC); }
+
+/* A new file in place of what was there: who opens it meanwhile gets the one or the other, whole. */
 static bool put(int fd, str bytes)
 {
-    for (off_t at = 0; bytes.len;) {
-        ssize_t n = pwrite(fd, bytes.ptr, bytes.len, at);
+    CLEANUP(close_fdp) int fresh = new_file();
+    while (fresh >= 0 && bytes.len) {
+        ssize_t n = write(fresh, bytes.ptr, bytes.len);
         if (n <= 0)
             return false;
-        at += n;
         bytes = str_skip(bytes, (size_t)n);
     }
-    return true;
+    return fresh >= 0 && dup3(fresh, fd, O_CLOEXEC) >= 0;
 }
 
 bool trust_look(struct trust *t)
@@ -120,7 +124,7 @@ bool trust_look(struct trust *t)
     size_t count = read.count;
     if (!count) /* never empty, which would be an error to who reads it */
         look_at(SYSTEM, 0, &read);
-    if (bytes.failed || !put(t->fd, buf_view(&bytes)) || ftruncate(t->fd, (off_t)bytes.len) < 0)
+    if (bytes.failed || !put(t->fd, buf_view(&bytes)))
         return false;
     t->seen = seen.sum;
     t->count = count;
@@ -138,7 +142,7 @@ struct trust *trust_new(const char *const *folders, struct err *e)
     }
     t->folders = folders ? folders : usual;
     t->named = named && *named ? strdup(named) : NULL;
-    t->fd = memfd_create("authorities", MFD_CLOEXEC);
+    t->fd = new_file();
     if (t->fd < 0) {
         err_errno(e, "a file for authorities");
         trust_freep(&t);

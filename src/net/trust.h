@@ -4,7 +4,7 @@
  * Where      every file with a certificate in /certs, /clair/certs, /usr/local/share/ca-certificates and /etc/pki/ca-trust/source/anchors (where
  *            clair-jwt's images had them: spec/clair-jwt.md 1), and what SSL_CERT_FILE names.
  * How        their certificates stand one behind the other in a file without a name, which SSL_CERT_FILE names from then on: whoever opens a
- *            TLS connection reads it (http.c, the proxies). trust_look() writes it anew when anything has changed.
+ *            TLS connection reads it (http.c, the proxies). trust_look() puts a new one in its place when anything has changed.
  * Limits     1,000 files, 4 MiB each, 8 MiB in all; two levels of folders. What cannot be read is left out.
  */
 #pragma once
