@@ -203,4 +203,4 @@ def test_commands(server, tmp_path):
     assert "approved ab1" in keys(server, "approve", "ab1")
     keys(server, "revoke", "ab2")
     assert status(server, "ab2") == 404
-    assert "unknown action" in keys(server, "nothing", code=2)
+    assert "none of generate, list" in keys(server, "nothing", code=2)
