@@ -127,14 +127,34 @@ class Server:
         return path
 
     def start(self, wait=True):
+        self.launch()
+        for _ in range(3):  # somebody else may have got a port meanwhile
+            if not wait or self.is_there():
+                break
+            assert "address already in use" in self.text(), f"the server ended with {self.process.returncode}: {self.text()}"
+            self.log.unlink()
+            self.port, self.health_port = free_ports(2)
+            self.launch()
+        if wait:
+            self.wait()
+        return self
+
+    def is_there(self):
+        """False: it has ended."""
+        while self.process.poll() is None:
+            try:
+                socket.create_connection(("127.0.0.1", self.health_port), timeout=5).close()
+                return True
+            except ConnectionRefusedError:
+                time.sleep(0.002)
+        return False
+
+    def launch(self):
         env = helpers.environment(ECLAIR_NOW=None, **self.env)
         env.pop("ECLAIR_NOW", None)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen([helpers.ECLAIR, "serve", "-config", self.config(), *self.flags], cwd=self.cwd, env=env,
                                             stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
-        if wait:
-            self.wait()
-        return self
 
     def wait(self, seconds=30):
         end = time.monotonic() + seconds
