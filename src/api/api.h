@@ -44,7 +44,7 @@ struct api_options {
     bool readonly;              /* nothing may be changed */
     str token;                  /* what must be shown to change something; empty: nothing */
     bool keys;                  /* serve a registry of keys (keys.h) */
-    str keys_audience;          /* URL that tokens of its writers name; empty: the host of their requests */
+    str keys_audience;          /* URL that tokens of its writers name */
     /* Who owns what all these point to: told when no request needs it any more. NULL: it outlives the api. */
     void (*release)(void *owner);
     void *owner;

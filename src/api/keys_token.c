@@ -14,7 +14,8 @@ static unsigned refuse(unsigned status, const char *why, struct err *e)
     return status;
 }
 
-/* ---- audience: scheme and host with its port, in any letter case ---- */
+/* ---- audience: scheme and host with its port, in any letter case. Never what the request says of itself: whoever was told a token of a service
+ * could send it here ---- */
 
 struct origin {
     str scheme, host, port;
@@ -39,20 +40,18 @@ static bool split_url(str url, struct origin *ret)
     if (!(same(scheme, STR("https")) || same(scheme, STR("http"))) || !str_starts(rest, STR("//")))
         return false;
     rest = str_skip(rest, 2);
-    split_host(str_cut(&rest, '/'), scheme, ret);
+    rest = str_cut(&rest, '/');
+    if (str_find(rest, '@') >= 0 || str_find(rest, '?') >= 0 || str_find(rest, '#') >= 0)
+        return false;
+    split_host(rest, scheme, ret);
     return ret->host.len > 0;
 }
 
 static bool is_meant(const struct call *c, str audience)
 {
     struct origin is, want;
-    if (!split_url(audience, &is))
-        return false;
-    if (!c->options->keys_audience.len)
-        split_host(request_header(c->request, "Host"), is.scheme, &want);
-    else if (!split_url(c->options->keys_audience, &want))
-        return false;
-    return same(is.scheme, want.scheme) && same(is.host, want.host) && str_eq(is.port, want.port);
+    return split_url(audience, &is) && split_url(c->options->keys_audience, &want) &&
+           same(is.scheme, want.scheme) && same(is.host, want.host) && str_eq(is.port, want.port);
 }
 
 static unsigned check_claims(const struct call *c, const struct jwt *t, struct err *e)

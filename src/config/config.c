@@ -90,9 +90,10 @@ static const struct key keys[] = {
          "Serve a registry of keys for services, as Quay's, under `/keys/`: what it is sent waits for "
          "`eclair keys "
          "approve`."),
-    LIVE("keys.audience", TEXT, keys_audience, "",
-         "URL of this server that tokens of its writers must name; without it any whose host is that of the "
-         "request."),
+    LIVE(
+        "keys.audience", TEXT, keys_audience, "",
+        "URL by which services reach this server: tokens of its writers must name its scheme, host and port. "
+        "A registry cannot be without."),
     OLD("api.servername"),
     ROW("api.cafile", TEXT, cafile, "", "PEM file: clients must have a certificate of it."),
     ROW("api.keyfile", TEXT, keyfile, "", "PEM file of the server's private key."),
@@ -597,6 +598,11 @@ static int check(struct loading *l, struct err *e)
                        name);
     if (c->token.len && c->tokenfile.len)
         return err_set(e, ERR_USAGE, "%s: clair.api.token and clair.api.tokenfile: one of them is enough",
+                       name);
+    if (c->keys_registry && !c->keys_audience.len)
+        return err_set(e, ERR_USAGE,
+                       "%s: clair.keys.audience: a registry of keys wants the URL by which services reach it "
+                       "(http://HOST:PORT), for it takes no tokens that are meant for others",
                        name);
     return check_notifier(l, name, e) < 0 ? -1 : arena_failed(l->arena) ? config_oom(e) : 0;
 }

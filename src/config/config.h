@@ -52,7 +52,7 @@ struct config {
     str token;          /* what requests that change something must show; empty: nothing */
     str tokenfile;      /* the same, in a file */
     bool keys_registry; /* serve one */
-    str keys_audience;  /* URL that its writers mean; empty: what their requests say */
+    str keys_audience;  /* URL that tokens of its writers name; never empty when it is served */
     bool updater;       /* false: off */
     int64_t updater_interval_s;
     const str *updaters; /* enabledupdaters; NULL: all */

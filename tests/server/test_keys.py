@@ -18,13 +18,14 @@ RECORDED = helpers.DATA.parent / "spec/golden-clients/jwtproxy/key-registry-requ
 
 @pytest.fixture
 def server(database, tmp_path):
-    s = serving.Server(tmp_path, database, more="  keys:\n    registry: true\n").start()
-    yield s
+    s = serving.Server(tmp_path, database)
+    s.more = f"  keys:\n    registry: true\n    audience: {audience(s)}\n"
+    yield s.start()
     s.stop()
 
 
 def audience(server):
-    return "http://clair.example:6060"  # the Host of serving.request()
+    return f"http://127.0.0.1:{server.port}"
 
 
 def where(kid, service="scanner"):
@@ -152,9 +153,10 @@ def test_options(database, tmp_path):
     more = "  keys:\n    registry: true\n    audience: https://Quay.example.com/x\n"
     s = serving.Server(tmp_path, database, more=more, api="    token: secret\n").start()
     assert put(s, "k").status == 400
+    assert put(s, "k", aud="http://clair.example:6060").status == 400  # what the request calls us counts for nothing
     assert put(s, "k", aud="https://quay.example.com:443").status == 202
     s.stop()
-    s = serving.Server(tmp_path, database, more="  keys:\n    registry: true\n", api="    readonly: true\n").start()
+    s = serving.Server(tmp_path, database, more=more, api="    readonly: true\n").start()
     assert put(s, "k2").status == 403 and s.get(where("k")).status == 409
     s.stop()
 
