@@ -165,6 +165,10 @@ static void config(FILE *to)
             ".eclair.yaml in the current\n"
             "folder, else eclair/config.yaml in $XDG_CONFIG_HOME or ~/.config; the first of them, alone. "
             "--config= reads none.\n"
+            "A file that was only found in the current folder, which may be somebody else's, says nothing of "
+            "places, "
+            "authorities, secrets\n"
+            "and files to be written (db, mirror, ca, insecure, output and their kind).\n"
             "The command line wins over the environment (eclair help environment), that over the file, and "
             "that over what the help\n"
             "says in brackets. eclair config show COMMAND tells what holds, and from where it is.\n\n"
@@ -192,7 +196,7 @@ static void files(FILE *to)
     page_row(to, 26, ".eclair.yaml", "options of the commands, in the current folder");
     page_row(to, 26, "~/.config/eclair/config.yaml", "the same, where there is no .eclair.yaml");
     page_row(to, 26, CONFIG_PLACE, "what eclair serve reads when it is not told another file");
-    page_row(to, 26, "FILE.eclair.XXXXXX", "a report on its way to FILE, for a moment");
+    page_row(to, 26, ".eclair.NUMBER", "beside FILE: a report on its way there, for a moment");
     page_text(
         to, "\nA command that is killed leaves nothing that the next one would have to wait for, or to tidy "
             "up.\n");

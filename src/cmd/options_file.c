@@ -91,6 +91,21 @@ static int unknown(const struct options_file *f, const struct command *c, const 
                     STR_ARG(p->key));
 }
 
+/* In a folder that may be somebody else's. */
+static bool is_denied(const struct option *o, const struct yaml *v)
+{
+    static const char *const names[] = { "ca",     "clair", "db",     "insecure", "ip",
+                                         "key",    "log",   "mirror", "output",   "registry-mirror",
+                                         "report", "token", "url",    "out" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(o->name, names[i]))
+            return true;
+    bool file = !strcmp(o->name, "format") && v->type == YAML_SCALAR && str_find(v->text, '=') >= 0;
+    for (size_t i = 0; !file && !strcmp(o->name, "format") && v->type == YAML_LIST && i < v->count; i++)
+        file = str_find(v->pairs[i].value->text, '=') >= 0;
+    return file;
+}
+
 static const char *wrong_shape(const struct option *o, const struct yaml *v)
 {
     if (v->type == YAML_SCALAR)
@@ -114,6 +129,9 @@ static int check_pair(const struct options_file *f, const struct command *c, con
     if (!o)
         return unknown(f, c, p, e);
     const char *what = wrong_shape(o, p->value);
+    if (!what && f->found_here && is_denied(o, p->value))
+        what = "is not taken from a file that was only found in the current folder (--config .eclair.yaml "
+               "takes it)";
     if (!what)
         return 0;
     return err_set(e, ERR_USAGE, "%s: line %u: %s%s" STR_FMT ": %s", f->path, p->line, c ? c->name : "",
@@ -150,6 +168,7 @@ int options_file_read(const char *named, struct arena *arena, struct options_fil
 {
     CLEANUP(buf_done) struct buf bytes = { .max = FILE_MAX };
     *ret = (struct options_file){ .path = find(named, arena) };
+    ret->found_here = ret->path && !strcmp(ret->path, HERE) && !named && !getenv("ECLAIR_CONFIG");
     if (!ret->path)
         return arena_failed(arena) ? err_set(e, ERR_OOM, "out of memory") : 0;
     if (buf_read_file(&bytes, ret->path, e) < 0)

@@ -6,7 +6,9 @@
  *            (~/.config/eclair/config.yaml): the first that is there, alone. "--config=" is none.
  * Shape      YAML. Keys are long options, or names of commands with a map of such; "clair" belongs to the server and is skipped, so that one
  *            file may serve both. A switch is true or false, an option that may be given again a text or a list of texts.
- * Errors     ERR_USAGE "FILE: line N: KEY: what": unknown keys, also those of other commands; wrong types.
+ * Trust      The current folder may be somebody else's (a pull request that CI checks out): a file that was found there says nothing of places,
+ *            authorities and secrets, nor which files are written. Who names it (--config, $ECLAIR_CONFIG) believes it.
+ * Errors     ERR_USAGE "FILE: line N: KEY: what": unknown keys, also those of other commands; wrong types; what such a file may not say.
  */
 #pragma once
 #include "base/arena.h"
@@ -15,6 +17,7 @@
 struct options_file {
     const char *path; /* NULL: there is none */
     struct yaml *root;
+    bool found_here; /* nobody named it */
 };
 /* `named`: of --config; NULL: not given. */
 int options_file_read(const char *named, struct arena *arena, struct options_file *ret, struct err *e);

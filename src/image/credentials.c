@@ -87,12 +87,13 @@ static int look_below(const struct search *s, const char *name, const char *file
     return look_in(s, arena_printf(s->arena, "%s/%s/%s", home, at_home, file), false, e);
 }
 
-int credentials_find(str host, str path, struct arena *arena, struct credentials *ret, struct err *e)
+int credentials_find(str host, str path, bool own, struct arena *arena, struct credentials *ret,
+                     struct err *e)
 {
     *ret = (struct credentials){ 0 };
     const struct search s = { host, path, arena, ret };
     const char *named = variable("REGISTRY_AUTH_FILE");
-    int found = from_environment(&s, e);
+    int found = own ? from_environment(&s, e) : 0;
     if (!found && named)
         found = look_in(&s, str_from(named), true, e);
     if (!found)

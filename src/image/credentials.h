@@ -28,8 +28,10 @@ struct credentials {
     str from;           /* where they are from, for texts */
 };
 
-/* 1 found, 0 nobody has any, -1. `host` with its port and `path` as in a reference. */
-int credentials_find(str host, str path, struct arena *arena, struct credentials *ret, struct err *e);
+/* 1 found, 0 nobody has any, -1. `host` with its port and `path` as in a reference. `own`: it is the host of the image's name, not a mirror:
+ * ECLAIR_REGISTRY_USER and ECLAIR_REGISTRY_PASSWORD are for that alone. */
+int credentials_find(str host, str path, bool own, struct arena *arena, struct credentials *ret,
+                     struct err *e);
 
 /* ---- its parts ---- */
 

@@ -289,7 +289,7 @@ static int look_for_credentials(struct registry_endpoint *p, struct err *e)
     struct registry_auth *a = &p->auth;
     if (a->looked)
         return 0;
-    int found = credentials_find(str_from(p->host), p->path, a->arena, &a->who, e);
+    int found = credentials_find(str_from(p->host), p->path, !p->hidden, a->arena, &a->who, e);
     if (found < 0)
         return -1;
     a->looked = true;

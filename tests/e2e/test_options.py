@@ -58,22 +58,23 @@ diff: {}
 
 
 def test_the_command_line_goes_before_all(db, small_image, tmp_path):
-    (tmp_path / ".eclair.yaml").write_text(f"db: {db}\nscan: {{format: json, fail-on: Low, exit-code: 9}}\n")
-    env = environment(ECLAIR_EXIT_CODE="8")
+    (tmp_path / ".eclair.yaml").write_text("scan: {format: json, fail-on: Low, exit-code: 9}\n")
+    env = environment(ECLAIR_DB=str(db))
 
-    def code(*more):
-        return eclair("scan", small_image, *more, cwd=tmp_path, env=env).code
-    assert (code(), code("--exit-code", "5"), code("--config="), code("--config", "")) == (8, 5, 3, 3)
+    def code(*more, **variables):
+        return eclair("scan", small_image, *more, cwd=tmp_path, env=env | variables).code
+    assert (code(), code("--exit-code", "5"), code("--config="), code("--config", "")) == (9, 5, 0, 0)
+    assert (code(ECLAIR_EXIT_CODE="8"), code("--exit-code", "5", ECLAIR_EXIT_CODE="8")) == (8, 5)
     r = eclair("scan", small_image, cwd=tmp_path, env=env)
     assert json.loads(r.out)["findings"]
     assert eclair("scan", small_image, "-f", "markdown", cwd=tmp_path, env=env).out.startswith(b"#"), "a list begins anew"
 
 
 def test_a_switch_can_be_taken_back(db, small_image, tmp_path):
-    (tmp_path / ".eclair.yaml").write_text(f"db: {db}\nignore-unfixed: true\nformat: json\n")
+    (tmp_path / ".eclair.yaml").write_text("ignore-unfixed: true\nformat: json\n")
 
     def count(*more, **variables):
-        return len(eclair("scan", small_image, *more, cwd=tmp_path, env=environment(**variables)).json()["findings"])
+        return len(eclair("scan", small_image, *more, cwd=tmp_path, env=environment(ECLAIR_DB=str(db), **variables)).json()["findings"])
     assert count("--ignore-unfixed=false") > count() == count("--ignore-unfixed")
     assert count(ECLAIR_IGNORE_UNFIXED="false") > count()
 
@@ -107,6 +108,12 @@ BAD = {  # the file, and what is said of it
     "- severity": ["line 1", "keys"],
     "scan: {": ["line"],
     "serve: {log-level: info}": ["line 1", "serve"],
+    # nobody named this file, and the folder may be somebody else's
+    "registry-mirror: docker.io=http://127.0.0.1:1": ["line 1", "registry-mirror", "found in the current folder"],
+    "scan:\n  output: /tmp/x": ["line 2", "scan.output", "found in the current folder"],
+    "insecure: true": ["line 1", "insecure", "found in the current folder"],
+    "format: [table, json=/tmp/x]": ["line 1", "format", "found in the current folder"],
+    "db: x.db": ["line 1", "db", "--config .eclair.yaml takes it"],
 }
 
 
@@ -115,6 +122,13 @@ def test_a_bad_file_says_where(text, tmp_path):
     (tmp_path / ".eclair.yaml").write_text(text)
     assert_refused(eclair("scan", "x", cwd=tmp_path), ".eclair.yaml", *BAD[text], code=2)
     assert eclair("scan", "--help", cwd=tmp_path).code == 0
+
+
+def test_who_names_a_file_believes_it(db, small_image, tmp_path):
+    (tmp_path / ".eclair.yaml").write_text(f"db: {db}\nformat: json=report.json\n")
+    for more, variables in ((["--config", ".eclair.yaml"], {}), ([], {"ECLAIR_CONFIG": ".eclair.yaml"})):
+        r = eclair("scan", small_image, *more, cwd=tmp_path, env=environment(**variables))
+        assert r.code == 0 and json.loads((tmp_path / "report.json").read_text())["findings"]
 
 
 def test_a_file_that_is_not_there(tmp_path):

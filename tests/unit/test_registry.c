@@ -269,7 +269,7 @@ static int tear_down(void **state)
 static int find(const char *host, struct arena *a, struct credentials *ret, struct err *e)
 {
     *e = (struct err){ 0 };
-    return credentials_find(str_from(host), STR("app"), a, ret, e);
+    return credentials_find(str_from(host), STR("app"), true, a, ret, e);
 }
 
 static void test_helpers(void **state)
