@@ -1,4 +1,5 @@
 """The oldest client through our server: a daemon that serves a real archive, clair-scanner, éclair, PostgreSQL or SQLite."""
+import functools
 import json
 import subprocess
 
@@ -11,9 +12,20 @@ from push_peers import Docker, scanner  # noqa: F401 (a fixture)
 BULLSEYE = "images/debian-bullseye-layers.docker.tar.zst"
 
 
+@pytest.fixture(scope="module")
+def mirror(tmp_path_factory):
+    """All that Debian's tracker says of the packages of the image: the whole of it takes long to load."""
+    feeds = helpers.need_data("feeds")
+    packages, _ = expected.expected(helpers.need_data(BULLSEYE), feeds)
+    tracker = expected.read_json(feeds / "debian/tracker/data/json")
+    folder = tmp_path_factory.mktemp("feeds")
+    helpers.write_mirror(folder, {name: tracker[name] for name in {p.source for p in packages} if name in tracker})
+    return folder
+
+
 @pytest.fixture
-def real(database, serve):
-    helpers.update(database, helpers.need_data("feeds"), "debian", timeout=300)
+def real(database, serve, mirror):
+    helpers.update(database, mirror, "debian", timeout=300)
     return serve()
 
 
@@ -23,6 +35,7 @@ def plain(path, to):
     return to
 
 
+@functools.cache
 def wanted(image):
     """(feature, version, id, fixed version or "", severity) by the independent computation."""
     _, findings = expected.expected(image, helpers.DATA / "feeds")
