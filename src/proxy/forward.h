@@ -5,8 +5,8 @@
  *            follows as it is. 100 Continue comes from the upstream.
  * Limits     60 s without a byte of the request's body or of the answer's on their way to the client, 20 min until the upstream begins to answer
  *            or goes on; an hour of silence in what was upgraded.
- * Upstream   that does not answer: 500 with Go's text (spec/clair-jwt.md 6). A kept connection that ends before it answers is replaced by a new one,
- *            if the request has no body.
+ * Upstream   that does not answer: 500 with Go's text (spec/clair-jwt.md 6). A kept connection that ends without a byte of an answer is replaced by a
+ *            new one once, if the request has no body and is GET, HEAD, OPTIONS or TRACE, or if not all of its head could be sent.
  */
 #pragma once
 #include "proxy/upstream.h"

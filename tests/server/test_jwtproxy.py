@@ -333,6 +333,27 @@ def test_answers_of_all_shapes(proxy, tmp_path, key):
     assert [ask().status for _ in range(3)] == [500, 500, 500]
 
 
+@pytest.mark.parametrize("method, end, times", [("GET", b"", 2), ("POST", b"", 1), ("GET", b"HTTP/1.1 2", 1)])
+def test_only_what_cannot_have_been_done_is_asked_again(proxy, tmp_path, key, method, end, times):
+    """A kept connection ends at its second request."""
+    seen = []
+
+    def dies(c, head):
+        c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        seen.append(c.recv(65536))
+        c.sendall(end)
+
+    def again(c, head):
+        seen.append(head)
+        c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nagain")
+
+    _, _, ask = scripted(proxy, tmp_path, key, dies, again)
+    assert ask().status == 200
+    a = ask(method=method)
+    assert (a.status, len(seen)) == ((200, 2) if times == 2 else (500, 1))
+    assert all(head.startswith(method.encode() + b" ") for head in seen)
+
+
 def test_an_upstream_that_is_down_gets_go_s_words(proxy, tmp_path, key):
     port = free_ports(1)[0]
     p = proxy({"signer_proxy": {"enabled": False}, "verifier_proxies": [verifier(f"http://127.0.0.1:{port}", preshared(tmp_path, key))]})
