@@ -35,6 +35,12 @@ struct exchange {
 
 /* ---- heads ---- */
 
+/* HTTP/2 ("h2c") would carry requests that nobody has judged; so would what is not known. */
+static bool upgrades(const struct head *asked)
+{
+    return !asked->http10 && asked->body == BODY_NONE && head_is(asked->upgrade, "websocket");
+}
+
 static void put_upgrade(str upgrade, struct buf *out)
 {
     if (upgrade.len)
@@ -55,7 +61,8 @@ static void put_request(const struct forward *f, struct buf *out)
         buf_str(out, STR("Transfer-Encoding: chunked\r\n"));
     else if (head_field(h, "Content-Length").ptr)
         buf_printf(out, "Content-Length: %llu\r\n", (unsigned long long)h->length);
-    put_upgrade(h->upgrade, out);
+    if (upgrades(h))
+        put_upgrade(h->upgrade, out);
     buf_str(out, STR("\r\n"));
 }
 
@@ -140,6 +147,8 @@ static int pass_head(struct exchange *x, struct err *e)
         return err_set(e, ERR_OOM, "out of memory");
     if (head_read_response(buf_view(&x->copy), x->f->head->method, &x->head, e) < 0)
         return err_wrap(e, "the upstream's answer");
+    if (x->head.status == 101 && !upgrades(x->f->head))
+        return err_set(e, ERR_FORMAT, "the upstream's answer: 101, though nothing was to be upgraded");
     bool last = x->head.status >= 200 || x->head.status == 101;
     if (!last && (x->head.status != 100 || x->f->head->http10))
         return pass_head(x, e); /* of no interest */

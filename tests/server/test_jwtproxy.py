@@ -383,6 +383,16 @@ def test_upgraded_connections_are_passed_on(proxy, tmp_path, key):
         assert f.read() == b"bye"
 
 
+@pytest.mark.parametrize("upgrade", ["h2c", "websocket, h2c", "x"])
+def test_no_other_protocol_is_smuggled_by(proxy, tmp_path, key, upgrade):
+    up, _, ask = scripted(proxy, tmp_path, key, b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\nsecret")
+    a = ask(headers=["Connection: Upgrade, HTTP2-Settings", f"Upgrade: {upgrade}", "HTTP2-Settings: AAMAAABkAAQAAP__"])
+    assert a.status == 500 and b"secret" not in a.body
+    assert b"upgrade" not in up.got[0].lower() and b"http2-settings" not in up.got[0].lower()
+    up, _, ask = scripted(proxy, tmp_path, key, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    assert ask(headers=["HTTP2-Settings: AAMAAABkAAQAAP__"]).status == 200 and b"http2-settings" not in up.got[0].lower()
+
+
 def test_expect_continue_and_early_answers(proxy, tmp_path, key):
     def patient(c, head):
         c.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
