@@ -198,6 +198,8 @@ static int wait_for(struct exchange *x, enum flow_state there, enum flow_state b
     bool on_client = there == FLOW_READS || back == FLOW_WRITES;
     client |= (short)(back == FLOW_WRITES ? POLLOUT : 0);
     up |= (short)(back == FLOW_READS ? POLLIN : 0);
+    if (!on_client) /* but whether it is gone */
+        client = POLLHUP;
     int r = link_wait(x->f->client, client, x->up, up, since_ms + (on_client ? CLIENT_MS : UPSTREAM_MS));
     if (r > 0 && !on_client && client_is_gone(x))
         return err_set(e, ERR_NETWORK, "the client is gone");
