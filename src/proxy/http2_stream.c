@@ -268,7 +268,7 @@ static int begin_request(struct h2 *h, struct stream *s, bool last)
                                          NGHTTP2_PROTOCOL_ERROR);
     if (!judge(h, s, &status))
         return answer(h, s, status, "text/plain");
-    if (!h->sessions[UPSTREAM]) {
+    if (!http2_open_upstream(h)) {
         snprintf(s->body, sizeof s->body, "%s\n", h->why.text);
         return answer(h, s, 500, "text/plain; charset=utf-8");
     }

@@ -116,7 +116,11 @@ static bool serve(void *ctx, struct link *client, struct head *h)
 
 /* ---- HTTP/2 ---- */
 
-static bool wants_http2(void *ctx) { return upstream_speaks_http2(((struct verifying *)ctx)->upstream); }
+static bool wants_http2(void *ctx)
+{
+    struct verifying *v = ctx;
+    return upstream_speaks_http2(v->upstream, listen_halt(v->listen));
+}
 
 static bool judge_stream(void *ctx, str authorization, unsigned *status, char *body, size_t room)
 {
