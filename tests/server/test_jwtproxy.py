@@ -393,6 +393,74 @@ def test_no_other_protocol_is_smuggled_by(proxy, tmp_path, key, upgrade):
     assert ask(headers=["HTTP2-Settings: AAMAAABkAAQAAP__"]).status == 200 and b"http2-settings" not in up.got[0].lower()
 
 
+def frame(kind, flags=0, stream=0, body=b""):
+    return len(body).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + body
+
+
+def read_frame(f):
+    head = f.read(9)
+    return (head[3], int.from_bytes(head[5:], "big"), f.read(int.from_bytes(head[:3], "big"))) if len(head) == 9 else None
+
+
+def hpack(**fields):
+    def text(s):
+        n = len(s)
+        out = [n] if n < 127 else [127, (n - 127) % 128 | (128 if n >= 255 else 0)]
+        return bytes(out + ([(n - 127) // 128] if n >= 255 else [])) + s.encode()
+
+    return b"".join(b"\0" + text(k.replace("_", ":")) + text(v) for k, v in fields.items())
+
+
+class Rude(threading.Thread):
+    """An upstream of HTTP/2 that resets each stream as if that were well."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.connections = 0
+        self.start()
+
+    def run(self):
+        while True:
+            c, _ = self.listener.accept()
+            self.connections += 1
+            with c, c.makefile("rb") as f:
+                f.read(24)
+                c.sendall(frame(4))
+                while (got := read_frame(f)):
+                    if got[0] == 1:
+                        c.sendall(frame(3, stream=got[1], body=bytes(4)))
+
+
+def test_streams_of_an_upstream_that_gives_up(proxy, tmp_path, key):
+    """Only what was judged leads to it, and no client waits for what does not come."""
+    up = Rude()
+    p = proxy({"signer_proxy": {"enabled": False}, "verifier_proxies": [verifier(up.url, preshared(tmp_path, key))]})
+    token = make_token(key, claims_for(p.audience()))
+    with socket.create_connection(("127.0.0.1", p.port), timeout=20) as s, s.makefile("rb") as f:
+        s.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4))
+        for stream, more, kind in ((1, {}, 1), (3, {"authorization": f"Bearer {token}"}, 3)):
+            s.sendall(frame(1, 5, stream, hpack(_method="GET", _scheme="http", _path="/", _authority="h", **more)))
+            while (got := read_frame(f))[:2] != (kind, stream):
+                assert got[1] in (0, 1)
+            if stream == 1:
+                assert up.connections == 0
+        assert got[2] == (2).to_bytes(4, "big")  # INTERNAL_ERROR
+
+
+def test_a_silent_upstream_is_not_waited_for_long(proxy, tmp_path, key):
+    """Whether it speaks HTTP/2 is asked before a client's handshake."""
+    ca = Authority(tmp_path, "ca")
+    cert, pkey = ca.sign("clair")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        p = proxy({"signer_proxy": {"enabled": False}, "verifier_proxies": [
+            verifier(f"https://127.0.0.1:{silent.getsockname()[1]}", preshared(tmp_path, key), crt_file=str(cert), key_file=str(pkey))]})
+        began = time.monotonic()
+        assert ssl.get_server_certificate(("127.0.0.1", p.port), timeout=30)
+        assert time.monotonic() - began < 6  # a second, where TLS may take ten
+
+
 def test_expect_continue_and_early_answers(proxy, tmp_path, key):
     def patient(c, head):
         c.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
