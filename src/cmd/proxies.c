@@ -105,6 +105,7 @@ static int start_verifier(struct proxies *p, const struct jwtproxy_verifier *v,
                   .key_id = text_or_null(a, v->key_id),
                   .public_key_path = text_or_null(a, v->public_key_path) },
         .nonce_database = shared ? o->database : NULL,
+        .used = o->used,
         .log = log_of(p),
         .judged = judged,
     };

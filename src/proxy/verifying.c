@@ -11,7 +11,7 @@ struct verifying {
     struct verifying_options o;
     struct verifier rules;
     struct keys_source *keys;
-    struct nonces *nonces;
+    struct nonces *nonces; /* its own; NULL: o.used */
     struct upstream *upstream;
     struct listen *listen;
     char name[128];
@@ -30,7 +30,18 @@ static enum keys_result find_key(void *ctx, str issuer, str kid, struct jwt_key 
 
 static enum nonce_result take_nonce(void *ctx, str issuer, str nonce, int64_t until, struct err *e)
 {
-    return nonces_take(((struct verifying *)ctx)->nonces, issuer, nonce, until, e);
+    struct verifying *v = ctx;
+    CLEANUP(buf_done) struct buf whose = { 0 };
+    if (v->nonces)
+        return nonces_take(v->nonces, issuer, nonce, until, e);
+    buf_str(&whose, v->rules.audience); /* others have their own */
+    buf_char(&whose, '\0');
+    buf_str(&whose, issuer);
+    if (whose.failed) {
+        err_set(e, ERR_OOM, "out of memory");
+        return NONCE_FAILED;
+    }
+    return nonces_take(v->o.used, buf_view(&whose), nonce, until, e);
 }
 
 static void log_verdict(const struct verifying *v, const struct verdict *d)
@@ -160,8 +171,9 @@ static int make(struct verifying *v, struct err *e)
                                       .wants_http2 = wants_http2,
                                       .http2 = serve_http2,
                                       .ctx = v };
+    bool own = o->nonce_database || !o->used;
     if (!(v->upstream = upstream_new(&up, e)) || !(v->keys = keys_source_new(&o->keys, e)) ||
-        !(v->nonces = nonces_new(o->nonce_database, e)))
+        (own && !(v->nonces = nonces_new(o->nonce_database, e))))
         return -1;
     return (v->listen = listen_new(&l, e)) ? 0 : -1;
 }

@@ -2,12 +2,14 @@
 import base64
 import hashlib
 import json
+import signal
 import socket
 import ssl
 import threading
 import time
 
 import pytest
+import yaml
 from conftest import SPEC
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwtproxy import (Echo, Proxy, Registry, b64, claims_for, jwk, make_token, preshared, private_pem, public_pem, rsa_key, signer,
@@ -352,6 +354,22 @@ def test_only_what_cannot_have_been_done_is_asked_again(proxy, tmp_path, key, me
     a = ask(method=method)
     assert (a.status, len(seen)) == ((200, 2) if times == 2 else (500, 1))
     assert all(head.startswith(method.encode() + b" ") for head in seen)
+
+
+def test_used_tokens_are_known_after_a_restart(proxy, echo, key, tmp_path):
+    v = verifier(echo.url, preshared(tmp_path, key))
+    p = proxy({"signer_proxy": {"enabled": False}, "verifier_proxies": [v]})
+    token = "Bearer " + make_token(key, claims_for(p.audience()))
+    assert p.ask(token).status == 200
+    for times, skew in ((1, None), (2, "2m")):  # nothing changes: nothing is stopped
+        if skew:
+            v["verifier"]["max_skew"] = skew
+            p.file.write_text(yaml.safe_dump({"jwtproxy": p.section}))
+        p.process.send_signal(signal.SIGHUP)
+        eventually(lambda: p.text().count("configuration read again") == times)
+        eventually(lambda: p.text().count("starting verifier proxy") == times)
+        a = p.ask(token)
+        assert (a.status, a.body) == (403, (PREFIX + "Missing or invalid 'jti' claim").encode())
 
 
 def test_an_upstream_that_is_down_gets_go_s_words(proxy, tmp_path, key):
