@@ -160,7 +160,7 @@ def test_answers_are_those_that_were_recorded(plain, proxy, key, tmp_path):
         if name == "viasigner":  # the upstream's own words: what it was asked
             got = a.json()
             assert got["path"] == json.loads(body)["path"]
-            assert got["headers"]["Host"] == f"127.0.0.1:{s.port}" and got["headers"]["Authorization"].startswith("Bearer ")
+            assert got["headers"]["Host"] == f"127.0.0.1:{plain.port}" and got["headers"]["Authorization"].startswith("Bearer ")
             continue
         assert a.body.decode().rstrip("\n") == body
         assert {k for k, _ in a.headers} == {line.split(":")[0] for line in head[1:]}
@@ -608,9 +608,11 @@ def test_tokens_are_as_of_old(proxy, echo, key, tmp_path):
     (tmp_path / "k").write_bytes(private_pem(key))
     p = proxy({"signer_proxy": signer(tmp_path / "k")})
     seen = set()
-    for url, audience in ((f"{echo.url}/a", echo.url), (f"http://localhost:{echo.port}/b?c", f"http://localhost:{echo.port}")):
+    for url, audience in ((f"{echo.url}/a", echo.url), (f"http://localhost:{echo.port}/b?c", f"http://localhost:{echo.port}"),
+                          (f"http://user:pass@localhost:{echo.port}/", f"http://localhost:{echo.port}")):
         p.ask("Basic eA==", target=url, headers=["X-Mine: 1"])
         _, _, headers, _ = echo.requests[-1]
+        assert [v for k, v in headers if k == "Host"] == [audience[7:]]  # not the proxy's own
         first, token = [v for k, v in headers if k == "Authorization"]
         assert first == "Basic eA==" and token.startswith("Bearer ")
         head, claims, _ = (base64.urlsafe_b64decode(x + "==") for x in token.split()[1].split("."))
@@ -621,7 +623,7 @@ def test_tokens_are_as_of_old(proxy, echo, key, tmp_path):
         assert claims["exp"] - claims["iat"] == 300 and claims["iat"] - claims["nbf"] == 60 and abs(claims["iat"] - time.time()) < 30
         assert len(claims["jti"]) == 32 and all(c.isalnum() or c in "+/" for c in claims["jti"])
         seen.add(claims["jti"])
-    assert len(seen) == 2
+    assert len(seen) == 3
 
 
 # ---- files ----
