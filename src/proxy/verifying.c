@@ -5,6 +5,7 @@
 #include "proxy/forward.h"
 #include "proxy/http2.h"
 
+#define WARN_MS 1000
 #define REFUSED "Content-Type: text/plain\r\n"
 
 struct verifying {
@@ -14,6 +15,7 @@ struct verifying {
     struct nonces *nonces; /* its own; NULL: o.used */
     struct upstream *upstream;
     struct listen *listen;
+    int64_t warned_ms; /* atomic */
     char name[128];
 };
 
@@ -44,13 +46,21 @@ static enum nonce_result take_nonce(void *ctx, str issuer, str nonce, int64_t un
     return nonces_take(v->o.used, buf_view(&whose), nonce, until, e);
 }
 
-static void log_verdict(const struct verifying *v, const struct verdict *d)
+/* Once a second: who is refused may come again at once. */
+static bool may_warn(struct verifying *v)
+{
+    int64_t now = clock_ms(), last = __atomic_load_n(&v->warned_ms, __ATOMIC_RELAXED);
+    return now - last >= WARN_MS &&
+           __atomic_compare_exchange_n(&v->warned_ms, &last, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+static void log_verdict(struct verifying *v, const struct verdict *d)
 {
     bool ours = d->status == 503 || !strcmp(d->what, "key-server");
     char text[800];
     snprintf(text, sizeof text, "%s%s%s", d->body, d->why.kind ? ": " : "", d->why.kind ? d->why.text : "");
     if (!d->good)
-        say(v, ours ? PROXY_WARNING : PROXY_DEBUG, "request refused", text);
+        say(v, ours && may_warn(v) ? PROXY_WARNING : PROXY_DEBUG, "request refused", text);
 }
 
 static void judge(struct verifying *v, str authorization, struct verdict *ret)
