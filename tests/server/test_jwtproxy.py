@@ -372,6 +372,29 @@ def test_used_tokens_are_known_after_a_restart(proxy, echo, key, tmp_path):
         assert (a.status, a.body) == (403, (PREFIX + "Missing or invalid 'jti' claim").encode())
 
 
+def test_guesses_of_keys_do_not_flood_the_registry(proxy, echo, registry, key, tmp_path):
+    registry.keys["quay", "mykey"] = jwk(key, "mykey")
+    p = proxy({"signer_proxy": {"enabled": False}, "verifier_proxies": [
+        verifier(echo.url, {"type": "keyregistry", "options": {"registry": registry.url}})]})
+
+    def ask(kid):
+        return p.ask("Bearer " + make_token(key, claims_for(p.audience()), kid=kid)).status
+
+    assert ask("mykey") == 200
+    began = time.monotonic()
+    n = 0
+    while len(registry.requests) + 10 > n:  # until some were not asked for
+        assert ask(f"guess{n}") == 403
+        n += 1
+        if time.monotonic() - began > 10:
+            pytest.skip("too slow to flood anything")
+    assert len(registry.requests) <= 102 + 50 * (time.monotonic() - began)
+    assert ask("mykey") == 200
+    text = p.text()
+    assert "more than 50 keys a second" in text
+    assert text.count('"request refused","Level":"warning"') <= 2 + time.monotonic() - began
+
+
 def test_an_upstream_that_is_down_gets_go_s_words(proxy, tmp_path, key):
     port = free_ports(1)[0]
     p = proxy({"signer_proxy": {"enabled": False}, "verifier_proxies": [verifier(f"http://127.0.0.1:{port}", preshared(tmp_path, key))]})
