@@ -105,6 +105,7 @@ static int start_verifier(struct proxies *p, const struct jwtproxy_verifier *v,
                   .key_id = text_or_null(a, v->key_id),
                   .public_key_path = text_or_null(a, v->public_key_path) },
         .nonce_database = shared ? o->database : NULL,
+        .used = o->used,
         .log = log_of(p),
         .judged = judged,
     };
@@ -264,8 +265,12 @@ bool proxies_is_signer(const struct jwtproxy *config, str url)
 int proxies_sign(void *ctx, const char *url, struct buf *out, struct err *e)
 {
     struct proxies *p = ctx;
+    CLEANUP(buf_done) struct buf audience = { 0 };
+    signer_audience(str_from(url), &audience);
     buf_str(out, STR("Authorization: Bearer "));
-    if (signer_token(&p->rules, p->keys, signer_audience(str_from(url)), out, e) < 0)
+    if (audience.failed)
+        return err_set(e, ERR_OOM, "out of memory");
+    if (signer_token(&p->rules, p->keys, buf_view(&audience), out, e) < 0)
         return err_wrap(e, "jwtproxy: unable to sign request");
     buf_char(out, '\0');
     return out->failed ? err_set(e, ERR_OOM, "out of memory") : 0;

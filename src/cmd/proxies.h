@@ -7,10 +7,12 @@
 #include "api/metrics.h"
 #include "base/arena.h"
 #include "config/jwtproxy.h"
+#include "proxy/nonces.h"
 
 struct proxies_options {
     const struct jwtproxy *config; /* NULL: none */
     const char *database;          /* PostgreSQL, for nonces; NULL: in memory */
+    struct nonces *used;           /* used tokens in memory, which outlive a restart; borrowed */
     struct metrics *metrics;       /* may be NULL */
     struct arena *arena;
 };

@@ -41,17 +41,40 @@ static int wait_for_signal(const sigset_t *set, struct trust *trust)
     }
 }
 
-static struct proxies *start(const struct proxy_options *o, struct arena *arena, bool *bad, struct err *e)
+/* What stays over all restarts. */
+struct running {
+    const struct proxy_options *o;
+    const sigset_t *set;
+    struct trust *trust;
+    struct nonces *used;
+};
+
+static int load(const struct proxy_options *o, struct arena *arena, struct jwtproxy_file *ret, struct err *e)
+{
+    return jwtproxy_load(o->config && *o->config ? o->config : NULL, arena, ret, e);
+}
+
+/* The same text means the same proxies. */
+static str describe(const struct jwtproxy_file *file, struct arena *arena)
+{
+    str proxies = file->proxy ? jwtproxy_describe(file->proxy, arena) : STR("");
+    return arena_printf(arena, STR_FMT "\n" STR_FMT, STR_ARG(proxies), STR_ARG(file->database));
+}
+
+static struct proxies *start(const struct running *r, struct arena *arena, str *text, bool *bad,
+                             struct err *e)
 {
     struct jwtproxy_file file;
-    *bad = jwtproxy_load(o->config && *o->config ? o->config : NULL, arena, &file, e) < 0;
+    *bad = load(r->o, arena, &file, e) < 0;
     if (*bad)
         return NULL;
+    *text = describe(&file, arena);
     for (size_t i = 0; i < file.warning_count; i++)
         log_warning("configuration", LOG_TEXT("note", file.warnings[i]));
     const struct proxies_options with = { .config = file.proxy,
                                           .database =
                                               file.database.len ? arena_cstr(arena, file.database) : NULL,
+                                          .used = r->used,
                                           .arena = arena };
     return proxies_start(&with, e);
 }
@@ -62,25 +85,27 @@ static int fail(const char *what, const struct err *e)
     return 1;
 }
 
-/* The old file is gone on when the new one does not do: so it is looked at before anything is stopped. */
-static bool is_good(const struct proxy_options *o)
+/* The old file is gone on when the new one does not do, or says the same: so it is looked at before anything is stopped. */
+static bool is_other(const struct proxy_options *o, str text)
 {
     struct err e = { 0 };
     struct jwtproxy_file file;
     CLEANUP(arena_freep) struct arena *arena = arena_new(0);
-    if (arena && jwtproxy_load(o->config && *o->config ? o->config : NULL, arena, &file, &e) == 0)
-        return true;
-    log_error("the configuration stays as it was", LOG_TEXT("error", str_from(e.text)));
-    return false;
+    if (!arena || load(o, arena, &file, &e) < 0) {
+        log_error("the configuration stays as it was", LOG_TEXT("error", str_from(e.text)));
+        return false;
+    }
+    log_info("configuration read again");
+    return !str_eq(describe(&file, arena), text);
 }
 
 /* 1 again, with the file as it is then; else the exit code is in *code. */
-static int run_once(const struct proxy_options *o, const sigset_t *set, struct trust *trust, int *code,
-                    struct err *e)
+static int run_once(const struct running *r, int *code, struct err *e)
 {
     bool bad;
+    str text = STR("");
     CLEANUP(arena_freep) struct arena *arena = arena_new(0);
-    struct proxies *p = arena ? start(o, arena, &bad, e) : NULL;
+    struct proxies *p = arena ? start(r, arena, &text, &bad, e) : NULL;
     int again = 0;
     if (!p && (!arena || bad)) {
         *code = fail("Failed to load configuration", e);
@@ -97,9 +122,10 @@ static int run_once(const struct proxy_options *o, const sigset_t *set, struct t
     } else {
         service_ready();
         do
-            again = wait_for_signal(set, trust) < 0;
-        while (again && !is_good(o));
-        log_info(again ? "configuration read again" : "Received stop signal. Stopping gracefully...");
+            again = wait_for_signal(r->set, r->trust) < 0;
+        while (again && !is_other(r->o, text));
+        if (!again)
+            log_info("Received stop signal. Stopping gracefully...");
     }
     proxies_stop(&p);
     return again;
@@ -125,7 +151,11 @@ static int run(const void *opts, char **args, int count, struct err *e)
     CLEANUP(trust_freep) struct trust *trust = trust_new(NULL, e);
     if (!trust || http_init(e) < 0)
         return -1;
-    while (run_once(o, &set, trust, &code, e))
+    CLEANUP(nonces_freep) struct nonces *used = nonces_new(NULL, e);
+    const struct running r = { .o = o, .set = &set, .trust = trust, .used = used };
+    if (!used)
+        return -1;
+    while (run_once(&r, &code, e))
         ;
     service_stopping();
     return code;

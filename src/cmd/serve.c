@@ -65,6 +65,7 @@ struct serving {
     struct notify *notify;
     struct settings *notified; /* by which it runs */
     struct trust *trust;
+    struct nonces *used; /* tokens, in memory: over all restarts of the proxies */
     struct proxies *proxies;
     struct settings *proxied; /* by which they run */
     bool notify_due;          /* to be started anew */
@@ -112,9 +113,12 @@ static void stop_proxies(struct serving *s)
 static int start_proxies(struct serving *s, struct settings *by, struct err *e)
 {
     s->proxied = settings_hold(by);
+    if (!s->used && !(s->used = nonces_new(NULL, e)))
+        return -1;
     const struct settings_view *v = settings_view(by);
     const struct proxies_options o = { .config = v->config.jwtproxy,
                                        .database = store_is_server(v->database) ? v->database : NULL,
+                                       .used = s->used,
                                        .metrics = s->metrics,
                                        .arena = settings_arena(by) };
     s->proxies = proxies_start(&o, e);
@@ -131,7 +135,7 @@ static str described(struct settings *s)
 static void restart_proxies(struct serving *s)
 {
     struct err e = { 0 }, again = { 0 };
-    if (str_eq(described(s->proxied), described(s->current)))
+    if (s->proxies && str_eq(described(s->proxied), described(s->current)))
         return;
     CLEANUP(settings_freep) struct settings *old = settings_hold(s->proxied);
     stop_proxies(s);
@@ -149,6 +153,7 @@ static void serving_done(struct serving *s)
     silence(s->health);
     stop_notifier(s);
     stop_proxies(s);
+    nonces_freep(&s->used);
     server_freep(&s->main);
     server_freep(&s->health);
     api_freep(&s->api);

@@ -11,13 +11,15 @@
 #include <strings.h>
 
 #define NAME_MAX_BYTES 1024u
+#define ASK_MS         20  /* 50 lookups a second of keys that are not kept, */
+#define ASK_BURST      100 /* and so many at once */
 
 /* One question to the registry, and those who wait for its answer. */
 struct flight {
     struct flight *next;
     str issuer, kid; /* of who asks; they live until the last one has gone */
     unsigned holders;
-    bool done;
+    bool done, charged;
     enum keys_result result;
     struct jwt_key *key;
     struct err error;
@@ -31,6 +33,7 @@ struct keys_source {
     struct cache cache;
     struct flight *flights;
     int64_t grace_ms;
+    int64_t asked_ms; /* when all lookups until now are paid for */
     struct key_file file;
     char *issuer, *key_id, *path;
 };
@@ -134,6 +137,7 @@ static void settle(struct keys_source *s, struct flight *f, const struct registr
     pthread_mutex_lock(&s->lock);
     if (k) {
         cache_put(&s->cache, f->issuer, f->kid, k, &a->head);
+        s->asked_ms -= f->charged ? ASK_MS : 0; /* that was no guess */
         f->key = jwt_key_ref(k);
         found = true;
     } else if (a->status == 304) {
@@ -175,6 +179,19 @@ static bool take_fresh(struct keys_source *s, str issuer, str kid, struct jwt_ke
         return false;
     *ret = jwt_key_ref(k->key);
     return true;
+}
+
+/* Who knows no key can name others without end: each is a question to the registry. With the lock held. */
+static bool may_ask(struct keys_source *s, str issuer, str kid, bool *charged)
+{
+    int64_t now = clock_ms();
+    if (cache_find(&s->cache, issuer, kid))
+        return true;
+    if (s->asked_ms < now)
+        s->asked_ms = now;
+    *charged = s->asked_ms - now < (int64_t)ASK_MS * ASK_BURST;
+    s->asked_ms += *charged ? ASK_MS : 0;
+    return *charged;
 }
 
 static struct flight *find_flight(const struct keys_source *s, str issuer, str kid)
@@ -235,9 +252,14 @@ enum keys_result keys_find(struct keys_source *s, str issuer, str kid, struct jw
     pthread_mutex_lock(&s->lock);
     bool fresh = take_fresh(s, issuer, kid, ret);
     struct flight *f = fresh ? NULL : find_flight(s, issuer, kid);
-    bool first = !fresh && !f;
-    if (first)
-        f = start_flight(s, issuer, kid);
+    bool first = !fresh && !f, charged = false;
+    if (first && !may_ask(s, issuer, kid, &charged)) {
+        pthread_mutex_unlock(&s->lock);
+        err_set(e, ERR_LIMIT, "more than %d keys a second that %s does not know", 1000 / ASK_MS, s->url);
+        return KEYS_REFUSED;
+    }
+    if (first && (f = start_flight(s, issuer, kid)))
+        f->charged = charged;
     if (f)
         f->holders++;
     while (f && !first && !f->done)

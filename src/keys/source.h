@@ -2,7 +2,8 @@
  * source.h - where public keys of issuers come from: a key registry (Quay's protocol), or a file. What verifiers ask.
  *
  * Registry   GET {registry}/services/{issuer}/keys/{kid}; answers are kept as their Cache-Control says (RFC 9111: max-age, no-store, validators), at most
- *            1,024 of them; 404, 409 and 403 are not kept. Several that want the same key at once ask once.
+ *            1,024 of them; 404, 409 and 403 are not kept. Several that want the same key at once ask once. Of keys that are not
+ *            kept 50 a second are asked for, 100 at once; those that are found do not count. Further ones: KEYS_REFUSED.
  *            A registry that fails while a kept key is out of date by less than `grace` gives that key, and a line in the log.
  * Threads    http_init() first; keys_find() from many threads at once; it may wait for the network (10 s at most).
  * Source     spec/clair-jwt.md 7.

@@ -19,7 +19,7 @@ struct mark { /* what a file, or a folder, looked like when it was read */
     dev_t device;
     ino_t inode;
     off_t size;
-    struct timespec changed;
+    struct timespec changed, moved; /* its bytes; it, by a clock that nobody sets back */
 };
 
 struct credential_store {
@@ -74,6 +74,7 @@ static void mark_all(const struct credential_store *s, struct mark marks[FILES_M
             marks[i].inode = st.st_ino;
             marks[i].size = st.st_size;
             marks[i].changed = st.st_mtim;
+            marks[i].moved = st.st_ctim;
         }
     }
 }
@@ -152,11 +153,13 @@ static void look_again(struct credential_store *s)
     if (load(s, &e) == 0) {
         s->said[0] = '\0';
         tell(s, PROXY_INFO, "certificates were read again", NULL);
-    } else if (strcmp(s->said, e.text) != 0) {
-        snprintf(s->said, sizeof s->said, "%s", e.text);
-        tell(s, PROXY_WARNING, "certificates changed, but the old ones stay", e.text);
-        memset(s->marks, 0, sizeof s->marks); /* tried again */
+        return;
     }
+    memset(s->marks, 0, sizeof s->marks); /* tried again */
+    if (!strcmp(s->said, e.text))
+        return;
+    snprintf(s->said, sizeof s->said, "%s", e.text);
+    tell(s, PROXY_WARNING, "certificates changed, but the old ones stay", e.text);
 }
 
 struct credential_store *credential_store_new(const struct credential_files *f, const char *name,

@@ -12,10 +12,18 @@
 #define TUNNEL_MS   3600000
 #define GO_ERROR    "Content-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n"
 
+/* What an upstream may have done with a request that failed. */
+enum failure {
+    FAILED_LATE,   /* it has answered, or is slow, or all ends here: anything */
+    FAILED_SILENT, /* its connection ended before a byte of an answer: it may have acted */
+    FAILED_UNSENT, /* its connection ended before it had all of the head: nothing */
+};
+
 struct exchange {
     const struct forward *f;
     struct link *up;
     bool kept; /* the link has served before */
+    enum failure failure;
     struct flow request, response;
     bool begun;         /* the response's head is with the client */
     bool request_ended; /* nothing more of it can be sent */
@@ -26,6 +34,12 @@ struct exchange {
 };
 
 /* ---- heads ---- */
+
+/* HTTP/2 ("h2c") would carry requests that nobody has judged; so would what is not known. */
+static bool upgrades(const struct head *asked)
+{
+    return !asked->http10 && asked->body == BODY_NONE && head_is(asked->upgrade, "websocket");
+}
 
 static void put_upgrade(str upgrade, struct buf *out)
 {
@@ -47,7 +61,8 @@ static void put_request(const struct forward *f, struct buf *out)
         buf_str(out, STR("Transfer-Encoding: chunked\r\n"));
     else if (head_field(h, "Content-Length").ptr)
         buf_printf(out, "Content-Length: %llu\r\n", (unsigned long long)h->length);
-    put_upgrade(h->upgrade, out);
+    if (upgrades(h))
+        put_upgrade(h->upgrade, out);
     buf_str(out, STR("\r\n"));
 }
 
@@ -70,6 +85,24 @@ static void put_response(const struct exchange *x, bool chunked, bool close, str
 
 /* ---- the way there ---- */
 
+/* As link_write_all(), but a connection that is gone is told from one that is slow. */
+static int send_head(struct exchange *x, str bytes, struct err *e)
+{
+    int64_t end = clock_ms() + WRITE_MS;
+    while (bytes.len) {
+        ptrdiff_t n = link_write(x->up, bytes);
+        if (n == LINK_ERROR) {
+            x->failure = FAILED_UNSENT;
+            return err_set(e, ERR_NETWORK, "write: the connection is gone");
+        }
+        if (n > 0)
+            bytes = str_skip(bytes, (size_t)n);
+        else if (link_wait(x->up, POLLOUT, NULL, 0, end) <= 0)
+            return err_set(e, ERR_NETWORK, "write: i/o timeout");
+    }
+    return 0;
+}
+
 static int begin(struct exchange *x, bool fresh, struct err *e)
 {
     const struct forward *f = x->f;
@@ -82,7 +115,7 @@ static int begin(struct exchange *x, bool fresh, struct err *e)
     put_request(f, &out);
     if (out.failed)
         return err_set(e, ERR_OOM, "out of memory");
-    if (link_write_all(x->up, buf_view(&out), clock_ms() + WRITE_MS, e) < 0)
+    if (send_head(x, buf_view(&out), e) < 0)
         return -1;
     flow_begin(&x->request, f->client, x->up, f->head->body, f->head->length, f->head->body == BODY_CHUNKED);
     return 0;
@@ -114,6 +147,8 @@ static int pass_head(struct exchange *x, struct err *e)
         return err_set(e, ERR_OOM, "out of memory");
     if (head_read_response(buf_view(&x->copy), x->f->head->method, &x->head, e) < 0)
         return err_wrap(e, "the upstream's answer");
+    if (x->head.status == 101 && !upgrades(x->f->head))
+        return err_set(e, ERR_FORMAT, "the upstream's answer: 101, though nothing was to be upgraded");
     bool last = x->head.status >= 200 || x->head.status == 101;
     if (!last && (x->head.status != 100 || x->f->head->http10))
         return pass_head(x, e); /* of no interest */
@@ -141,6 +176,8 @@ static int await_head(struct exchange *x, struct err *e)
         ptrdiff_t n = link_read(x->up);
         if (n == LINK_AGAIN)
             return 0;
+        if (n <= 0 && !x->copy.len && !link_bytes(x->up).len)
+            x->failure = FAILED_SILENT;
         if (n <= 0)
             return err_set(e, ERR_NETWORK, n == 0 && link_bytes(x->up).len ? "unexpected EOF" : "EOF");
     }
@@ -161,6 +198,8 @@ static int wait_for(struct exchange *x, enum flow_state there, enum flow_state b
     bool on_client = there == FLOW_READS || back == FLOW_WRITES;
     client |= (short)(back == FLOW_WRITES ? POLLOUT : 0);
     up |= (short)(back == FLOW_READS ? POLLIN : 0);
+    if (!on_client) /* but whether it is gone */
+        client = POLLHUP;
     int r = link_wait(x->f->client, client, x->up, up, since_ms + (on_client ? CLIENT_MS : UPSTREAM_MS));
     if (r > 0 && !on_client && client_is_gone(x))
         return err_set(e, ERR_NETWORK, "the client is gone");
@@ -217,9 +256,20 @@ static void exchange_done(struct exchange *x)
     link_freep(&x->up);
 }
 
+/* RFC 9110 9.2.1: asked twice they do no more than once. */
+static bool is_safe(str method)
+{
+    return str_eq(method, STR("GET")) || str_eq(method, STR("HEAD")) || str_eq(method, STR("OPTIONS")) ||
+           str_eq(method, STR("TRACE"));
+}
+
+/* RFC 9112 9.3.1: what may have been done is not to be done again. */
 static bool may_repeat(const struct exchange *x)
 {
-    return x->kept && !x->copy.len && x->f->head->body == BODY_NONE;
+    const struct head *asked = x->f->head;
+    if (!x->kept || asked->body != BODY_NONE)
+        return false;
+    return x->failure == FAILED_UNSENT || (x->failure == FAILED_SILENT && is_safe(asked->method));
 }
 
 static bool fail(struct exchange *x, unsigned *status, const struct err *e)
@@ -260,6 +310,7 @@ bool forward_run(const struct forward *f, unsigned *status, struct err *e)
         link_freep(&x.up);
         flow_done(&x.request);
         *e = (struct err){ 0 };
+        x.failure = FAILED_LATE;
         x.request_ended = false;
         x.seen = 0;
         r = begin(&x, true, e);

@@ -197,7 +197,7 @@ bool head_is_hop(str name)
     static const char *const hops[] = {
         "Connection", "Proxy-Connection",    "Keep-Alive",        "Proxy-Authenticate",
         "TE",         "Proxy-Authorization", "Transfer-Encoding", "Content-Length",
-        "Upgrade"
+        "Upgrade",    "HTTP2-Settings"
     };
     for (size_t i = 0; i < sizeof hops / sizeof *hops; i++)
         if (head_is(name, hops[i]))

@@ -13,6 +13,7 @@
 #define STUCK_MS   (20 * 60000)
 #define LEAVE_LOOK 200
 #define BYE_MS     1000
+#define RETRY_MS   1000 /* an upstream that could not be had is tried again */
 
 /* ---- what nghttp2 tells ---- */
 
@@ -235,23 +236,30 @@ static void run(struct h2 *h)
     }
 }
 
-static void open_upstream(struct h2 *h)
+bool http2_open_upstream(struct h2 *h)
 {
     struct upstream *u = h->o->upstream;
-    bool speaks = upstream_speaks_http2(u);
+    if (h->sessions[UPSTREAM])
+        return true;
+    if (clock_ms() < h->retry_ms) /* `why` stands */
+        return false;
+    h->why = (struct err){ 0 };
+    bool speaks = upstream_speaks_http2(u, h->o->halt);
     h->links[UPSTREAM] = upstream_open(u, h->o->halt, true, NULL, &h->why);
     if (h->links[UPSTREAM] && speaks && open_session(h, UPSTREAM) == 0)
-        return;
+        return true;
     if (h->links[UPSTREAM])
         err_set(&h->why, ERR_UNSUPPORTED, "the upstream does not speak HTTP/2");
     nghttp2_session_del(h->sessions[UPSTREAM]);
     h->sessions[UPSTREAM] = NULL;
+    link_freep(&h->links[UPSTREAM]);
+    h->retry_ms = clock_ms() + RETRY_MS;
+    return false;
 }
 
 void http2_run(const struct http2_options *o)
 {
     struct h2 h = { .o = o, .links = { o->client, NULL } };
-    open_upstream(&h);
     if (open_session(&h, CLIENT) == 0)
         run(&h);
     while (h.streams)

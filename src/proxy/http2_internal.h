@@ -45,7 +45,7 @@ struct stream {
 
 struct h2 {
     const struct http2_options *o;
-    struct link *links[SIDES]; /* [UPSTREAM] is NULL when it cannot be had */
+    struct link *links[SIDES]; /* [UPSTREAM] is NULL until a request was judged, and when it cannot be had */
     nghttp2_session *sessions[SIDES];
     struct buf out[SIDES];
     size_t at[SIDES];
@@ -54,7 +54,11 @@ struct h2 {
     unsigned resets;
     bool broken;
     struct err why; /* the upstream cannot be had */
+    int64_t retry_ms;
 };
+
+/* Opens it, if it is not open; waits. False: it cannot be had, see `why`. For requests that were judged. */
+bool http2_open_upstream(struct h2 *h);
 
 struct stream *stream_new(struct h2 *h, int32_t id);
 void stream_end(struct h2 *h, struct stream *s, enum side side,

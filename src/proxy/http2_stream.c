@@ -55,9 +55,10 @@ void stream_end(struct h2 *h, struct stream *s, enum side side, uint32_t code)
     s->of[side].id = 0;
     s->of[to].open = false; /* nothing reads for this side any more */
     drop_data(h, s, to);
-    if (code && s->of[to].id) /* cut off here, so there too */
-        nghttp2_submit_rst_stream(h->sessions[to], NGHTTP2_FLAG_NONE, s->of[to].id,
-                                  side == CLIENT ? NGHTTP2_CANCEL : code);
+    bool cut = code || (side == UPSTREAM && !s->of[UPSTREAM].ended); /* also politely */
+    uint32_t why = side == CLIENT ? NGHTTP2_CANCEL : code ? code : NGHTTP2_INTERNAL_ERROR;
+    if (cut && s->of[to].id) /* cut off here, so there too */
+        nghttp2_submit_rst_stream(h->sessions[to], NGHTTP2_FLAG_NONE, s->of[to].id, why);
     if (!code && side == CLIENT && s->of[UPSTREAM].id) /* it was answered before it had sent all */
         nghttp2_submit_rst_stream(h->sessions[UPSTREAM], NGHTTP2_FLAG_NONE, s->of[UPSTREAM].id,
                                   NGHTTP2_CANCEL);
@@ -268,7 +269,7 @@ static int begin_request(struct h2 *h, struct stream *s, bool last)
                                          NGHTTP2_PROTOCOL_ERROR);
     if (!judge(h, s, &status))
         return answer(h, s, status, "text/plain");
-    if (!h->sessions[UPSTREAM]) {
+    if (!http2_open_upstream(h)) {
         snprintf(s->body, sizeof s->body, "%s\n", h->why.text);
         return answer(h, s, 500, "text/plain; charset=utf-8");
     }

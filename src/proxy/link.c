@@ -113,9 +113,10 @@ ptrdiff_t link_write(struct link *l, str bytes)
 
 int link_wait(struct link *l, short events, struct link *also, short also_events, int64_t end_ms)
 {
-    struct pollfd p[3] = { { .fd = l->fd, .events = events },
+    /* One that is waited for in nothing must not wake, again and again, because it is closed. */
+    struct pollfd p[3] = { { .fd = events ? l->fd : -1, .events = events },
                            { .fd = l->halt, .events = POLLIN },
-                           { .fd = also ? also->fd : -1, .events = also_events } };
+                           { .fd = also && also_events ? also->fd : -1, .events = also_events } };
     bool waits = (events & POLLIN && l->tls && gnutls_record_check_pending(l->tls)) ||
                  (also && also_events & POLLIN && also->tls && gnutls_record_check_pending(also->tls));
     for (;;) {

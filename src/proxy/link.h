@@ -38,7 +38,8 @@ static inline str link_bytes(const struct link *l)
 }
 void link_use(struct link *l, size_t n); /* the first n bytes are done with */
 
-/* 1 something can be done, 0 time is up, -1 the proxy stops. `also`: another one, or NULL. Events as of poll(). */
+/* 1 something can be done, 0 time is up, -1 the proxy stops. `also`: another one, or NULL. Events as of poll(); a link without
+ * any is not looked at, so POLLHUP alone waits for its end. */
 int link_wait(struct link *l, short events, struct link *also, short also_events, int64_t end_ms);
 int link_write_all(struct link *l, str bytes, int64_t end_ms, struct err *e); /* waits */
 /* As server or client, waits. The session is the link's from now on. */

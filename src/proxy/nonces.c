@@ -8,7 +8,8 @@
 #include <pthread.h>
 
 #define NONCES_MAX ((size_t)2000000)
-#define SLOTS_MIN  1024u
+#define SLOTS_MIN  ((size_t)1 << 10)
+#define SLOTS_MAX  ((size_t)1 << 21) /* 48 MiB; some stay free */
 #define HANDLES    16
 
 struct slot {
@@ -16,11 +17,14 @@ struct slot {
     int64_t until; /* 0: free */
 };
 
+_Static_assert(NONCES_MAX < SLOTS_MAX && sizeof(struct slot) * SLOTS_MAX == 48 << 20, "as nonces.h says");
+
 struct nonces {
     const char *database;
     pthread_mutex_t lock;
     struct slot *slots;
     size_t count, size; /* a power of two */
+    int64_t next;       /* before that none of a table that is full expires */
     struct store *handles[HANDLES];
     size_t handle_count;
 };
@@ -61,13 +65,31 @@ static struct slot *find(struct slot *slots, size_t size, const uint64_t key[2])
     return &slots[i];
 }
 
-/* Into a new table, of the right size, without those that have expired. */
+static size_t count_live(struct nonces *n, int64_t now)
+{
+    size_t live = 0;
+    n->next = INT64_MAX;
+    for (size_t i = 0; i < n->size; i++) {
+        int64_t until = n->slots[i].until;
+        live += until > now;
+        if (until > now && until < n->next)
+            n->next = until;
+    }
+    return live;
+}
+
+static bool is_full(const struct nonces *n)
+{
+    return n->count >= (n->size < SLOTS_MAX ? n->size / 4 * 3 : NONCES_MAX);
+}
+
+/* Into a new table, with room for as many again if there may be so many, without those that have expired. */
 static bool rebuild(struct nonces *n, int64_t now)
 {
-    size_t live = 0, size = SLOTS_MIN;
-    for (size_t i = 0; i < n->size; i++)
-        live += n->slots[i].until > now;
-    while (size < live * 4)
+    if (n->size == SLOTS_MAX && now < n->next)
+        return false;
+    size_t live = count_live(n, now), size = SLOTS_MIN;
+    while (size < SLOTS_MAX && live >= size / 8 * 3)
         size *= 2;
     struct slot *slots = live < NONCES_MAX ? calloc(size, sizeof *slots) : NULL;
     if (!slots)
@@ -85,7 +107,7 @@ static bool rebuild(struct nonces *n, int64_t now)
 static enum nonce_result take_in_memory(struct nonces *n, const uint64_t key[2], int64_t until, struct err *e)
 {
     int64_t now = clock_now();
-    if (n->count * 2 >= n->size && !rebuild(n, now)) {
+    if (is_full(n) && !rebuild(n, now)) {
         err_set(e, ERR_LIMIT, "more than %zu tokens are good at the same time", NONCES_MAX);
         return NONCE_FAILED;
     }
@@ -93,9 +115,12 @@ static enum nonce_result take_in_memory(struct nonces *n, const uint64_t key[2],
     bool seen = s->until > now;
     n->count += !s->until;
     memcpy(s->key, key, sizeof s->key);
-    if (!seen)
-        s->until = until;
-    return seen ? NONCE_SEEN : NONCE_NEW;
+    if (seen)
+        return NONCE_SEEN;
+    s->until = until;
+    int64_t next = until > now ? until : now + 1;
+    n->next = next < n->next ? next : n->next;
+    return NONCE_NEW;
 }
 
 /* ---- the store ---- */

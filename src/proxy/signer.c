@@ -34,15 +34,29 @@ static void say(const struct signing *s, enum proxy_level level, const char *eve
 
 /* ---- tokens ---- */
 
-str signer_audience(str url)
+/* "scheme://" and what is behind it up to a path; `authority` is where the latter begins. Empty: it is no URL. */
+static str place_of(str url, size_t *authority)
 {
     ptrdiff_t colon = str_find(url, ':');
     if (colon <= 0 || !str_starts(str_skip(url, (size_t)colon), STR("://")))
         return STR("");
-    size_t end = (size_t)colon + 3;
+    size_t end = *authority = (size_t)colon + 3;
     while (end < url.len && !strchr("/?#", url.ptr[end]))
         end++;
     return end > (size_t)colon + 3 ? str_head(url, end) : STR("");
+}
+
+static str without_user(str authority)
+{
+    return str_skip(authority, (size_t)(str_rfind(authority, '@') + 1));
+}
+
+void signer_audience(str url, struct buf *out)
+{
+    size_t authority = 0;
+    str place = place_of(url, &authority);
+    buf_str(out, str_head(place, authority));
+    buf_str(out, without_user(str_skip(place, authority)));
 }
 
 /* 64 letters: a random byte gives each as often as any other. */
@@ -84,21 +98,21 @@ int signer_token(const struct signer_rules *r, struct keys_own *keys, str audien
 
 struct destination {
     bool https;
-    str audience;
+    str url, authority; /* as it came; "host[:port]" of it */
     char host[256], port[8];
     str target;
 };
 
 static bool find_destination(str url, struct destination *ret)
 {
-    str place = signer_audience(url);
+    size_t authority = 0;
+    str place = place_of(url, &authority);
     uint64_t number;
-    *ret = (struct destination){ .audience = place };
+    *ret = (struct destination){ .url = url, .authority = without_user(str_skip(place, authority)) };
     ret->https = place.len > 8 && !strncasecmp(place.ptr, "https://", 8);
     if (!ret->https && (place.len <= 7 || strncasecmp(place.ptr, "http://", 7) != 0))
         return false;
-    str rest = str_skip(place, ret->https ? 8 : 7);
-    rest = str_skip(rest, (size_t)(str_rfind(rest, '@') + 1));
+    str rest = ret->authority;
     ptrdiff_t colon = str_rfind(rest, ':'), bracket = str_rfind(rest, ']');
     str host = colon > bracket ? str_head(rest, (size_t)colon) : rest;
     str port = colon > bracket ? str_skip(rest, (size_t)colon + 1) : ret->https ? STR("443") : STR("80");
@@ -143,10 +157,13 @@ static bool send_signed(struct signing *s, struct link *client, struct head *h, 
 {
     struct err e = { 0 };
     unsigned status = 500;
-    CLEANUP(buf_done) struct buf extra = { 0 };
+    CLEANUP(buf_done) struct buf extra = { 0 }, audience = { 0 };
     char text[600];
+    signer_audience(d->url, &audience);
     buf_str(&extra, STR("Authorization: Bearer "));
-    if (signer_token(&s->o.rules, s->o.keys, d->audience, &extra, &e) < 0)
+    if (audience.failed)
+        return false;
+    if (signer_token(&s->o.rules, s->o.keys, buf_view(&audience), &extra, &e) < 0)
         return cannot_sign(s, client, h, &e);
     buf_str(&extra, STR("\r\n"));
     struct forward f = { .client = client,
@@ -167,6 +184,20 @@ static bool send_signed(struct signing *s, struct link *client, struct head *h, 
     return keep;
 }
 
+static bool is_origin(str target) { return target.len && target.ptr[0] == '/'; }
+
+/* RFC 9112 3.2.2: of a URL that is asked for, its own host goes on in place of what Host says. */
+static void set_host(struct head *h, str authority)
+{
+    for (size_t i = 0; i < h->count; i++)
+        if (head_is(h->fields[i].name, "Host")) {
+            h->fields[i].value = authority;
+            return;
+        }
+    if (h->count < HEAD_FIELDS) /* of HTTP/1.0 */
+        h->fields[h->count++] = (struct head_field){ STR("Host"), authority };
+}
+
 static bool to_url(struct signing *s, struct link *client, struct head *h, str url)
 {
     struct destination d;
@@ -175,6 +206,8 @@ static bool to_url(struct signing *s, struct link *client, struct head *h, str u
         count(s, "no-proxy", 500);
         return proxy_answer_head(client, h, 500, GO_ERROR, STR(NO_PROXY "\n"));
     }
+    if (!is_origin(h->target))
+        set_host(h, d.authority);
     if (!str_starts(d.target, STR("/")))
         buf_char(&target, '/');
     str rest = d.target;
@@ -204,8 +237,6 @@ static bool next_head(struct signing *s, struct link *l, struct buf *copy, struc
     proxy_answer(l, 400, "Content-Type: text/plain\r\n", STR("400 Bad Request"), false);
     return false;
 }
-
-static bool is_origin(str target) { return target.len && target.ptr[0] == '/'; }
 
 static void serve_tunnel(struct signing *s, struct link *l, str authority)
 {

@@ -18,8 +18,8 @@ struct signer_rules {
 /* Appends a token for `audience`; as it is made for each request. ERR_BUSY: no key is active. */
 int signer_token(const struct signer_rules *r, struct keys_own *keys, str audience, struct buf *out,
                  struct err *e);
-/* "scheme://host[:port]" of a URL, as it is written; empty: it is none. */
-str signer_audience(str url);
+/* Appends "scheme://host[:port]" of a URL, as it is written but for a "user:password@"; nothing: it is none. */
+void signer_audience(str url, struct buf *out);
 
 struct signing_options {
     const char *address;

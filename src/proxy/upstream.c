@@ -38,8 +38,9 @@ struct upstream {
     } kept[KEPT_MAX];
     size_t kept_count;
     pthread_mutex_t probe_lock;
+    pthread_cond_t probed;
     int64_t probe_ms; /* when it is asked again */
-    bool http2;
+    bool probing, known, http2;
 };
 
 /* ---- the URL ---- */
@@ -114,6 +115,11 @@ str upstream_host(const struct upstream *u) { return str_from(u->place); }
 
 /* ---- connecting ---- */
 
+struct limits {
+    int halt;
+    int64_t end_ms; /* sooner than the usual ones; 0: those */
+};
+
 static int dial_failed(const char *what, int code, struct err *e)
 {
     char text[128];
@@ -137,13 +143,15 @@ static void put_place(const struct sockaddr *a, char ret[80])
 }
 
 /* Waits for the connection to be there. */
-static int finish(int fd, const char *place, int halt, struct err *e)
+static int finish(int fd, const char *place, const struct limits *by, struct err *e)
 {
     int64_t end = clock_ms() + DIAL_MS;
+    if (by->end_ms && by->end_ms < end)
+        end = by->end_ms;
     int number = 0;
     socklen_t size = sizeof number;
     for (;;) {
-        struct pollfd p[2] = { { .fd = fd, .events = POLLOUT }, { .fd = halt, .events = POLLIN } };
+        struct pollfd p[2] = { { .fd = fd, .events = POLLOUT }, { .fd = by->halt, .events = POLLIN } };
         int64_t left = end - clock_ms();
         int n = left > 0 ? poll(p, 2, (int)left) : 0;
         if (n < 0 && errno == EINTR)
@@ -155,8 +163,8 @@ static int finish(int fd, const char *place, int halt, struct err *e)
     }
 }
 
-static struct link *connect_to(const struct sockaddr *a, socklen_t size, const char *place, int halt,
-                               struct err *e)
+static struct link *connect_to(const struct sockaddr *a, socklen_t size, const char *place,
+                               const struct limits *by, struct err *e)
 {
     int one = 1, fd = socket(a->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) {
@@ -165,7 +173,7 @@ static struct link *connect_to(const struct sockaddr *a, socklen_t size, const c
     }
     int r = connect(fd, a, size);
     if (r < 0 && errno == EINPROGRESS)
-        r = finish(fd, place, halt, e);
+        r = finish(fd, place, by, e);
     else if (r < 0)
         dial_failed(place, errno, e);
     if (r < 0) {
@@ -176,10 +184,10 @@ static struct link *connect_to(const struct sockaddr *a, socklen_t size, const c
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
     }
-    return link_new(fd, halt, e);
+    return link_new(fd, by->halt, e);
 }
 
-static struct link *dial_unix(const char *path, int halt, struct err *e)
+static struct link *dial_unix(const char *path, const struct limits *by, struct err *e)
 {
     struct sockaddr_un a = { .sun_family = AF_UNIX };
     char place[sizeof a.sun_path + 8];
@@ -189,10 +197,10 @@ static struct link *dial_unix(const char *path, int halt, struct err *e)
     }
     snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
     snprintf(place, sizeof place, "unix %s", path);
-    return connect_to((struct sockaddr *)&a, sizeof a, place, halt, e);
+    return connect_to((struct sockaddr *)&a, sizeof a, place, by, e);
 }
 
-struct link *upstream_dial(const char *host, const char *port, int halt, struct err *e)
+static struct link *dial(const char *host, const char *port, const struct limits *by, struct err *e)
 {
     const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV };
     struct addrinfo *list = NULL;
@@ -208,7 +216,7 @@ struct link *upstream_dial(const char *host, const char *port, int halt, struct 
         struct err why = { 0 };
         char place[80];
         put_place(a->ai_addr, place);
-        l = connect_to(a->ai_addr, a->ai_addrlen, place, halt, &why);
+        l = connect_to(a->ai_addr, a->ai_addrlen, place, by, &why);
         if (!l && (!first.kind || a->ai_family == AF_INET))
             first = why;
     }
@@ -218,14 +226,19 @@ struct link *upstream_dial(const char *host, const char *port, int halt, struct 
     return l;
 }
 
+struct link *upstream_dial(const char *host, const char *port, int halt, struct err *e)
+{
+    return dial(host, port, &(struct limits){ .halt = halt }, e);
+}
+
 static bool is_address(const char *host)
 {
     uint8_t any[16];
     return inet_pton(AF_INET, host, any) == 1 || inet_pton(AF_INET6, host, any) == 1;
 }
 
-int upstream_secure(struct link *l, const char *host, const struct dial_tls *t, struct credentials **hold,
-                    struct err *e)
+static int secure(struct link *l, const char *host, const struct dial_tls *t, int64_t end_ms,
+                  struct credentials **hold, struct err *e)
 {
     gnutls_datum_t protocol = { (unsigned char *)(t->http2 ? "h2" : "http/1.1"), t->http2 ? 2 : 8 };
     gnutls_session_t session;
@@ -245,16 +258,22 @@ int upstream_secure(struct link *l, const char *host, const struct dial_tls *t, 
     }
     if (!t->insecure)
         gnutls_session_set_verify_cert(session, host, 0);
-    return link_handshake(l, session, clock_ms() + TLS_MS, e);
+    int64_t end = clock_ms() + TLS_MS;
+    return link_handshake(l, session, end_ms && end_ms < end ? end_ms : end, e);
 }
 
-static struct link *open_new(struct upstream *u, int halt, bool http2, struct err *e)
+int upstream_secure(struct link *l, const char *host, const struct dial_tls *t, struct credentials **hold,
+                    struct err *e)
+{
+    return secure(l, host, t, 0, hold, e);
+}
+
+static struct link *open_new(struct upstream *u, const struct limits *by, bool http2, struct err *e)
 {
     struct credentials *hold = NULL;
     const struct dial_tls tls = { u->trust, u->insecure, http2 };
-    struct link *l =
-        u->unix_path ? dial_unix(u->unix_path, halt, e) : upstream_dial(u->host, u->port, halt, e);
-    if (l && u->https && upstream_secure(l, u->host, &tls, &hold, e) < 0) {
+    struct link *l = u->unix_path ? dial_unix(u->unix_path, by, e) : dial(u->host, u->port, by, e);
+    if (l && u->https && secure(l, u->host, &tls, by->end_ms, &hold, e) < 0) {
         err_wrap(e, "%s", u->place);
         link_freep(&l);
     }
@@ -295,7 +314,7 @@ struct link *upstream_open(struct upstream *u, int halt, bool http2, bool *kept,
     if (kept)
         *kept = l != NULL;
     if (!l)
-        return open_new(u, halt, http2, e);
+        return open_new(u, &(struct limits){ .halt = halt }, http2, e);
     l->halt = halt;
     return l;
 }
@@ -317,30 +336,50 @@ void upstream_keep(struct upstream *u, struct link **l)
 
 /* ---- HTTP/2 ---- */
 
-/* The preface and empty settings; who speaks it answers with a frame of settings. */
-static bool probe(struct upstream *u)
+/* The preface and empty settings; who speaks it answers with a frame of settings. A second at most, but for the name's look-up. */
+static bool probe(struct upstream *u, int halt)
 {
     static const char hello[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0";
+    const struct limits by = { halt, clock_ms() + PROBE_MS };
     struct err e = { 0 };
-    CLEANUP(link_freep) struct link *l = open_new(u, -1, true, &e);
-    int64_t end = clock_ms() + PROBE_MS;
+    CLEANUP(link_freep) struct link *l = open_new(u, &by, true, &e);
     if (!l || (u->https && !link_is_http2(l)) ||
-        link_write_all(l, str_of(hello, sizeof hello - 1), end, &e) < 0)
+        link_write_all(l, str_of(hello, sizeof hello - 1), by.end_ms, &e) < 0)
         return false;
     while (link_bytes(l).len < 9) {
         ptrdiff_t n = link_read(l);
-        if (n == 0 || n == LINK_ERROR || (n == LINK_AGAIN && link_wait(l, POLLIN, NULL, 0, end) <= 0))
+        if (n == 0 || n == LINK_ERROR || (n == LINK_AGAIN && link_wait(l, POLLIN, NULL, 0, by.end_ms) <= 0))
             return false;
     }
     return link_bytes(l).ptr[3] == 4;
 }
 
-bool upstream_speaks_http2(struct upstream *u)
+/* The first answer of all is waited for, a little longer than it may take. With the lock held. */
+static void await_first(struct upstream *u)
+{
+    int64_t end = clock_ns() + (int64_t)(PROBE_MS + 200) * 1000000;
+    const struct timespec until = { .tv_sec = (time_t)(end / 1000000000),
+                                    .tv_nsec = (long)(end % 1000000000) };
+    while (u->probing && !u->known)
+        if (pthread_cond_clockwait(&u->probed, &u->probe_lock, CLOCK_MONOTONIC, &until) == ETIMEDOUT)
+            return;
+}
+
+bool upstream_speaks_http2(struct upstream *u, int halt)
 {
     pthread_mutex_lock(&u->probe_lock);
-    if (clock_ms() >= u->probe_ms) {
-        u->http2 = probe(u);
-        u->probe_ms = clock_ms() + (u->http2 ? PROBE_KEEP : PROBE_MS * 5);
+    if (!u->probing && clock_ms() >= u->probe_ms) {
+        u->probing = true;
+        pthread_mutex_unlock(&u->probe_lock);
+        bool yes = probe(u, halt);
+        pthread_mutex_lock(&u->probe_lock);
+        u->http2 = yes;
+        u->known = true;
+        u->probing = false;
+        u->probe_ms = clock_ms() + (yes ? PROBE_KEEP : PROBE_MS * 5);
+        pthread_cond_broadcast(&u->probed);
+    } else {
+        await_first(u);
     }
     bool yes = u->http2;
     pthread_mutex_unlock(&u->probe_lock);
@@ -359,6 +398,7 @@ struct upstream *upstream_new(const struct upstream_options *o, struct err *e)
     }
     pthread_mutex_init(&u->lock, NULL);
     pthread_mutex_init(&u->probe_lock, NULL);
+    pthread_cond_init(&u->probed, NULL);
     u->name = o->name;
     u->insecure = o->insecure;
     if (read_url(u, o->url, e) < 0 ||
@@ -376,6 +416,7 @@ void upstream_freep(struct upstream **up)
         link_freep(&u->kept[i].link);
     credential_store_freep(&u->trust);
     pthread_mutex_destroy(&u->lock);
+    pthread_cond_destroy(&u->probed);
     pthread_mutex_destroy(&u->probe_lock);
     free(u->url);
     free(u);

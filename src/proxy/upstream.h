@@ -23,8 +23,9 @@ void upstream_freep(struct upstream **u);
 /* A connection: one that was kept, if `kept` is not NULL (*kept tells), else a new one. `http2`: ALPN of https says h2 alone. */
 struct link *upstream_open(struct upstream *u, int halt, bool http2, bool *kept, struct err *e);
 void upstream_keep(struct upstream *u, struct link **l); /* it may be used again; else link_freep() */
-/* Does it speak HTTP/2? Asked once a minute at most; a second at most is waited for. */
-bool upstream_speaks_http2(struct upstream *u);
+/* Does it speak HTTP/2? Asked once a minute at most (when it does not, once in 5 s); a second at most is waited for, by one that asks: the others
+ * go by the last answer, if there is one. */
+bool upstream_speaks_http2(struct upstream *u, int halt);
 /* Its path joined with that of a request, and "its query&the request's", as Go's reverse proxy. `target`: origin-form. */
 void upstream_target(const struct upstream *u, str target, struct buf *out);
 str upstream_host(const struct upstream *u); /* "host:port" */

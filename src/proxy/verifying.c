@@ -5,15 +5,17 @@
 #include "proxy/forward.h"
 #include "proxy/http2.h"
 
+#define WARN_MS 1000
 #define REFUSED "Content-Type: text/plain\r\n"
 
 struct verifying {
     struct verifying_options o;
     struct verifier rules;
     struct keys_source *keys;
-    struct nonces *nonces;
+    struct nonces *nonces; /* its own; NULL: o.used */
     struct upstream *upstream;
     struct listen *listen;
+    int64_t warned_ms; /* atomic */
     char name[128];
 };
 
@@ -30,16 +32,35 @@ static enum keys_result find_key(void *ctx, str issuer, str kid, struct jwt_key 
 
 static enum nonce_result take_nonce(void *ctx, str issuer, str nonce, int64_t until, struct err *e)
 {
-    return nonces_take(((struct verifying *)ctx)->nonces, issuer, nonce, until, e);
+    struct verifying *v = ctx;
+    CLEANUP(buf_done) struct buf whose = { 0 };
+    if (v->nonces)
+        return nonces_take(v->nonces, issuer, nonce, until, e);
+    buf_str(&whose, v->rules.audience); /* others have their own */
+    buf_char(&whose, '\0');
+    buf_str(&whose, issuer);
+    if (whose.failed) {
+        err_set(e, ERR_OOM, "out of memory");
+        return NONCE_FAILED;
+    }
+    return nonces_take(v->o.used, buf_view(&whose), nonce, until, e);
 }
 
-static void log_verdict(const struct verifying *v, const struct verdict *d)
+/* Once a second: who is refused may come again at once. */
+static bool may_warn(struct verifying *v)
+{
+    int64_t now = clock_ms(), last = __atomic_load_n(&v->warned_ms, __ATOMIC_RELAXED);
+    return now - last >= WARN_MS &&
+           __atomic_compare_exchange_n(&v->warned_ms, &last, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+static void log_verdict(struct verifying *v, const struct verdict *d)
 {
     bool ours = d->status == 503 || !strcmp(d->what, "key-server");
     char text[800];
     snprintf(text, sizeof text, "%s%s%s", d->body, d->why.kind ? ": " : "", d->why.kind ? d->why.text : "");
     if (!d->good)
-        say(v, ours ? PROXY_WARNING : PROXY_DEBUG, "request refused", text);
+        say(v, ours && may_warn(v) ? PROXY_WARNING : PROXY_DEBUG, "request refused", text);
 }
 
 static void judge(struct verifying *v, str authorization, struct verdict *ret)
@@ -116,7 +137,11 @@ static bool serve(void *ctx, struct link *client, struct head *h)
 
 /* ---- HTTP/2 ---- */
 
-static bool wants_http2(void *ctx) { return upstream_speaks_http2(((struct verifying *)ctx)->upstream); }
+static bool wants_http2(void *ctx)
+{
+    struct verifying *v = ctx;
+    return upstream_speaks_http2(v->upstream, listen_halt(v->listen));
+}
 
 static bool judge_stream(void *ctx, str authorization, unsigned *status, char *body, size_t room)
 {
@@ -156,8 +181,9 @@ static int make(struct verifying *v, struct err *e)
                                       .wants_http2 = wants_http2,
                                       .http2 = serve_http2,
                                       .ctx = v };
+    bool own = o->nonce_database || !o->used;
     if (!(v->upstream = upstream_new(&up, e)) || !(v->keys = keys_source_new(&o->keys, e)) ||
-        !(v->nonces = nonces_new(o->nonce_database, e)))
+        (own && !(v->nonces = nonces_new(o->nonce_database, e))))
         return -1;
     return (v->listen = listen_new(&l, e)) ? 0 : -1;
 }

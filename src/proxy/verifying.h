@@ -19,6 +19,8 @@ struct verifying_options {
     struct verifier rules; /* without callbacks */
     struct keys_source_options keys;
     const char *nonce_database; /* NULL: in memory */
+    struct nonces
+        *used; /* that memory, where it outlives the proxy, by audience; borrowed. NULL: one of its own */
     struct proxy_log log;
     /* Once for each judged request; `what` as in struct verdict. May be NULL. */
     void (*judged)(void *ctx, const char *what, unsigned status, int64_t judge_ns);

@@ -2,12 +2,14 @@
 import base64
 import hashlib
 import json
+import signal
 import socket
 import ssl
 import threading
 import time
 
 import pytest
+import yaml
 from conftest import SPEC
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwtproxy import (Echo, Proxy, Registry, b64, claims_for, jwk, make_token, preshared, private_pem, public_pem, rsa_key, signer,
@@ -158,7 +160,7 @@ def test_answers_are_those_that_were_recorded(plain, proxy, key, tmp_path):
         if name == "viasigner":  # the upstream's own words: what it was asked
             got = a.json()
             assert got["path"] == json.loads(body)["path"]
-            assert got["headers"]["Host"] == f"127.0.0.1:{s.port}" and got["headers"]["Authorization"].startswith("Bearer ")
+            assert got["headers"]["Host"] == f"127.0.0.1:{plain.port}" and got["headers"]["Authorization"].startswith("Bearer ")
             continue
         assert a.body.decode().rstrip("\n") == body
         assert {k for k, _ in a.headers} == {line.split(":")[0] for line in head[1:]}
@@ -333,6 +335,66 @@ def test_answers_of_all_shapes(proxy, tmp_path, key):
     assert [ask().status for _ in range(3)] == [500, 500, 500]
 
 
+@pytest.mark.parametrize("method, end, times", [("GET", b"", 2), ("POST", b"", 1), ("GET", b"HTTP/1.1 2", 1)])
+def test_only_what_cannot_have_been_done_is_asked_again(proxy, tmp_path, key, method, end, times):
+    """A kept connection ends at its second request."""
+    seen = []
+
+    def dies(c, head):
+        c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        seen.append(c.recv(65536))
+        c.sendall(end)
+
+    def again(c, head):
+        seen.append(head)
+        c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nagain")
+
+    _, _, ask = scripted(proxy, tmp_path, key, dies, again)
+    assert ask().status == 200
+    a = ask(method=method)
+    assert (a.status, len(seen)) == ((200, 2) if times == 2 else (500, 1))
+    assert all(head.startswith(method.encode() + b" ") for head in seen)
+
+
+def test_used_tokens_are_known_after_a_restart(proxy, echo, key, tmp_path):
+    v = verifier(echo.url, preshared(tmp_path, key))
+    p = proxy({"signer_proxy": {"enabled": False}, "verifier_proxies": [v]})
+    token = "Bearer " + make_token(key, claims_for(p.audience()))
+    assert p.ask(token).status == 200
+    for times, skew in ((1, None), (2, "2m")):  # nothing changes: nothing is stopped
+        if skew:
+            v["verifier"]["max_skew"] = skew
+            p.file.write_text(yaml.safe_dump({"jwtproxy": p.section}))
+        p.process.send_signal(signal.SIGHUP)
+        eventually(lambda: p.text().count("configuration read again") == times)
+        eventually(lambda: p.text().count("starting verifier proxy") == times)
+        a = p.ask(token)
+        assert (a.status, a.body) == (403, (PREFIX + "Missing or invalid 'jti' claim").encode())
+
+
+def test_guesses_of_keys_do_not_flood_the_registry(proxy, echo, registry, key, tmp_path):
+    registry.keys["quay", "mykey"] = jwk(key, "mykey")
+    p = proxy({"signer_proxy": {"enabled": False}, "verifier_proxies": [
+        verifier(echo.url, {"type": "keyregistry", "options": {"registry": registry.url}})]})
+
+    def ask(kid):
+        return p.ask("Bearer " + make_token(key, claims_for(p.audience()), kid=kid)).status
+
+    assert ask("mykey") == 200
+    began = time.monotonic()
+    n = 0
+    while len(registry.requests) + 10 > n:  # until some were not asked for
+        assert ask(f"guess{n}") == 403
+        n += 1
+        if time.monotonic() - began > 10:
+            pytest.skip("too slow to flood anything")
+    assert len(registry.requests) <= 102 + 50 * (time.monotonic() - began)
+    assert ask("mykey") == 200
+    text = p.text()
+    assert "more than 50 keys a second" in text
+    assert text.count('"request refused","Level":"warning"') <= 2 + time.monotonic() - began
+
+
 def test_an_upstream_that_is_down_gets_go_s_words(proxy, tmp_path, key):
     port = free_ports(1)[0]
     p = proxy({"signer_proxy": {"enabled": False}, "verifier_proxies": [verifier(f"http://127.0.0.1:{port}", preshared(tmp_path, key))]})
@@ -360,6 +422,84 @@ def test_upgraded_connections_are_passed_on(proxy, tmp_path, key):
         assert f.read(3) == b"ABC"
         s.shutdown(socket.SHUT_WR)
         assert f.read() == b"bye"
+
+
+@pytest.mark.parametrize("upgrade", ["h2c", "websocket, h2c", "x"])
+def test_no_other_protocol_is_smuggled_by(proxy, tmp_path, key, upgrade):
+    up, _, ask = scripted(proxy, tmp_path, key, b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\nsecret")
+    a = ask(headers=["Connection: Upgrade, HTTP2-Settings", f"Upgrade: {upgrade}", "HTTP2-Settings: AAMAAABkAAQAAP__"])
+    assert a.status == 500 and b"secret" not in a.body
+    assert b"upgrade" not in up.got[0].lower() and b"http2-settings" not in up.got[0].lower()
+    up, _, ask = scripted(proxy, tmp_path, key, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    assert ask(headers=["HTTP2-Settings: AAMAAABkAAQAAP__"]).status == 200 and b"http2-settings" not in up.got[0].lower()
+
+
+def frame(kind, flags=0, stream=0, body=b""):
+    return len(body).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + body
+
+
+def read_frame(f):
+    head = f.read(9)
+    return (head[3], int.from_bytes(head[5:], "big"), f.read(int.from_bytes(head[:3], "big"))) if len(head) == 9 else None
+
+
+def hpack(**fields):
+    def text(s):
+        n = len(s)
+        out = [n] if n < 127 else [127, (n - 127) % 128 | (128 if n >= 255 else 0)]
+        return bytes(out + ([(n - 127) // 128] if n >= 255 else [])) + s.encode()
+
+    return b"".join(b"\0" + text(k.replace("_", ":")) + text(v) for k, v in fields.items())
+
+
+class Rude(threading.Thread):
+    """An upstream of HTTP/2 that resets each stream as if that were well."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.connections = 0
+        self.start()
+
+    def run(self):
+        while True:
+            c, _ = self.listener.accept()
+            self.connections += 1
+            with c, c.makefile("rb") as f:
+                f.read(24)
+                c.sendall(frame(4))
+                while (got := read_frame(f)):
+                    if got[0] == 1:
+                        c.sendall(frame(3, stream=got[1], body=bytes(4)))
+
+
+def test_streams_of_an_upstream_that_gives_up(proxy, tmp_path, key):
+    """Only what was judged leads to it, and no client waits for what does not come."""
+    up = Rude()
+    p = proxy({"signer_proxy": {"enabled": False}, "verifier_proxies": [verifier(up.url, preshared(tmp_path, key))]})
+    token = make_token(key, claims_for(p.audience()))
+    with socket.create_connection(("127.0.0.1", p.port), timeout=20) as s, s.makefile("rb") as f:
+        s.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4))
+        for stream, more, kind in ((1, {}, 1), (3, {"authorization": f"Bearer {token}"}, 3)):
+            s.sendall(frame(1, 5, stream, hpack(_method="GET", _scheme="http", _path="/", _authority="h", **more)))
+            while (got := read_frame(f))[:2] != (kind, stream):
+                assert got[1] in (0, 1)
+            if stream == 1:
+                assert up.connections == 0
+        assert got[2] == (2).to_bytes(4, "big")  # INTERNAL_ERROR
+
+
+def test_a_silent_upstream_is_not_waited_for_long(proxy, tmp_path, key):
+    """Whether it speaks HTTP/2 is asked before a client's handshake."""
+    ca = Authority(tmp_path, "ca")
+    cert, pkey = ca.sign("clair")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        p = proxy({"signer_proxy": {"enabled": False}, "verifier_proxies": [
+            verifier(f"https://127.0.0.1:{silent.getsockname()[1]}", preshared(tmp_path, key), crt_file=str(cert), key_file=str(pkey))]})
+        began = time.monotonic()
+        assert ssl.get_server_certificate(("127.0.0.1", p.port), timeout=30)
+        assert time.monotonic() - began < 6  # a second, where TLS may take ten
 
 
 def test_expect_continue_and_early_answers(proxy, tmp_path, key):
@@ -491,9 +631,11 @@ def test_tokens_are_as_of_old(proxy, echo, key, tmp_path):
     (tmp_path / "k").write_bytes(private_pem(key))
     p = proxy({"signer_proxy": signer(tmp_path / "k")})
     seen = set()
-    for url, audience in ((f"{echo.url}/a", echo.url), (f"http://localhost:{echo.port}/b?c", f"http://localhost:{echo.port}")):
+    for url, audience in ((f"{echo.url}/a", echo.url), (f"http://localhost:{echo.port}/b?c", f"http://localhost:{echo.port}"),
+                          (f"http://user:pass@localhost:{echo.port}/", f"http://localhost:{echo.port}")):
         p.ask("Basic eA==", target=url, headers=["X-Mine: 1"])
         _, _, headers, _ = echo.requests[-1]
+        assert [v for k, v in headers if k == "Host"] == [audience[7:]]  # not the proxy's own
         first, token = [v for k, v in headers if k == "Authorization"]
         assert first == "Basic eA==" and token.startswith("Bearer ")
         head, claims, _ = (base64.urlsafe_b64decode(x + "==") for x in token.split()[1].split("."))
@@ -504,7 +646,7 @@ def test_tokens_are_as_of_old(proxy, echo, key, tmp_path):
         assert claims["exp"] - claims["iat"] == 300 and claims["iat"] - claims["nbf"] == 60 and abs(claims["iat"] - time.time()) < 30
         assert len(claims["jti"]) == 32 and all(c.isalnum() or c in "+/" for c in claims["jti"])
         seen.add(claims["jti"])
-    assert len(seen) == 2
+    assert len(seen) == 3
 
 
 # ---- files ----

@@ -216,6 +216,7 @@ def test_reload_takes_other_proxies_over(served, key):
     s.process.send_signal(signal.SIGHUP)
     eventually(lambda: "the proxies stay as they were" in s.events())
     assert s.ask(make_token(key, claims_for("http://new.example"))).status == 200
+    assert s.ask(token).status == 403  # it was used before that
 
 
 def test_authorities_of_the_site(tmp_path, key):

@@ -1,12 +1,16 @@
 /* Parts of the proxies that no request shows by itself: used tokens in memory, places that are the same. */
+#include "proxy/link.h"
 #include "proxy/nonces.h"
 
 #include "base/clock.h"
 
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -35,6 +39,25 @@ static void test_a_nonce_is_new_once(void **state)
     nonces_freep(&n);
 }
 
+/* A link that has ended wakes who waits for it, and nobody else. */
+static void test_an_ended_link_is_not_waited_for(void **state)
+{
+    struct err e = { 0 };
+    int ended[2], open[2];
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ended), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, open), 0);
+    struct link *a = link_new(ended[0], -1, &e), *b = link_new(open[0], -1, &e);
+    close(ended[1]);
+    assert_int_equal(link_wait(a, 0, b, POLLIN, clock_ms() + 20), 0);
+    assert_int_equal(link_wait(b, POLLIN, a, 0, clock_ms() + 20), 0);
+    assert_int_equal(link_wait(a, POLLHUP, b, POLLIN, clock_ms() + 20000), 1);
+    close(open[1]);
+    assert_int_equal(link_wait(a, 0, b, POLLIN, clock_ms() + 20000), 1);
+    link_freep(&a);
+    link_freep(&b);
+}
+
 static void test_places(void **state)
 {
     (void)state;
@@ -52,6 +75,7 @@ static void test_places(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_a_nonce_is_new_once),
+                                        cmocka_unit_test(test_an_ended_link_is_not_waited_for),
                                         cmocka_unit_test(test_places) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
