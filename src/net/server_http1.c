@@ -315,13 +315,22 @@ static enum MHD_Result drop_upload(struct exchange *x, size_t n)
     return x->response.status < 400 || x->dropped <= BODY_DROP_MAX ? MHD_YES : MHD_NO;
 }
 
+/* Behind a pause, which is no fault of the client's, its time begins anew. */
+static int64_t next_limit(struct exchange *x, size_t n)
+{
+    pthread_mutex_lock(&x->s->lock);
+    bool was_paused = conn_of(x->connection)->cut_ms == INT64_MAX;
+    pthread_mutex_unlock(&x->s->lock);
+    return upload_limit(x, was_paused ? 0 : n);
+}
+
 static enum MHD_Result take_upload(struct exchange *x, const char *bytes, size_t *size)
 {
     size_t n = *size;
     enum upload_put put = upload_put(x, str_of(bytes, n));
     if (put == UPLOAD_BROKEN)
         return MHD_NO;
-    int64_t limit = put == UPLOAD_PAUSED ? INT64_MAX : upload_limit(x, n);
+    int64_t limit = put == UPLOAD_PAUSED ? INT64_MAX : next_limit(x, n);
     if (limit)
         set_cut(x, limit);
     if (put == UPLOAD_PAUSED)
