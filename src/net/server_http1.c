@@ -301,7 +301,9 @@ void http1_answer_early(struct exchange *x)
     buf_printf(&out, "Content-Length: %zu\r\nConnection: close\r\n\r\n", r->body.len);
     buf_str(&out, buf_view(&r->body));
     int fd = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    x->upload->told = !out.failed && send(fd, out.ptr, out.len, MSG_NOSIGNAL) == (ssize_t)out.len;
+    ssize_t sent = out.failed ? -1 : send(fd, out.ptr, out.len, MSG_NOSIGNAL);
+    x->upload->told = sent == (ssize_t)out.len;
+    x->upload->broken = sent > 0 && !x->upload->told;
 }
 
 static enum MHD_Result drop_upload(struct exchange *x, size_t n)
@@ -362,8 +364,8 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
         *size = 0;
         return ok ? MHD_YES : MHD_NO;
     }
-    if (x->upload && x->upload->told)
-        return MHD_NO; /* it has its answer */
+    if (x->upload && (x->upload->told || x->upload->broken))
+        return MHD_NO; /* it has its answer, or what there is of it */
     return x->active ? go_on(x) : serve(x);
 }
 

@@ -126,10 +126,14 @@ static void pause_ms(int ms)
     nanosleep(&t, NULL);
 }
 
+/* Until the server has enough of it. */
 static void trickle(int fd)
 {
-    for (int64_t end = clock_ms() + PATIENCE_S * 1000; clock_ms() < end && say(fd, STR("x"));)
+    int64_t end = clock_ms() + PATIENCE_S * 1000;
+    while (say(fd, STR("x"))) {
+        assert_true(clock_ms() < end);
         pause_ms(50);
+    }
 }
 
 /* Who was held is as slow as others when it goes on. */
