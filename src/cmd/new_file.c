@@ -97,7 +97,7 @@ int new_file_commit(struct new_file *f, struct err *e)
         snprintf(folder, sizeof folder, "%.*s", (int)(slash - f->path) + 1, f->path);
     if (sync_path(f->temp, O_RDONLY) < 0 || rename(f->temp, f->path) < 0)
         return err_errno(e, "%s", f->path);
+    watch_keep(f->watch); /* first: it looks at the name */
     f->temp[0] = '\0';
-    watch_keep(f->watch);
     return sync_path(folder, O_RDONLY | O_DIRECTORY) < 0 ? err_errno(e, "%s", folder) : 0;
 }

@@ -64,8 +64,11 @@ static int keep_digests(struct registry *r, struct json *j, struct err *e)
     if (json_enter(j, JSON_ARRAY, e) < 0)
         return -1;
     while ((more = json_element(j, &type, &text, e)) > 0) {
-        if (type != JSON_OBJECT)
-            return json_skip_rest(j, type, e);
+        if (type != JSON_OBJECT) {
+            if (json_skip_rest(j, type, e) < 0)
+                return -1;
+            continue;
+        }
         while ((inner = json_key(j, &key, e)) > 0) {
             bool digest = str_eq(key, STR("digest"));
             if ((digest ? json_string(j, &text, e) : json_skip(j, e)) < 0)

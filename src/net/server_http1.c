@@ -301,7 +301,9 @@ void http1_answer_early(struct exchange *x)
     buf_printf(&out, "Content-Length: %zu\r\nConnection: close\r\n\r\n", r->body.len);
     buf_str(&out, buf_view(&r->body));
     int fd = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    x->upload->told = !out.failed && send(fd, out.ptr, out.len, MSG_NOSIGNAL) == (ssize_t)out.len;
+    ssize_t sent = out.failed ? -1 : send(fd, out.ptr, out.len, MSG_NOSIGNAL);
+    x->upload->told = sent == (ssize_t)out.len;
+    x->upload->broken = sent > 0 && !x->upload->told;
 }
 
 static enum MHD_Result drop_upload(struct exchange *x, size_t n)
@@ -315,13 +317,22 @@ static enum MHD_Result drop_upload(struct exchange *x, size_t n)
     return x->response.status < 400 || x->dropped <= BODY_DROP_MAX ? MHD_YES : MHD_NO;
 }
 
+/* Behind a pause, which is no fault of the client's, its time begins anew. */
+static int64_t next_limit(struct exchange *x, size_t n)
+{
+    pthread_mutex_lock(&x->s->lock);
+    bool was_paused = conn_of(x->connection)->cut_ms == INT64_MAX;
+    pthread_mutex_unlock(&x->s->lock);
+    return upload_limit(x, was_paused ? 0 : n);
+}
+
 static enum MHD_Result take_upload(struct exchange *x, const char *bytes, size_t *size)
 {
     size_t n = *size;
     enum upload_put put = upload_put(x, str_of(bytes, n));
     if (put == UPLOAD_BROKEN)
         return MHD_NO;
-    int64_t limit = put == UPLOAD_PAUSED ? INT64_MAX : upload_limit(x, n);
+    int64_t limit = put == UPLOAD_PAUSED ? INT64_MAX : next_limit(x, n);
     if (limit)
         set_cut(x, limit);
     if (put == UPLOAD_PAUSED)
@@ -353,8 +364,8 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
         *size = 0;
         return ok ? MHD_YES : MHD_NO;
     }
-    if (x->upload && x->upload->told)
-        return MHD_NO; /* it has its answer */
+    if (x->upload && (x->upload->told || x->upload->broken))
+        return MHD_NO; /* it has its answer, or what there is of it */
     return x->active ? go_on(x) : serve(x);
 }
 

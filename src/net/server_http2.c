@@ -190,14 +190,22 @@ static void refuse(struct stream *t, unsigned status, str text)
     response_done(&r);
 }
 
-/* What was read of an upload may come again; while nobody reads, nobody is slow. */
+static bool has_no_room(const struct stream *t)
+{
+    nghttp2_session *session = t->w->h2.session;
+    return nghttp2_session_get_stream_effective_recv_data_length(session, t->id) >=
+           nghttp2_session_get_stream_effective_local_window_size(session, t->id);
+}
+
+/* What was read of an upload may come again. Only who waited for that has his time anew: else each byte that is read would give it. */
 static void give_room(struct stream *t)
 {
     size_t n = upload_taken(t->x);
     if (!n || t->whole)
         return;
     nghttp2_session_consume_stream(t->w->h2.session, t->id, n);
-    t->cut_ms = upload_limit(t->x, 0);
+    if (t->cut_ms == INT64_MAX && !has_no_room(t))
+        t->cut_ms = upload_limit(t->x, 0);
 }
 
 /* An answer before the body is whole is too much for some clients (curl 7.88 takes it for an error, or waits for ever): they may send it to
@@ -223,8 +231,7 @@ static void receive_upload(struct stream *t, str bytes)
         http2_go_on(t->x);
         return;
     }
-    if (nghttp2_session_get_stream_effective_recv_data_length(session, t->id) >=
-        nghttp2_session_get_stream_effective_local_window_size(session, t->id))
+    if (has_no_room(t))
         t->cut_ms = INT64_MAX; /* it is our turn */
     give_room(t);
 }

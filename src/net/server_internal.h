@@ -114,7 +114,8 @@ struct upload { /* guarded by server.lock */
     bool begun;         /* some of it has come, so "100 Continue" was sent if it had to be */
     bool
         small; /* it is said to have at most BODY_DROP_MAX: its answer comes behind it, and the connection lives on */
-    bool told; /* its answer was sent before its body was there */
+    bool told;   /* its answer was sent before its body was there */
+    bool broken; /* only a part of that answer could be sent: nothing may follow it */
 };
 
 void upload_begin(

@@ -69,7 +69,7 @@ enum upload_put upload_put(struct exchange *x, str bytes)
     enum upload_put ret = UPLOAD_TAKEN;
     pthread_mutex_lock(&x->s->lock);
     u->begun = true;
-    if (x->fate == FATE_CLOSED ||
+    if (x->fate == FATE_CLOSED || u->broken ||
         (x->connection && x->s->closing)) { /* then nothing may be suspended any more */
         ret = UPLOAD_BROKEN;
     } else if (x->ran) {

@@ -120,6 +120,40 @@ static void test_held(void **state)
     (void)state;
 }
 
+static void pause_ms(int ms)
+{
+    const struct timespec t = { .tv_nsec = ms * 1000000L };
+    nanosleep(&t, NULL);
+}
+
+/* Until the server has enough of it. */
+static void trickle(int fd)
+{
+    int64_t end = clock_ms() + PATIENCE_S * 1000;
+    while (say(fd, STR("x"))) {
+        assert_true(clock_ms() < end);
+        pause_ms(50);
+    }
+}
+
+/* Who was held is as slow as others when it goes on. */
+static void test_slow_behind_a_pause(void **state)
+{
+    const struct server_options o = { .idle_ms = 1000, .receive_rate = 1 << 20 };
+    CLEANUP(server_freep) struct server *s = serve(o);
+    CLEANUP(close_fdp) int fd = dial(s);
+    CLEANUP(freep) char *body = calloc(1, UPLOAD_WAITS + (64 << 10));
+    head(fd, "/up/held", "Content-Length: 100000000");
+    wait_for(&gate.running, 1);
+    assert_true(say(fd, str_of(body, UPLOAD_WAITS + (64 << 10))));
+    pause_ms(500); /* for the server to take them: nothing tells that it has paused */
+    gate_set(true);
+    trickle(fd);
+    wait_for(&gate.broken, 1);
+    wait_for(&gate.silent, 1);
+    (void)state;
+}
+
 /* Who brings nothing, and who brings too little. */
 static void test_slow(void **state)
 {
@@ -129,10 +163,7 @@ static void test_slow(void **state)
     CLEANUP(close_fdp) int slow = dial(s);
     head(silent, "/up", "Content-Length: 1000");
     head(slow, "/up", "Content-Length: 1000000");
-    for (int64_t end = clock_ms() + PATIENCE_S * 1000; clock_ms() < end && say(slow, STR("x"));) {
-        const struct timespec t = { .tv_nsec = 50000000 };
-        nanosleep(&t, NULL);
-    }
+    trickle(slow);
     wait_for(&gate.broken, 2);
     wait_for(&gate.silent, 2);
     (void)state;
@@ -199,6 +230,7 @@ int main(void)
         cmocka_unit_test(test_framings),
         cmocka_unit_test(test_early),
         cmocka_unit_test_teardown(test_held, open_gate),
+        cmocka_unit_test_teardown(test_slow_behind_a_pause, open_gate),
         cmocka_unit_test(test_slow),
         cmocka_unit_test_teardown(test_gone, open_gate),
         cmocka_unit_test_teardown(test_stop, open_gate),
