@@ -10,10 +10,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
-
-extern char **environ;
+#include <unistd.h>
 
 /* It becomes a part of a program's name. */
 static bool is_name(str name)
@@ -38,6 +37,22 @@ static void run_done(struct helper_run *r)
     }
 }
 
+struct pair {
+    int fds[2]; /* of a pipe */
+};
+static const struct pair NO_PAIR = { { -1, -1 } };
+
+static void pair_done(struct pair *p)
+{
+    close_fdp(&p->fds[0]);
+    close_fdp(&p->fds[1]);
+}
+
+static int pair_open(struct pair *p, struct err *e)
+{
+    return pipe2(p->fds, O_CLOEXEC) < 0 ? err_errno(e, "pipe") : 0;
+}
+
 /* The question waits in the pipe, which takes far more, before anybody could close its other end. */
 static int tell(int fd, str server, struct err *e)
 {
@@ -48,37 +63,46 @@ static int tell(int fd, str server, struct err *e)
     return write(fd, line.ptr, line.len) == (ssize_t)line.len ? 0 : err_errno(e, "write");
 }
 
-/* Its standard error stays ours: some ask a person there. */
+/* Between fork() and exec(): what is safe there. Signals that wait for a thread of ours are its own again, and it ends with us, however we do;
+ * what was ignored when we started stays so. */
+static void become(char *program, int in, int out, int failure, pid_t ours)
+{
+    char verb[] = "get", *argv[] = { program, verb, NULL };
+    sigset_t none;
+    sigemptyset(&none);
+    signal(SIGPIPE, SIG_DFL);
+    if (prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == ours && dup2(in, 0) == 0 && dup2(out, 1) == 1 &&
+        sigprocmask(SIG_SETMASK, &none, NULL) == 0)
+        execvp(program, argv);
+    int code = errno;
+    ssize_t ignored = write(failure, &code, sizeof code);
+    (void)ignored;
+    _exit(127);
+}
+
+/* Waits until it runs. Its standard error stays ours: some ask a person there. */
 static int start(struct helper_run *r, char *program, str server, struct err *e)
 {
-    int in[2] = { -1, -1 }, out[2] = { -1, -1 };
-    char verb[] = "get", *argv[] = { program, verb, NULL };
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t attributes;
-    sigset_t defaults;
-    sigemptyset(&defaults);
-    sigaddset(&defaults, SIGPIPE);
-    if (pipe2(in, O_CLOEXEC) < 0 || tell(in[1], server, e) < 0 || pipe2(out, O_CLOEXEC) < 0) {
-        close_fdp(&in[0]);
-        close_fdp(&in[1]);
-        return e->kind ? -1 : err_errno(e, "pipe");
-    }
-    posix_spawn_file_actions_init(&files);
-    posix_spawnattr_init(&attributes);
-    posix_spawn_file_actions_adddup2(&files, in[0], 0);
-    posix_spawn_file_actions_adddup2(&files, out[1], 1);
-    posix_spawnattr_setsigdefault(&attributes, &defaults);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
-    int code = posix_spawnp(&r->pid, program, &files, &attributes, argv, environ);
-    posix_spawn_file_actions_destroy(&files);
-    posix_spawnattr_destroy(&attributes);
-    close(in[0]);
-    close(in[1]);
-    close(out[1]);
-    r->out = out[0];
-    if (!code)
+    CLEANUP(pair_done) struct pair in = NO_PAIR, out = NO_PAIR, failure = NO_PAIR;
+    int code = 0;
+    if (pair_open(&in, e) < 0 || tell(in.fds[1], server, e) < 0 || pair_open(&out, e) < 0 ||
+        pair_open(&failure, e) < 0)
+        return -1;
+    pid_t ours = getpid();
+    r->pid = fork();
+    if (r->pid < 0)
+        return err_errno(e, "fork");
+    if (!r->pid)
+        become(program, in.fds[0], out.fds[1], failure.fds[1], ours);
+    close_fdp(&failure.fds[1]);
+    ssize_t n;
+    while ((n = read(failure.fds[0], &code, sizeof code)) < 0 && errno == EINTR)
+        ;
+    if (n == 0) {
+        r->out = out.fds[0];
+        out.fds[0] = -1;
         return 0;
-    r->pid = -1;
+    }
     return code == ENOENT ? err_set(e, ERR_NOT_FOUND, "is not installed (looked for by PATH)")
                           : err_set(e, ERR_IO, "%s", strerror(code));
 }

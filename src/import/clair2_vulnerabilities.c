@@ -12,6 +12,7 @@
 
 #define PAGE           1024
 #define BATCH          64
+#define LOOKED_MAX     1024  /* of a batch: also what is kept takes memory */
 #define PATIENCE_MS    30000 /* with others who write what vulnerabilities are */
 #define POLL_US        100000
 #define METADATA_DEPTH 1000
@@ -73,7 +74,7 @@ struct batch {
     struct arena *arena;
     struct strmap keys; /* of this batch */
     struct advisory list[BATCH];
-    size_t count;
+    size_t count, looked;
     int64_t fixes; /* left out */
 };
 
@@ -196,7 +197,7 @@ static int end_batch(struct batch *b, struct err *e)
         return err_wrap(e, "vulnerabilities");
     n->taken += (int64_t)b->count;
     n->fixes += b->fixes;
-    b->count = 0;
+    b->count = b->looked = 0;
     b->fixes = 0;
     strmap_done(&b->keys);
     arena_freep(&b->arena);
@@ -267,9 +268,9 @@ static int take_one(struct batch *b, const struct clair2_name *v, struct err *e)
         leave_out(b->t, v, "its name or that of its namespace is empty, or has more than 1024 bytes");
     else if (str_find(v->namespace, '/') >= 0)
         leave_out(b->t, v, "the name of its namespace has a slash");
-    else
-        return add(b, v, e);
-    return 0;
+    else if (add(b, v, e) < 0)
+        return -1;
+    return ++b->looked >= LOOKED_MAX ? end_batch(b, e) : 0;
 }
 
 int take_vulnerabilities(struct taking *t, struct err *e)

@@ -30,9 +30,11 @@ struct http {
     struct curl_slist
         *connect; /* where the first host is, when the URL carries the name of its certificate */
     char *url;    /* the first one */
-    const struct places *places; /* NULL: libcurl finds its way itself */
-    char *hop;                   /* with places: the URL that is asked now */
-    bool direct, name_allowed;   /* no proxy is between; what places say of its name */
+    const struct places *places; /* NULL: anywhere */
+    bool steps;                  /* we follow redirects, not libcurl: with places, or a certificate of ours */
+    bool posts;
+    char *hop;                 /* with steps: the URL that is asked now */
+    bool direct, name_allowed; /* no proxy is between; what places say of its name */
     bool refused;
     bool stay_secure; /* it is asked by https, and must be */
     unsigned max_redirects;
@@ -458,8 +460,9 @@ static bool set_upload(struct http *h, const struct http_options *o)
            (!o->method || !curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, o->method));
 }
 
-static bool set_method(CURL *c, const struct http_options *o)
+static bool set_method(struct http *h, const struct http_options *o)
 {
+    CURL *c = h->easy;
     bool body = o->body.ptr != NULL;
     const char *method = o->method ? o->method : body ? "POST" : "GET";
     if (!strcmp(method, "HEAD"))
@@ -468,7 +471,8 @@ static bool set_method(CURL *c, const struct http_options *o)
         if (curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)o->body.len) ||
             curl_easy_setopt(c, CURLOPT_COPYPOSTFIELDS, body ? o->body.ptr : ""))
             return false;
-        if (!strcmp(method, "POST")) /* libcurl knows what becomes of it behind a redirect */
+        h->posts = !strcmp(method, "POST");
+        if (h->posts) /* libcurl knows what becomes of it behind a redirect */
             return true;
     }
     return !strcmp(method, "GET") && !body ? true : !curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, method);
@@ -561,9 +565,10 @@ static bool set_options(struct http *h, const struct http_options *o)
     h->stay_secure = o->stay_secure && !strncasecmp(h->url, "https://", strlen("https://"));
     if (h->stay_secure && curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, "https"))
         return false;
-    if ((o->places || o->no_redirects) && curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L))
+    h->steps = (o->places || o->cert) && !o->no_redirects && !o->upload;
+    if ((o->places || o->cert || o->no_redirects) && curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L))
         return false;
-    return (o->upload ? set_upload(h, o) : set_method(c, o)) && set_way(h, o) &&
+    return (o->upload ? set_upload(h, o) : set_method(h, o)) && set_way(h, o) &&
            !curl_easy_setopt(c, CURLOPT_USERAGENT,
                              o->user_agent ? o->user_agent : "eclair/" ECLAIR_VERSION) &&
            !curl_easy_setopt(c, CURLOPT_MAXREDIRS, (long)h->max_redirects);
@@ -650,6 +655,8 @@ static int refuse(struct http *h, struct err *e)
 /* What the URL says of its place, and who connects to it: a proxy resolves names itself, so they must do. */
 static int judge(struct http *h, struct err *e)
 {
+    if (!h->places)
+        return 0;
     CLEANUP(place_done) struct place p = { 0 };
     uint64_t port;
     if (!place_of(h->hop, &p) || !str_to_u64(str_from(p.port), &port))
@@ -700,8 +707,24 @@ static bool is_redirect(const struct http *h)
     return s == 301 || s == 302 || s == 303 || s == 307 || s == 308;
 }
 
+/* What libcurl would do by itself, and what it would not: our certificate is for the first place only. */
+static bool turn(struct http *h, const char *next)
+{
+    CURL *c = h->easy;
+    unsigned s = h->head.status;
+    if (h->posts && s >= 301 && s <= 303) {
+        h->posts = false;
+        if (curl_easy_setopt(c, CURLOPT_HTTPGET, 1L))
+            return false;
+    }
+    return same_place(h->url, next) ||
+           (!curl_easy_setopt(c, CURLOPT_SSLCERT, NULL) && !curl_easy_setopt(c, CURLOPT_SSLKEY, NULL));
+}
+
 static int go_on(struct http *h, const char *next, struct err *e)
 {
+    if (h->stay_secure && strncasecmp(next, "https://", strlen("https://")))
+        return err_set(e, ERR_UNSUPPORTED, "a redirect from https to something else is refused");
     unsigned idle_ms = h->idle_ms;
     if (!h->done)
         drain(h);
@@ -713,7 +736,7 @@ static int go_on(struct http *h, const char *next, struct err *e)
     h->result = CURLE_OK;
     h->text[0] = '\0';
     buf_clear(&h->body);
-    if (!h->hop || curl_easy_setopt(h->easy, CURLOPT_URL, next))
+    if (!h->hop || !turn(h, next) || curl_easy_setopt(h->easy, CURLOPT_URL, next))
         return err_set(e, ERR_OOM, "out of memory");
     if (judge(h, e) < 0)
         return -1;
@@ -724,6 +747,8 @@ static int follow(struct http *h, struct err *e)
 {
     for (unsigned hops = 0; is_redirect(h); hops++) {
         char *next = next_hop(h);
+        if (!next && !h->places && !http_header(h, "Location", 0, &(str){ 0 }))
+            return 0; /* nobody follows what leads nowhere */
         if (!next)
             return err_set(e, ERR_UNSUPPORTED, "a redirect that leads to no URL of HTTP");
         int result = hops < h->max_redirects
@@ -738,7 +763,7 @@ static int follow(struct http *h, struct err *e)
 
 static int open_head(struct http *h, struct err *e)
 {
-    if (!h->places)
+    if (!h->steps)
         return await_head(h, e);
     if (!(h->hop = strdup(h->url)))
         return err_set(e, ERR_OOM, "out of memory");

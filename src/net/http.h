@@ -66,8 +66,9 @@ struct http_options {
     const struct http_upload *upload; /* in place of `body`; lives as long as http_open() runs. Method: PUT */
     const char *user_agent;           /* NULL: "eclair/VERSION" */
     const char *unix_socket;          /* path: connect there, whatever the URL's host */
-    const char *ca, *cert, *key;      /* PEM files: authorities in place of the system's; our certificate */
-    bool insecure;                    /* believe any certificate and name */
+    const char *ca, *cert,
+        *key; /* PEM files: authorities in place of the system's; our certificate, for the URL's place only */
+    bool insecure;       /* believe any certificate and name */
     const char *ca_more; /* PEM file: authorities beside the system's; NULL: SSL_CERT_FILE, if that is set */
     const struct places *places; /* where each hop may go (GET only); NULL: anywhere */
     bool decode;                 /* ask for none, and undo what Content-Encoding says nevertheless */

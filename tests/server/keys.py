@@ -111,6 +111,8 @@ class Registry:
     def put(self, handler, service, kid, body):
         text = handler.headers["Authorization"].split(" ")[1]
         signer = jwt.get_unverified_header(text)["kid"]
+        if signer != kid and self.keys.get((service, signer), {}).get("status") != 200:
+            return handler.answer(403)
         jwk = json.loads(body) if signer == kid else self.keys[service, signer]["jwk"]
         jwt.decode(text, jwt.algorithms.RSAAlgorithm.from_jwk(json.dumps(jwk)), algorithms=["RS256"],
                    audience=self.origin, issuer=service)

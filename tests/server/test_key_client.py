@@ -284,3 +284,21 @@ def test_rotation(registry, tmp_path):
     assert json.loads((tmp_path / "scanner.jwk").read_text())["kid"] == kid and not new.exists()
     peer.end()
     assert second.startswith("key ")
+
+
+def test_rotation_of_a_revoked_key(registry, tmp_path):
+    """What was revoked signs for none: the next one is published by itself, and waits for approval."""
+    peer = Peer("own", tmp_path, registry.url, "scanner", 1)
+    wait_for(lambda: registry.keys)
+    (first,) = registry.keys
+    registry.keys[first]["status"] = 200
+    assert peer.wait("key ")
+    for row in list(registry.keys.values()):
+        row["status"] = 403
+    wait_for(lambda: any(row["status"] == 409 for row in list(registry.keys.values())))
+    assert peer.wait("none ") == "none No key is yet active"
+    name = next(name for name, row in registry.keys.items() if row["status"] == 409)
+    registry.keys[name]["status"] = 200
+    assert peer.wait("key ").startswith("key ")
+    peer.end()
+    assert "the active key is refused" in peer.said()

@@ -175,6 +175,27 @@ def test_tls_and_signature(serve, database, receiver, tmp_path):
     assert "of-two" not in server.text() and "also" not in server.text()
 
 
+def test_certificate_behind_a_redirect(receiver, tmp_path):
+    """It is for the endpoint alone."""
+    ca = Authority(tmp_path, "ca")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*sign(ca, "hook", "localhost"))
+    context.load_verify_locations(ca.cert)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    cert, key = sign(ca, "client", "client.example", "clientAuth")
+    seen = []
+
+    def see(handler, status, **headers):
+        seen.append(handler.connection.getpeercert())
+        return reply(handler, 1, status, **headers)
+
+    other = receiver(lambda h, n: see(h, 200), context=context)
+    first = receiver(lambda h, n: see(h, 307, Location=f"https://localhost:{other.port}/hook"), context=context)
+    ask(tmp_path, "test", more=section(f"https://localhost:{first.port}/hook",
+                                       http=f"      cafile: {ca.cert}\n      certfile: {cert}\n      keyfile: {key}\n"))
+    assert len(seen) == 2 and seen[0] and not seen[1]
+
+
 @pytest.mark.parametrize("store", ["sqlite"])
 @pytest.mark.parametrize("kind", ["RS256", "ES256"])
 def test_jwt_by_key(receiver, tmp_path, kind, store):

@@ -6,6 +6,7 @@
 #include "image/registry_internal.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <sys/stat.h>
 
@@ -279,7 +280,7 @@ static void test_helpers(void **state)
     struct credentials c;
     struct err e;
     write_file("docker-credential-good",
-               "#!/bin/sh\n[ $1 = get ] && read s && echo "
+               "#!/bin/sh\n[ $1 = get ] && grep -q '^SigBlk:.0*$' /proc/self/status && read s && echo "
                "\"{\\\"Username\\\":\\\"$s\\\",\\\"Secret\\\":\\\"x\\\"}\"\n",
                0755);
     write_file("docker-credential-token",
@@ -296,7 +297,12 @@ static void test_helpers(void **state)
                "\"loud.example\":\"loud\",\"mad.example\":\"mad\",\"gone.example\":\"gone\",\"evil.example\":"
                "\"../x\"}}",
                0644);
+    sigset_t blocked, before;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &blocked, &before); /* as while a command watches */
     assert_int_equal(find("good.example", a, &c, &e), 1);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     assert_str(c.user, "good.example");
     assert_str(c.from, "docker-credential-good");
     assert_int_equal(find("docker.io", a, &c, &e), 1);
