@@ -382,6 +382,7 @@ int cage_run(struct cage *c, const struct cage_task *task, str params, const str
         .cage = c,
         .task = task,
         .in = in,
+        .chunk = in && in->fd < 0 ? in->first : STR(""),
         .id = atomic_fetch_add(&c->next_job, 1),
         .in_fd = -1,
         .out_fd = -1,

@@ -42,6 +42,7 @@ struct cage_input {
     int (*read)(void *ctx, str *ret,
                 struct err *e); /* 1 a chunk that lives until the next call, 0 end, -1 error */
     void *ctx;
+    str first; /* of a callback: bytes that come before what read() gives, and are waited for by nobody */
     bool
         wait; /* call read() only when wait_fd is readable, so that a slow giver stops neither frames nor time limits */
     int wait_fd;

@@ -14,7 +14,6 @@
 
 struct pipe {
     int fd;
-    bool begun; /* the beginning was given */
     size_t have;
     char head[PEEK], chunk[65536];
 };
@@ -30,11 +29,6 @@ static ssize_t read_some(int fd, char *to, size_t room)
 static int pipe_read(void *ctx, str *ret, struct err *e)
 {
     struct pipe *p = ctx;
-    if (!p->begun && p->have) {
-        p->begun = true;
-        *ret = str_of(p->head, p->have);
-        return 1;
-    }
     ssize_t n = read_some(p->fd, p->chunk, sizeof p->chunk);
     if (n < 0)
         return err_errno(e, "read");
@@ -55,10 +49,19 @@ static void pipe_freep(struct pipe **p)
         pipe_free(*p);
 }
 
+/* A tar is known by its first block, a list by its first line that says anything; a slow writer is not waited for longer than that. */
+static bool is_enough(const struct pipe *p)
+{
+    size_t i = 0;
+    while (i < p->have && strchr(" \t\r\n", p->head[i]))
+        i++;
+    return p->have == PEEK || (p->have >= 512 && i < p->have && p->head[i] != '#');
+}
+
 static int pipe_peek(struct pipe *p, struct err *e)
 {
     ssize_t n = 1;
-    while (p->have < PEEK && n > 0) {
+    while (!is_enough(p) && n > 0) {
         n = read_some(p->fd, p->head + p->have, PEEK - p->have);
         if (n < 0)
             return err_errno(e, "read");
@@ -94,12 +97,20 @@ static int open_pipe(const struct scan_session *s, int *fd, enum wanted wanted, 
     if (pipe_peek(p, e) < 0)
         return -1;
     if (wanted == LIST || (wanted == ANYTHING && sbom_begins(str_of(p->head, p->have)))) {
-        struct cage_input in = { .fd = -1, .read = pipe_read, .ctx = p, .wait = true, .wait_fd = p->fd };
+        struct cage_input in = { .fd = -1,
+                                 .read = pipe_read,
+                                 .ctx = p,
+                                 .first = str_of(p->head, p->have),
+                                 .wait = true,
+                                 .wait_fd = p->fd };
         return open_list(s, &in, input, e);
     }
-    struct container_giver g = {
-        .read = pipe_read, .free = pipe_free, .ctx = p, .waits = true, .wait_fd = p->fd
-    };
+    struct container_giver g = { .read = pipe_read,
+                                 .free = pipe_free,
+                                 .ctx = p,
+                                 .first = str_of(p->head, p->have),
+                                 .waits = true,
+                                 .wait_fd = p->fd };
     p = NULL;
     input->container = container_from(&g, e);
     return input->container ? container_begin(input->container, s->cage, e) : -1;

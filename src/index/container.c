@@ -155,10 +155,11 @@ static int stream_given(struct container *c, struct cage *cage, str aliases, str
 {
     struct container_giver *g = &c->giver;
     struct cage_input in = {
-        .fd = -1, .read = read_giver, .ctx = c, .wait = g->waits, .wait_fd = g->wait_fd
+        .fd = -1, .read = read_giver, .ctx = c, .first = g->first, .wait = g->waits, .wait_fd = g->wait_fd
     };
     if (g->open && g->open(g->ctx, e) < 0)
         return -1;
+    c->size = g->first.len;
     int r = cage_run(cage, &index_stream_task, aliases, &in, on_frame, c, NULL, e);
     if (g->close)
         g->close(g->ctx);

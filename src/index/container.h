@@ -36,6 +36,7 @@ struct container_giver {
     void (*free)(void *ctx);
     void *ctx;
     bool again; /* it can be begun anew */
+    str first;  /* what was read of it before; lives as long as ctx */
     bool waits; /* read() would wait: call it when wait_fd is readable */
     int wait_fd;
     str key; /* the digest of the image's config, where it is known: who has that image in a store need not ask for the archive */
