@@ -1,28 +1,7 @@
 #include "policy/purl.h"
+#include "model/purl.h"
 
-/* What purls and vulnerability databases call distributions whose os-release has another ID. */
-static str own_name(str id)
-{
-    static const struct {
-        const char *theirs, *ours;
-    } names[] = { { "redhat", "rhel" },
-                  { "amazon", "amzn" },
-                  { "amazonlinux", "amzn" },
-                  { "oraclelinux", "ol" },
-                  { "oracle", "ol" },
-                  { "suse", "sles" },
-                  { "archlinux", "arch" },
-                  { "alma", "almalinux" },
-                  { "rockylinux", "rocky" },
-                  { "mariner", "mariner" },
-                  { "opensuse-leap", "opensuse.leap" } };
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (str_eq(id, str_from(names[i].theirs)))
-            return str_from(names[i].ours);
-    return id;
-}
-
-bool distribution_same(str a, str b) { return str_eq(own_name(a), own_name(b)); }
+bool distribution_same(str a, str b) { return str_eq(purl_distribution(a), purl_distribution(b)); }
 
 /* "9" and "9.3" are of "9"; "3.18.4" is of "v3.18". */
 static bool version_of(str said, str ours)
