@@ -21,7 +21,7 @@ static const struct option options[] = {
     { "format", "NAME[=FILE]", OPT_LIST, FIELD(formats),
       "table (default) or json; again for both, each with its file", 'f', .words = words_table_json },
     { "output", "FILE", OPT_TEXT, FIELD(output),
-      "write it there, whole or not at all; of both that without a file of its own" },
+      "write it there, whole or not at all; of both that without a file of its own", 'o' },
     SCAN_POLICY_OPTIONS,
     { "exit-code", "N", OPT_NUMBER, SCAN_FIELD(exit_code),
       "exit with N when IMAGE2 has findings that IMAGE1 has not (default 0)" },

@@ -26,7 +26,7 @@ static const struct option options[] = {
       "table (default), json, cyclonedx, spdx or purls; again for more than one, each with its file", 'f',
       .words = format_words },
     { "output", "FILE", OPT_TEXT, FIELD(output),
-      "write it there, whole or not at all; of several that without a file of its own" },
+      "write it there, whole or not at all; of several that without a file of its own", 'o' },
     { "db", "WHERE", OPT_TEXT, SCAN_FIELD(db), DATABASE_HELP },
     { "platform", "OS/ARCH", OPT_TEXT, SCAN_FIELD(platform),
       "of several images the one for it, as linux/arm64 or linux/arm/v7" },

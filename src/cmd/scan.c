@@ -19,7 +19,7 @@ static const struct option options[] = {
       "table (default), or another of those below; again for more than one, each with its file", 'f',
       .words = report_words },
     { "output", "FILE", OPT_TEXT, FIELD(output),
-      "write the report there, whole or not at all; of several that without a file of its own" },
+      "write the report there, whole or not at all; of several that without a file of its own", 'o' },
     { "color", "WHEN", OPT_TEXT, FIELD(colour), "of the table on standard output: auto, always, never [auto]",
       .words = words_colour },
     { "template", "FILE", OPT_TEXT, FIELD(template_file),
