@@ -36,17 +36,20 @@ static bool is_small(const struct exchange *x)
 void upload_begin(struct exchange *x)
 {
     struct server *s = x->s;
-    x->upload = upload_new();
-    if (x->upload)
-        x->upload->small = is_small(x);
-    pthread_mutex_lock(&s->lock);
-    bool taken = x->upload && !s->closing && pool_add(&s->long_pool, x);
+    struct upload *u = upload_new();
+    if (u)
+        u->small = is_small(x);
+    pthread_mutex_lock(&s->lock); /* the acceptor's sweep looks at it, too */
+    x->upload = u;
+    bool taken = u && !s->closing && pool_add(&s->long_pool, x);
+    if (!taken)
+        x->upload = NULL;
     if (taken && x->stream)
         x->fate = FATE_WAITING;
     pthread_mutex_unlock(&s->lock);
     if (taken)
         return;
-    upload_freep(&x->upload);
+    upload_freep(&u);
     x->service = SERVE_LONG;
     x->starved = true;
 }
