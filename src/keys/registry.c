@@ -14,6 +14,7 @@
 #define TOKEN_S   300
 #define SKEW_S    60
 #define NONCE     16
+#define AGENT     "KeyRegistryClient/0.1.0" /* the old client's: what stands between may know it */
 #define CA_MAX    ((size_t)4 << 20)
 #define TOKEN_MAX (JWT_TOKEN_MAX + 64)
 
@@ -144,11 +145,19 @@ static int read_body(struct http *h, struct registry_answer *ret, struct err *e)
     return r;
 }
 
+/* The operator sees it: what is to be looked at stands in it. The place comes with the reason. */
+static int no_answer(struct err *e)
+{
+    return err_wrap(e, "no answer of the key registry (does it run, is key_server.options.registry right, "
+                       "is its authority believed?)");
+}
+
 static int ask(struct registry *r, const char *method, const char *url, const char *const headers[], str body,
                struct registry_answer *ret, struct err *e)
 {
     const struct http_options options = { .method = method,
                                           .body = body,
+                                          .user_agent = AGENT,
                                           .ca_more = r->ca,
                                           .insecure = r->insecure,
                                           .stay_secure = true,
@@ -164,12 +173,13 @@ static int ask(struct registry *r, const char *method, const char *url, const ch
         ret->head = *http_head(h);
         ret->status = ret->head.status;
     }
-    int done = h ? read_body(h, ret, e) : -1;
+    bool answered = h != NULL;
+    int done = answered ? read_body(h, ret, e) : -1;
     http_freep(&h);
     if (done < 0) {
         buf_done(&ret->body);
         http_pool_freep(&pool); /* what is in it may be broken */
-        return -1;
+        return answered ? -1 : no_answer(e);
     }
     give_pool(r, pool);
     return 0;
@@ -186,7 +196,7 @@ int registry_get(struct registry *r, str service, str kid, const char *const hea
     buf_char(&url, '\0');
     if (url.failed)
         return err_set(e, ERR_OOM, "out of memory");
-    return ask(r, "GET", url.ptr, headers ? headers : none, STR(""), ret, e);
+    return ask(r, "GET", url.ptr, headers ? headers : none, (str){ 0 }, ret, e);
 }
 
 static int put_token(const struct registry *r, str service, const struct jwt_key *by, struct buf *out,
@@ -248,7 +258,7 @@ int registry_delete(struct registry *r, str service, str kid, const struct jwt_k
     if (put_token(r, service, by, &token, e) < 0)
         return -1;
     const char *headers[] = { token.ptr, NULL };
-    return ask(r, "DELETE", url.ptr, headers, STR(""), ret, e);
+    return ask(r, "DELETE", url.ptr, headers, (str){ 0 }, ret, e);
 }
 
 void registry_answer_done(struct registry_answer *a) { buf_done(&a->body); }

@@ -3,6 +3,7 @@
  *
  * Threads    any number at once, each with connections of its own.
  * Errors     ERR_NETWORK: no answer. Any status is an answer.
+ * Headers    User-Agent is the old client's, KeyRegistryClient/0.1.0.
  * Source     spec/clair-jwt.md 7.
  */
 #pragma once
