@@ -8,6 +8,7 @@ import ssl
 
 import grpc
 import helpers
+import pg
 import pytest
 import yaml
 from jwtproxy import Echo, Proxy, Registry, claims_for, jwk, make_token, private_pem, rsa_key, verifier
@@ -116,6 +117,30 @@ def test_a_token_is_good_once_for_all_instances(served, postgres, key):
         said = [s.ask(token) for s in (instances if i % 2 else instances[::-1])]
         assert [a.status for a in said] == [200, 403]
         assert said[1].body.decode() == PREFIX + "Missing or invalid 'jti' claim"
+
+
+def test_nonces_fail_closed(served, key, tmp_path):
+    """The database is away: nobody is let in, and nothing is burnt. When it is back, so is the service, and what was used stays used."""
+    postgres = pg.start(tmp_path)
+    try:
+        s = served(database=postgres.new_database())
+        used, kept = (make_token(key, claims_for(f"http://127.0.0.1:{s.front}")) for _ in range(2))
+        assert s.ask(used).status == 200
+        postgres.stop()
+        for token in (used, kept, used):
+            a = s.ask(token)
+            assert (a.status, a.body.decode()) == (503, PREFIX + "nonces cannot be checked now")
+        assert s.ask(make_token(rsa_key(), claims_for(f"http://127.0.0.1:{s.front}"))).status == 403  # needs no nonce
+        line = next(x for x in s.lines() if x["Event"] == "request refused" and "nonces" in x["error"])
+        assert line["Level"] == "warning" and str(postgres.port) in line["error"]  # which database is away
+        postgres.start_again()
+        assert eventually(lambda: (a := s.ask(kept)).status != 503 and a).status == 200
+        for token in (used, kept):
+            a = s.ask(token)
+            assert (a.status, a.body.decode()) == (403, PREFIX + "Missing or invalid 'jti' claim")
+        s.stop()
+    finally:
+        postgres.remove()
 
 
 @pytest.mark.parametrize("http2", [False, True])
