@@ -65,10 +65,9 @@ class Registry:
                 time.sleep(registry.delay)
                 if registry.down:
                     return self.answer(503)
-                service, kid = parts[3], parts[5] if len(parts) > 5 else None
-                return getattr(registry, self.command.lower())(self, service, kid, body)
+                return registry.route(self, parts, body)
 
-            do_GET = do_PUT = do_DELETE = handle_any
+            do_GET = do_PUT = do_DELETE = do_POST = handle_any
 
             def log_message(self, *args):
                 pass
@@ -91,6 +90,11 @@ class Registry:
     def close(self):
         self.server.shutdown()
         self.server.server_close()
+
+    def route(self, handler, parts, body):
+        """/keys/services/SERVICE/keys/KID"""
+        service, kid = parts[3], parts[5] if len(parts) > 5 else None
+        return getattr(self, handler.command.lower())(handler, service, kid, body)
 
     def add(self, service, kid, key=None, status=200, headers=(("Cache-Control", "max-age=60"),)):
         self.keys[service, kid] = {"jwk": jwk_of(key or SHARED, kid), "status": status, "headers": list(headers)}
