@@ -2,8 +2,7 @@
 #include "api/keys.h"
 
 #include "base/clock.h"
-
-#include <strings.h>
+#include "base/origin.h"
 
 #define SKEW_S 60
 #define LIFE_S 3600
@@ -17,41 +16,11 @@ static unsigned refuse(unsigned status, const char *why, struct err *e)
 /* ---- audience: scheme and host with its port, in any letter case. Never what the request says of itself: whoever was told a token of a service
  * could send it here ---- */
 
-struct origin {
-    str scheme, host, port;
-};
-
-static bool same(str a, str b) { return a.len == b.len && !strncasecmp(a.ptr, b.ptr, a.len); }
-
-static void split_host(str text, str scheme, struct origin *ret)
-{
-    ptrdiff_t colon = str_rfind(text, ':'), bracket = str_rfind(text, ']');
-    bool has_port = colon > bracket;
-    ret->scheme = scheme;
-    ret->host = has_port ? str_head(text, (size_t)colon) : text;
-    ret->port = has_port ? str_skip(text, (size_t)colon + 1) : STR("");
-    if (!ret->port.len)
-        ret->port = same(scheme, STR("https")) ? STR("443") : STR("80");
-}
-
-static bool split_url(str url, struct origin *ret)
-{
-    str rest = url, scheme = str_cut(&rest, ':');
-    if (!(same(scheme, STR("https")) || same(scheme, STR("http"))) || !str_starts(rest, STR("//")))
-        return false;
-    rest = str_skip(rest, 2);
-    rest = str_cut(&rest, '/');
-    if (str_find(rest, '@') >= 0 || str_find(rest, '?') >= 0 || str_find(rest, '#') >= 0)
-        return false;
-    split_host(rest, scheme, ret);
-    return ret->host.len > 0;
-}
-
 static bool is_meant(const struct call *c, str audience)
 {
     struct origin is, want;
-    return split_url(audience, &is) && split_url(c->options->keys_audience, &want) &&
-           same(is.scheme, want.scheme) && same(is.host, want.host) && str_eq(is.port, want.port);
+    bool plain = origin_of(audience, &is) && !is.user.len && (!is.rest.len || is.rest.ptr[0] == '/');
+    return plain && origin_of(c->options->keys_audience, &want) && origin_same(&is, &want);
 }
 
 static unsigned check_claims(const struct call *c, const struct jwt *t, struct err *e)

@@ -1,23 +1,12 @@
 /* jwtproxy_check.c - what of the section `jwtproxy` does not fit together. */
 #include "config/jwtproxy_internal.h"
 
+#include "base/origin.h"
+
 static str port_of(str address)
 {
     ptrdiff_t colon = str_rfind(address, ':');
     return colon < 0 ? STR("") : str_skip(address, (size_t)colon + 1);
-}
-
-/* Of a URL: what is written, or the scheme's own. */
-static str audience_port(str url)
-{
-    str rest = url, scheme = str_cut(&rest, ':');
-    rest = str_skip(rest, 2);
-    size_t end = 0;
-    while (end < rest.len && rest.ptr[end] != '/')
-        end++;
-    rest = str_head(rest, end);
-    str port = port_of(rest);
-    return port.len && str_find(port, ']') < 0 ? port : str_eq(scheme, STR("https")) ? STR("443") : STR("80");
 }
 
 int jwtproxy_check_verifier(const struct place *p, const struct jwtproxy_verifier *v, struct err *e)
@@ -28,7 +17,8 @@ int jwtproxy_check_verifier(const struct place *p, const struct jwtproxy_verifie
     if (!v->upstream.len || !v->audience.len)
         return err_set(e, ERR_USAGE, "%s: line %u: jwtproxy.%s: no verifier.%s", name, p->line, p->prefix,
                        v->upstream.len ? "audience" : "upstream");
-    if (!str_contains(v->audience, STR("://")))
+    struct origin audience;
+    if (!origin_of(v->audience, &audience))
         return err_set(
             e, ERR_USAGE,
             "%s: line %u: jwtproxy.%sverifier.audience: a URL is wanted (https://clair.example.com:6060)",
@@ -51,7 +41,7 @@ int jwtproxy_check_verifier(const struct place *p, const struct jwtproxy_verifie
         return err_set(e, ERR_USAGE, "%s: line %u: jwtproxy.%scrt_file and key_file go together", name,
                        p->line, p->prefix);
     bool is_unix = str_starts(v->at.listen_addr, STR("unix:"));
-    if (!is_unix && !str_eq(port_of(v->at.listen_addr), audience_port(v->audience)))
+    if (!is_unix && !str_eq(port_of(v->at.listen_addr), audience.port))
         p->r->warn(
             p->r->ctx,
             arena_printf(
@@ -59,8 +49,7 @@ int jwtproxy_check_verifier(const struct place *p, const struct jwtproxy_verifie
                 "%s: line %u: jwtproxy.%sverifier.audience: its port is " STR_FMT
                 ", listen_addr's is " STR_FMT
                 ": tokens are refused unless clients ask for the audience's, through something that maps it",
-                name, p->line, p->prefix, STR_ARG(audience_port(v->audience)),
-                STR_ARG(port_of(v->at.listen_addr))));
+                name, p->line, p->prefix, STR_ARG(audience.port), STR_ARG(port_of(v->at.listen_addr))));
     return 0;
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/origin.h"
 #include "codec/json.h"
 #include "jwt/token.h"
 #include "proxy/forward.h"
@@ -34,29 +35,11 @@ static void say(const struct signing *s, enum proxy_level level, const char *eve
 
 /* ---- tokens ---- */
 
-/* "scheme://" and what is behind it up to a path; `authority` is where the latter begins. Empty: it is no URL. */
-static str place_of(str url, size_t *authority)
-{
-    ptrdiff_t colon = str_find(url, ':');
-    if (colon <= 0 || !str_starts(str_skip(url, (size_t)colon), STR("://")))
-        return STR("");
-    size_t end = *authority = (size_t)colon + 3;
-    while (end < url.len && !strchr("/?#", url.ptr[end]))
-        end++;
-    return end > (size_t)colon + 3 ? str_head(url, end) : STR("");
-}
-
-static str without_user(str authority)
-{
-    return str_skip(authority, (size_t)(str_rfind(authority, '@') + 1));
-}
-
 void signer_audience(str url, struct buf *out)
 {
-    size_t authority = 0;
-    str place = place_of(url, &authority);
-    buf_str(out, str_head(place, authority));
-    buf_str(out, without_user(str_skip(place, authority)));
+    struct origin o;
+    if (origin_of(url, &o))
+        buf_printf(out, STR_FMT "://" STR_FMT, STR_ARG(o.scheme), STR_ARG(o.authority));
 }
 
 /* 64 letters: a random byte gives each as often as any other. */
@@ -105,24 +88,18 @@ struct destination {
 
 static bool find_destination(str url, struct destination *ret)
 {
-    size_t authority = 0;
-    str place = place_of(url, &authority);
-    uint64_t number;
-    *ret = (struct destination){ .url = url, .authority = without_user(str_skip(place, authority)) };
-    ret->https = place.len > 8 && !strncasecmp(place.ptr, "https://", 8);
-    if (!ret->https && (place.len <= 7 || strncasecmp(place.ptr, "http://", 7) != 0))
+    struct origin o;
+    if (!origin_of(url, &o))
         return false;
-    str rest = ret->authority;
-    ptrdiff_t colon = str_rfind(rest, ':'), bracket = str_rfind(rest, ']');
-    str host = colon > bracket ? str_head(rest, (size_t)colon) : rest;
-    str port = colon > bracket ? str_skip(rest, (size_t)colon + 1) : ret->https ? STR("443") : STR("80");
-    if (str_starts(host, STR("[")) && str_ends(host, STR("]")))
-        host = str_skip(str_head(host, host.len - 1), 1);
-    if (!host.len || host.len > 255 || !str_to_u64(port, &number) || !number || number > 65535)
+    str host = origin_host(&o);
+    uint16_t port = origin_port(&o);
+    *ret = (struct destination){ .url = url, .authority = o.authority, .target = o.rest };
+    ret->https = o.scheme.len == 5 && !strncasecmp(o.scheme.ptr, "https", 5);
+    bool http = o.scheme.len == 4 && !strncasecmp(o.scheme.ptr, "http", 4);
+    if (!(http || ret->https) || !host.len || host.len > ORIGIN_HOST_MAX || !port)
         return false;
     snprintf(ret->host, sizeof ret->host, STR_FMT, STR_ARG(host));
-    snprintf(ret->port, sizeof ret->port, "%u", (unsigned)number);
-    ret->target = str_skip(url, place.len);
+    snprintf(ret->port, sizeof ret->port, "%u", port);
     return true;
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/origin.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -45,22 +46,14 @@ struct upstream {
 
 /* ---- the URL ---- */
 
-static bool split_authority(struct upstream *u, str authority)
+static bool set_place(struct upstream *u, const struct origin *o)
 {
-    ptrdiff_t colon = str_rfind(authority, ':'), bracket = str_rfind(authority, ']');
-    str host = authority, port = u->https ? STR("443") : STR("80");
-    uint64_t number;
-    if (colon > bracket) {
-        host = str_head(authority, (size_t)colon);
-        port = str_skip(authority, (size_t)colon + 1);
-    }
-    if (str_starts(host, STR("[")) && str_ends(host, STR("]")))
-        host = str_skip(str_head(host, host.len - 1), 1);
-    if (!host.len || host.len > 255 || !str_to_u64(port, &number) || !number || number > 65535 ||
-        str_find(host, '@') >= 0)
+    str host = origin_host(o);
+    uint16_t port = origin_port(o);
+    if (!host.len || host.len > ORIGIN_HOST_MAX || !port || o->user.len)
         return false;
     snprintf(u->host, sizeof u->host, STR_FMT, STR_ARG(host));
-    snprintf(u->port, sizeof u->port, "%u", (unsigned)number);
+    snprintf(u->port, sizeof u->port, "%u", port);
     snprintf(u->place, sizeof u->place, str_find(host, ':') >= 0 ? "[%s]:%s" : "%s:%s", u->host, u->port);
     return true;
 }
@@ -81,12 +74,10 @@ static int read_url(struct upstream *u, const char *url, struct err *e)
     u->https = str_starts(rest, STR("https://"));
     if (!u->https && !str_starts(rest, STR("http://")))
         return err_set(e, ERR_USAGE, "upstream '%s': http://, https:// or unix: is wanted", url);
-    rest = str_skip(rest, u->https ? 8 : 7);
-    size_t end = strcspn(rest.ptr, "/?#");
-    if (!split_authority(u, str_head(rest, end)))
+    struct origin o;
+    if (!origin_of(rest, &o) || !set_place(u, &o))
         return err_set(e, ERR_USAGE, "upstream '%s': no host, or no port", url);
-    rest = str_skip(rest, end);
-    rest = str_cut(&rest, '#');
+    rest = str_cut(&o.rest, '#');
     u->prefix = str_cut(&rest, '?');
     u->query = rest;
     return 0;

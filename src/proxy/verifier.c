@@ -1,6 +1,7 @@
 #include "proxy/verifier.h"
 
 #include "base/cleanup.h"
+#include "base/origin.h"
 #include "codec/json.h"
 
 #include <gnutls/gnutls.h>
@@ -49,53 +50,15 @@ static str find_token(str authorization, struct arena *arena)
     return takes_scheme(&authorization, "Basic") ? password_of(authorization, arena) : STR("");
 }
 
-/* ---- places ---- */
-
-struct place {
-    str scheme, host, port;
-};
-
-static bool is_word(str a, str b) { return a.len == b.len && !strncasecmp(a.ptr, b.ptr, a.len); }
-
-static bool read_place(str url, struct place *ret)
-{
-    ptrdiff_t at = -1;
-    for (size_t i = 0; i + 3 <= url.len && at < 0; i++)
-        if (!memcmp(url.ptr + i, "://", 3))
-            at = (ptrdiff_t)i;
-    if (at <= 0)
-        return false;
-    ret->scheme = str_head(url, (size_t)at);
-    str rest = str_skip(url, (size_t)at + 3);
-    size_t end = 0;
-    while (end < rest.len && !strchr("/?#", rest.ptr[end]))
-        end++;
-    rest = str_head(rest, end);
-    ptrdiff_t user = str_rfind(rest, '@');
-    rest = str_skip(rest, (size_t)(user + 1));
-    ptrdiff_t colon = str_rfind(rest, ':'), bracket = str_rfind(rest, ']');
-    ret->host = colon > bracket ? str_head(rest, (size_t)colon) : rest;
-    ret->port = colon > bracket ? str_skip(rest, (size_t)colon + 1) : STR("");
-    if (!ret->port.len)
-        ret->port = is_word(ret->scheme, STR("https"))  ? STR("443")
-                    : is_word(ret->scheme, STR("http")) ? STR("80")
-                                                        : STR("");
-    return ret->host.len > 0;
-}
-
-bool verifier_same_place(str a, str b)
-{
-    struct place x, y;
-    return read_place(a, &x) && read_place(b, &y) && is_word(x.scheme, y.scheme) && is_word(x.host, y.host) &&
-           str_eq(x.port, y.port);
-}
+/* ---- audience ---- */
 
 static bool is_meant(const struct verifier *v, const struct jwt *t)
 {
+    struct origin is, want;
+    bool meant = false;
     for (size_t i = 0; i < t->audience_count; i++)
-        if (verifier_same_place(t->audience[i], v->audience))
-            return true;
-    return false;
+        meant |= origin_of(t->audience[i], &is) && origin_of(v->audience, &want) && origin_same(&is, &want);
+    return meant;
 }
 
 /* ---- claims that the configuration wants ---- */

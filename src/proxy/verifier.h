@@ -39,5 +39,3 @@ struct verdict {
 
 /* `authorization`: the header's value; ptr NULL: there is none. `now`: seconds since 1970. */
 void verifier_judge(const struct verifier *v, str authorization, int64_t now, struct verdict *ret);
-/* Are scheme, host and port the same? */
-bool verifier_same_place(str a, str b);

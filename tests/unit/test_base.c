@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/origin.h"
 #include "base/strmap.h"
 
 #include <errno.h>
@@ -220,13 +221,39 @@ static void test_file(void **state)
     assert_true(str_starts(str_from(e.text), STR("open /tmp/eclair-test-")));
 }
 
+static bool same_place(str a, str b)
+{
+    struct origin x, y;
+    return origin_of(a, &x) && origin_of(b, &y) && origin_same(&x, &y);
+}
+
+static void test_origins(void **state)
+{
+    (void)state;
+    assert_true(same_place(STR("https://a"), STR("HTTPS://A:443/x?y")));
+    assert_true(same_place(STR("http://[::1]:80/"), STR("http://[::1]")));
+    assert_true(same_place(STR("http://a:6060"), STR("http://a:6060#x")));
+    assert_false(same_place(STR("http://a"), STR("https://a")));
+    assert_false(same_place(STR("http://a"), STR("http://a.b")));
+    assert_false(same_place(STR("http://a:81"), STR("http://a")));
+    assert_false(same_place(STR("a"), STR("a")));
+    assert_false(same_place(STR("http://"), STR("http://")));
+    assert_false(same_place(STR(""), STR("")));
+    struct origin o;
+    assert_true(origin_of(STR("http://me:secret@[fe80::1]:6060/x"), &o));
+    assert_true(str_eq(origin_host(&o), STR("fe80::1")) && origin_port(&o) == 6060);
+    assert_true(str_eq(o.user, STR("me:secret@")) && str_eq(o.authority, STR("[fe80::1]:6060")));
+    assert_true(str_eq(o.rest, STR("/x")));
+    assert_true(origin_of(STR("http://a:65536"), &o) && origin_port(&o) == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cutting), cmocka_unit_test(test_numbers), cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_errors),  cmocka_unit_test(test_arena),   cmocka_unit_test(test_buf),
         cmocka_unit_test(test_file),    cmocka_unit_test(test_map),     cmocka_unit_test(test_hash),
-        cmocka_unit_test(test_clock),
+        cmocka_unit_test(test_clock),   cmocka_unit_test(test_origins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

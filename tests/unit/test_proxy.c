@@ -58,24 +58,9 @@ static void test_an_ended_link_is_not_waited_for(void **state)
     link_freep(&b);
 }
 
-static void test_places(void **state)
-{
-    (void)state;
-    assert_true(verifier_same_place(STR("https://a"), STR("HTTPS://A:443/x?y")));
-    assert_true(verifier_same_place(STR("http://[::1]:80/"), STR("http://[::1]")));
-    assert_true(verifier_same_place(STR("http://a:6060"), STR("http://a:6060#x")));
-    assert_false(verifier_same_place(STR("http://a"), STR("https://a")));
-    assert_false(verifier_same_place(STR("http://a"), STR("http://a.b")));
-    assert_false(verifier_same_place(STR("http://a:81"), STR("http://a")));
-    assert_false(verifier_same_place(STR("a"), STR("a")));
-    assert_false(verifier_same_place(STR("http://"), STR("http://")));
-    assert_false(verifier_same_place(STR(""), STR("")));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_a_nonce_is_new_once),
-                                        cmocka_unit_test(test_an_ended_link_is_not_waited_for),
-                                        cmocka_unit_test(test_places) };
+                                        cmocka_unit_test(test_an_ended_link_is_not_waited_for) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
