@@ -5,6 +5,7 @@
 #include "codec/sha256.h"
 #include "image/registry_internal.h"
 #include "net/download.h"
+#include "net/http_pools.h"
 
 #define POOLS_MAX 16
 #define RATE_MIN  1024 /* bytes a second over a minute, as of posted layers */
@@ -25,34 +26,9 @@ struct registry {
     struct strmap manifests; /* digests that an index named: blobs are asked for elsewhere */
 
     pthread_mutex_t
-        settling;         /* an endpoint that was never asked learns from one thread how it is spoken to */
-    pthread_mutex_t lock; /* guards what follows */
-    struct http_pool *idle[POOLS_MAX];
-    size_t idle_count;
+        settling;            /* an endpoint that was never asked learns from one thread how it is spoken to */
+    struct http_pools pools; /* of transfers */
 };
-
-/* ---- pools of connections: one for each transfer at a time ---- */
-
-static struct http_pool *take_pool(struct registry *r, struct err *e)
-{
-    struct http_pool *p = NULL;
-    pthread_mutex_lock(&r->lock);
-    if (r->idle_count)
-        p = r->idle[--r->idle_count];
-    pthread_mutex_unlock(&r->lock);
-    return p ? p : http_pool_new(e);
-}
-
-static void give_pool(struct registry *r, struct http_pool *p)
-{
-    pthread_mutex_lock(&r->lock);
-    if (p && r->idle_count < POOLS_MAX) {
-        r->idle[r->idle_count++] = p;
-        p = NULL;
-    }
-    pthread_mutex_unlock(&r->lock);
-    http_pool_freep(&p);
-}
 
 /* ---- manifests ---- */
 
@@ -299,7 +275,7 @@ static void transfer_close(void *transfer)
     if (!t)
         return;
     download_freep(&t->download);
-    give_pool(t->registry, t->pool);
+    http_pools_give(&t->registry->pools, t->pool);
     free(t->url);
     free(t->line);
     free(t);
@@ -326,7 +302,7 @@ static struct transfer *open_at(struct registry *r, struct registry_endpoint *p,
     t->url = endpoint_url(p, what);
     if (!t->url)
         err_set(e, ERR_OOM, "out of memory");
-    if (!t->url || !(t->pool = take_pool(r, e)) || auth_line(p, &t->line, &t->version, e) < 0)
+    if (!t->url || !(t->pool = http_pools_take(&r->pools, e)) || auth_line(p, &t->line, &t->version, e) < 0)
         return NULL;
     t->headers[0] = t->line;
     struct http_options o = endpoint_http(p);
@@ -354,14 +330,14 @@ static int settle(struct registry *r, struct registry_endpoint *p, const struct 
 {
     char what[REFERENCE_NAME_MAX];
     CLEANUP(answer_done) struct registry_answer a = { 0 };
-    struct http_pool *pool = take_pool(r, e);
+    struct http_pool *pool = http_pools_take(&r->pools, e);
     if (!pool)
         return -1;
     snprintf(what, sizeof what, "blobs/" STR_FMT, STR_ARG(l->digest));
     pthread_mutex_lock(&r->settling);
     int result = p->settled ? 0 : endpoint_ask(p, pool, "HEAD", what, "Accept: */*", &a, e);
     pthread_mutex_unlock(&r->settling);
-    give_pool(r, pool);
+    http_pools_give(&r->pools, pool);
     return result;
 }
 
@@ -400,14 +376,12 @@ static void registry_free(struct image_remote *remote)
     struct registry *r = (struct registry *)remote;
     if (!r)
         return;
-    for (size_t i = 0; i < r->idle_count; i++)
-        http_pool_freep(&r->idle[i]);
+    http_pools_done(&r->pools);
     http_pool_freep(&r->pool);
     for (size_t i = 0; i < r->count; i++)
         endpoint_done(&r->endpoints[i]);
     strmap_done(&r->manifests);
     pthread_mutex_destroy(&r->settling);
-    pthread_mutex_destroy(&r->lock);
     arena_freep(&r->arena);
     free(r);
 }
@@ -458,7 +432,7 @@ struct image_remote *registry_open(str name, const struct registry_options *o, s
         return NULL;
     }
     pthread_mutex_init(&r->settling, NULL);
-    pthread_mutex_init(&r->lock, NULL);
+    http_pools_init(&r->pools);
     r->remote = (struct image_remote){
         .files = { .read = read_file, .has = has_file, .dear = true },
         .open = transfer_open,

@@ -2,15 +2,14 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "net/http_pools.h"
 #include "codec/json.h"
 #include "jwt/token.h"
 
-#include <pthread.h>
 #include <strings.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 
-#define POOLS     16 /* kept; others are made and go */
 #define TOKEN_S   300
 #define SKEW_S    60
 #define NONCE     16
@@ -26,9 +25,7 @@ struct registry {
     const char *ca;
     bool insecure;
     const atomic_bool *stop;
-    pthread_mutex_t lock;
-    struct http_pool *pools[POOLS];
-    size_t pool_count;
+    struct http_pools pools;
 };
 
 /* ---- authorities ---- */
@@ -111,26 +108,7 @@ static void put_place(const struct registry *r, str service, str kid, struct buf
     put_escaped(b, kid);
 }
 
-/* ---- connections ---- */
-
-static struct http_pool *take_pool(struct registry *r, struct err *e)
-{
-    pthread_mutex_lock(&r->lock);
-    struct http_pool *p = r->pool_count ? r->pools[--r->pool_count] : NULL;
-    pthread_mutex_unlock(&r->lock);
-    return p ? p : http_pool_new(e);
-}
-
-static void give_pool(struct registry *r, struct http_pool *p)
-{
-    pthread_mutex_lock(&r->lock);
-    if (r->pool_count < POOLS) {
-        r->pools[r->pool_count++] = p;
-        p = NULL;
-    }
-    pthread_mutex_unlock(&r->lock);
-    http_pool_freep(&p);
-}
+/* ---- asking ---- */
 
 static int read_body(struct http *h, struct registry_answer *ret, struct err *e)
 {
@@ -165,7 +143,7 @@ static int ask(struct registry *r, const char *method, const char *url, const ch
                                           .stop = r->stop };
     const struct http_limits limits = { .connect_ms = REGISTRY_ASK_MS / 2, .total_ms = REGISTRY_ASK_MS };
     *ret = (struct registry_answer){ .body.max = REGISTRY_BODY };
-    struct http_pool *pool = take_pool(r, e);
+    struct http_pool *pool = http_pools_take(&r->pools, e);
     if (!pool)
         return -1;
     struct http *h = http_open(pool, url, headers, &options, &limits, e);
@@ -181,7 +159,7 @@ static int ask(struct registry *r, const char *method, const char *url, const ch
         http_pool_freep(&pool); /* what is in it may be broken */
         return answered ? -1 : no_answer(e);
     }
-    give_pool(r, pool);
+    http_pools_give(&r->pools, pool);
     return 0;
 }
 
@@ -273,7 +251,7 @@ struct registry *registry_new(const struct registry_options *o, struct err *e)
     r->ca_fd = -1;
     r->insecure = o->insecure;
     r->stop = o->stop;
-    pthread_mutex_init(&r->lock, NULL);
+    http_pools_init(&r->pools);
     if (set_url(r, o->url, e) < 0 || set_trusted(r, o->trusted, e) < 0)
         registry_freep(&r);
     return r;
@@ -285,10 +263,8 @@ void registry_freep(struct registry **r)
     *r = NULL;
     if (!old)
         return;
-    while (old->pool_count)
-        http_pool_freep(&old->pools[--old->pool_count]);
+    http_pools_done(&old->pools);
     close_fdp(&old->ca_fd);
-    pthread_mutex_destroy(&old->lock);
     free(old->base);
     free(old->audience);
     free(old);
