@@ -78,6 +78,14 @@ int clair2_layers_after(struct clair2 *c, int64_t after, size_t limit, struct ar
     return finish(&q, ret_count, e);
 }
 
+static str *first_column(const struct rows *q, struct arena *arena)
+{
+    str *list = arena_array(arena, str, (size_t)q->count + 1);
+    for (int i = 0; list && i < q->count; i++)
+        list[i] = text(q, i, 0);
+    return list;
+}
+
 /* A layer and its ancestors: id, name, parent, depth. */
 #define CHAIN                                                                                                \
     "WITH RECURSIVE chain(id, name, parent, depth) AS (SELECT id, name, parent_id, 0 FROM public.layer "     \
@@ -96,12 +104,8 @@ int clair2_chain(struct clair2 *c, int64_t layer, size_t limit, struct arena *ar
                 arena);
     if (!q.r)
         return -1;
-    str *list = arena_array(arena, str, (size_t)q.count + 1);
-    if (!list)
+    if (!(*ret_names = first_column(&q, arena)))
         return oom(e);
-    for (int i = 0; i < q.count; i++)
-        list[i] = text(&q, i, 0);
-    *ret_names = list;
     *ret_whole = q.count && is_true(&q, 0, 1);
     return finish(&q, ret_count, e);
 }
@@ -267,11 +271,7 @@ int clair2_keys(struct clair2 *c, size_t limit, struct arena *arena, str **ret, 
                 arena);
     if (!q.r)
         return -1;
-    str *list = arena_array(arena, str, (size_t)q.count + 1);
-    if (!list)
+    if (!(*ret = first_column(&q, arena)))
         return oom(e);
-    for (int i = 0; i < q.count; i++)
-        list[i] = text(&q, i, 0);
-    *ret = list;
     return finish(&q, ret_count, e);
 }
