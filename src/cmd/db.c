@@ -164,20 +164,12 @@ static const struct action {
 
 static const char *action_words(size_t i) { return i < ACTIONS ? actions[i].name : NULL; }
 
-static const struct action *find_action(const char *name)
-{
-    size_t i = 0;
-    while (i + 1 < ACTIONS && strcmp(name, actions[i].name) != 0)
-        i++;
-    return &actions[i];
-}
-
 static int run(const void *opts, char **args, int count, struct err *e)
 {
     struct db_options with = *(const struct db_options *)opts, *o = &with;
     char place[4096];
     int64_t ignored;
-    const struct action *a = find_action(args[0]);
+    const struct action *a = &actions[words_index(action_words, args[0])];
     bool exports = a->run == db_export;
     if (count < 1 + a->wants_file || (count > 1 + a->wants_file && !exports))
         return err_set(e, ERR_USAGE, "db: usage: eclair db %s%s%s", a->name,

@@ -208,14 +208,6 @@ static const struct action {
 
 static const char *action_words(size_t i) { return i < ACTIONS ? actions[i].name : NULL; }
 
-static const struct action *find_action(const char *name)
-{
-    size_t i = 0;
-    while (i + 1 < ACTIONS && strcmp(name, actions[i].name) != 0)
-        i++;
-    return &actions[i];
-}
-
 static int run_with_store(const struct keys_command *o, const struct action *a, const char *name,
                           struct err *e)
 {
@@ -233,7 +225,7 @@ static int run_with_store(const struct keys_command *o, const struct action *a, 
 static int run(const void *opts, char **args, int count, struct err *e)
 {
     const struct keys_command *o = opts;
-    const struct action *a = find_action(args[0]);
+    const struct action *a = &actions[words_index(action_words, args[0])];
     if (count != 1 + a->wants_name)
         return err_set(e, ERR_USAGE, "keys: usage: eclair keys %s%s", a->name, a->wants_name ? " KID" : "");
     const char *name = count > 1 ? args[1] : NULL;

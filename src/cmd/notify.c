@@ -89,18 +89,10 @@ static const struct action {
 
 static const char *action_words(size_t i) { return i < ACTIONS ? actions[i].name : NULL; }
 
-static const struct action *find_action(const char *name)
-{
-    size_t i = 0;
-    while (i + 1 < ACTIONS && strcmp(name, actions[i].name) != 0)
-        i++;
-    return &actions[i];
-}
-
 static int run(const void *opts, char **args, int count, struct err *e)
 {
     const struct notify_command *o = opts;
-    const struct action *a = find_action(args[0]);
+    const struct action *a = &actions[words_index(action_words, args[0])];
     if (count != 1 + a->wants_name)
         return err_set(e, ERR_USAGE, "notify: usage: eclair notify %s%s", a->name,
                        a->wants_name ? " NAME" : "");

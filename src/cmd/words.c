@@ -4,6 +4,16 @@
 #include "model/severity.h"
 #include "version/version.h"
 
+#include <string.h>
+
+size_t words_index(words_of *words, const char *word)
+{
+    size_t i = 0;
+    while (words(i + 1) && strcmp(word, words(i)) != 0)
+        i++;
+    return i;
+}
+
 const char *words_severities(size_t i) { return i < SEVERITIES ? severity_name((enum severity)i) : NULL; }
 
 const char *words_table_json(size_t i)

@@ -7,3 +7,6 @@
 
 words_of words_severities, words_table_json, words_feeds, words_log_levels, words_schemes;
 words_of words_colour; /* auto, always, never */
+
+/* Which of them it is, compared as it is; the last when none: options.c has refused that already. */
+size_t words_index(words_of *words, const char *word);
