@@ -62,7 +62,7 @@ static int read_files(struct scan_session *s, struct err *e)
     return 0;
 }
 
-bool scan_shows_progress(const struct scan_options *o)
+static bool shows_progress(const struct scan_options *o)
 {
     return !o->quiet && !o->no_progress && watch_can_show();
 }
@@ -70,7 +70,7 @@ bool scan_shows_progress(const struct scan_options *o)
 /* The zygote before the thread, and what is to be blocked before both. */
 static int start(struct scan_session *s, const char *what, struct err *e)
 {
-    struct watch_options watch = { .shows = scan_shows_progress(s->o), .what = what };
+    struct watch_options watch = { .shows = shows_progress(s->o), .what = what };
     if (watch_read_timeout(s->o->timeout, &watch.timeout_ms, e) < 0)
         return -1;
     watch_block(&watch.before);

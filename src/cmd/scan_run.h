@@ -120,4 +120,3 @@ int scan_paths(struct scan *s, const str **ret, struct err *e);
 /* What there is to tell beside the report; `unused`: also rules that hit nothing; `in_table`: warnings stand in it. */
 void scan_tell(const struct scan_session *session, const struct report *r, const struct verdict *v,
                bool unused, bool in_table);
-bool scan_shows_progress(const struct scan_options *o);

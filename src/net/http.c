@@ -348,12 +348,6 @@ struct http *http_open(struct http_pool *pool, const char *url, const char *cons
     return ret;
 }
 
-struct http *http_get(struct http_pool *pool, const char *url, const char *const headers[],
-                      const struct http_limits *limits, struct err *e)
-{
-    return http_open(pool, url, headers, NULL, limits, e);
-}
-
 void http_freep(struct http **h)
 {
     if (!*h)

@@ -1,7 +1,7 @@
 /*
  * http.h - one request over HTTP or HTTPS, its answer pulled in chunks.
  *
- * Shape      http_get() waits for the head of the final response; http_read() gives the body as it lies there
+ * Shape      http_open() waits for the head of the final response; http_read() gives the body as it lies there
  *            (no Accept-Encoding is sent). Redirects are followed, proxies come from the environment, both as
  *            curl does; with `places` both as Go does (proxy.h), each hop is judged before it is gone (places.h), and
  *            of a proxy's own address nothing is asked. HTTP/1.1: the windows of HTTP/2 would hold megabytes for each transfer that waits.
@@ -85,11 +85,9 @@ struct http_options {
 };
 
 struct http;
+/* `headers`: "Name: value" (ERR_FORMAT with a line end in it), ends with NULL. `options`, `limits` and headers may be NULL. NULL on error. */
 struct http *http_open(struct http_pool *pool, const char *url, const char *const headers[],
                        const struct http_options *options, const struct http_limits *limits, struct err *e);
-/* The same without options. `headers`: "Name: value" (ERR_FORMAT with a line end in it), ends with NULL. `limits` may be NULL. NULL on error. */
-struct http *http_get(struct http_pool *pool, const char *url, const char *const headers[],
-                      const struct http_limits *limits, struct err *e);
 const struct http_head *http_head(const struct http *h);
 /* The value of the n-th header of a name in the final answer; false: there is none. Lives as long as the transfer. Any byte may be in it. */
 bool http_header(const struct http *h, const char *name, size_t n, str *ret);

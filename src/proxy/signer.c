@@ -316,8 +316,6 @@ struct signing *signing_new(const struct signing_options *o, struct err *e)
 
 int signing_start(struct signing *s, struct err *e) { return listen_start(s->listen, e); }
 unsigned signing_port(const struct signing *s) { return listen_port(s->listen); }
-void signing_stop(struct signing *s) { listen_stop(s->listen); }
-
 void signing_freep(struct signing **sp)
 {
     struct signing *s = *sp;

@@ -38,5 +38,4 @@ struct signing;
 struct signing *signing_new(const struct signing_options *o, struct err *e);
 int signing_start(struct signing *s, struct err *e);
 unsigned signing_port(const struct signing *s);
-void signing_stop(struct signing *s);
 void signing_freep(struct signing **s);

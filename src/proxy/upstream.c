@@ -102,8 +102,6 @@ void upstream_target(const struct upstream *u, str target, struct buf *out)
     buf_str(out, query);
 }
 
-str upstream_host(const struct upstream *u) { return str_from(u->place); }
-
 /* ---- connecting ---- */
 
 struct limits {

@@ -28,7 +28,6 @@ void upstream_keep(struct upstream *u, struct link **l); /* it may be used again
 bool upstream_speaks_http2(struct upstream *u, int halt);
 /* Its path joined with that of a request, and "its query&the request's", as Go's reverse proxy. `target`: origin-form. */
 void upstream_target(const struct upstream *u, str target, struct buf *out);
-str upstream_host(const struct upstream *u); /* "host:port" */
 
 /* For requests to any place: "http" or "https", host and port of their own; nothing is kept. */
 struct link *upstream_dial(const char *host, const char *port, int halt, struct err *e);

@@ -208,8 +208,6 @@ struct verifying *verifying_new(const struct verifying_options *o, struct err *e
 
 int verifying_start(struct verifying *v, struct err *e) { return listen_start(v->listen, e); }
 unsigned verifying_port(const struct verifying *v) { return listen_port(v->listen); }
-void verifying_stop(struct verifying *v) { listen_stop(v->listen); }
-
 void verifying_freep(struct verifying **vp)
 {
     struct verifying *v = *vp;

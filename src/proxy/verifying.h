@@ -30,5 +30,4 @@ struct verifying;
 struct verifying *verifying_new(const struct verifying_options *o, struct err *e);
 int verifying_start(struct verifying *v, struct err *e);
 unsigned verifying_port(const struct verifying *v);
-void verifying_stop(struct verifying *v);
 void verifying_freep(struct verifying **v);

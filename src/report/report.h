@@ -24,5 +24,3 @@ struct report_format {
 extern const struct report_format report_table, report_json, report_sarif, report_cyclonedx, report_spdx,
     report_junit, report_gitlab, report_html, report_markdown, report_clair_scanner, report_template;
 extern const struct report_format *const report_formats[]; /* ends with NULL; the first is the default */
-const struct report_format *report_format_by_name(str name);
-void report_format_names(struct buf *out); /* "table, json, ..." */

@@ -195,12 +195,20 @@ static struct report_options read_options(char **words)
     return o;
 }
 
+static const struct report_format *format_of(const char *name)
+{
+    size_t i = 0;
+    while (report_formats[i] && strcmp(report_formats[i]->name, name) != 0)
+        i++;
+    return report_formats[i];
+}
+
 int main(int argc, char **argv)
 {
     CLEANUP(arena_freep) struct arena *arena = arena_new(128 << 20);
     CLEANUP(buf_done) struct buf out = { .max = 128 << 20 };
     struct world w = { .arena = arena };
-    const struct report_format *f = argc < 3 ? NULL : report_format_by_name(str_from(argv[1]));
+    const struct report_format *f = argc < 3 ? NULL : format_of(argv[1]);
     if (!f || make(&w, argv[2]) < 0)
         return fprintf(stderr, "usage: report_dump FORMAT rich|hostile|empty|none|many|huge [OPTION...]\n"),
                2;

@@ -154,7 +154,7 @@ static void control(const char *what, struct buf *ret)
     str chunk;
     int r;
     buf_clear(ret);
-    CLEANUP(http_freep) struct http *h = http_get(world.pool, url(what), NULL, NULL, &e);
+    CLEANUP(http_freep) struct http *h = http_open(world.pool, url(what), NULL, NULL, NULL, &e);
     assert_non_null(h);
     while ((r = http_read(h, &chunk, &e)) > 0)
         buf_str(ret, chunk);
@@ -340,7 +340,7 @@ static void test_overlap(void **state)
     struct http *h[2];
     size_t at[2] = { 0 };
     for (int i = 0; i < 2; i++)
-        assert_non_null(h[i] = http_get(world.pool, url("/debian/" DOCUMENT), NULL, NULL, &e));
+        assert_non_null(h[i] = http_open(world.pool, url("/debian/" DOCUMENT), NULL, NULL, NULL, &e));
     int ended[2] = { 0 };
     for (int i = 0; !ended[0] || !ended[1]; i = !i) {
         str chunk;
@@ -426,8 +426,8 @@ static void test_slow_reader(void **state)
     str chunk;
     int r;
     CLEANUP(http_freep)
-    struct http *h =
-        http_get(world.pool, url("/debian/" DOCUMENT), NULL, &(struct http_limits){ .idle_ms = 50 }, &e);
+    struct http *h = http_open(world.pool, url("/debian/" DOCUMENT), NULL, NULL,
+                               &(struct http_limits){ .idle_ms = 50 }, &e);
     assert_non_null(h);
     while ((r = http_read(h, &chunk, &e)) > 0) {
         assert_true(at + chunk.len <= SIZE);
