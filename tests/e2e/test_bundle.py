@@ -359,7 +359,9 @@ def test_kill(tmp_path, full):
     start = time.monotonic()
     imported(tmp_path / "whole.db", bundle)
     took = time.monotonic() - start
-    for i in range(12):
+    for i in range(40):
+        if i >= 12 and states:  # a machine that is busy now may take longer than it took
+            break
         to = tmp_path / f"{i}.db"
         p = subprocess.Popen([ECLAIR, "db", "import", bundle, "--db", to], env=environment(), stdout=subprocess.DEVNULL,
                              stderr=subprocess.DEVNULL)
