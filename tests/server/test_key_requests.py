@@ -1,5 +1,6 @@
 """What a registry of keys is asked, line by line as jwtproxy asked (golden-clients/jwtproxy/key-registry-requests.txt)."""
 import ast
+import itertools
 import json
 import time
 import urllib.parse
@@ -61,6 +62,10 @@ def with_exceptions(headers):
     return {k: v for k, v in (headers | {k: v for k, (v, _) in EXCEPTIONS.items() if k in headers or k == "Accept"}).items() if v is not None}
 
 
+def without_repeats(requests):
+    return [request for request, _ in itertools.groupby(requests)]
+
+
 def check_token(entry, registry, kid, began):
     """Self-signed; the claims of the old client."""
     token = entry[2]["Authorization"].removeprefix("Bearer ")
@@ -111,7 +116,9 @@ def test_requests_are_those_that_were_recorded(registry, tmp_path):
     want = []
     for method, path, query, headers, body in recorded():
         want.append((method, path, query | ({"expiration": [expiration]} if query else {}), with_exceptions(headers), body))
-    assert [ours(entry, registry, kid) for entry in registry.log] == want
+    came = [ours(entry, registry, kid) for entry in registry.log]
+    assert came.count(came[1]) >= EARLIER
+    assert without_repeats(came) == without_repeats(want)  # how often it asks until it is approved is the clock's
     check_token(put, registry, kid, began)
 
 
