@@ -183,12 +183,11 @@ def on_terminal(*args):
 
 
 def test_progress(tmp_path):
-    """One line that is written over, and gone at the end; none without a terminal, or with --quiet."""
+    """A line, if there is time for one, that is gone at the end (test_manners.py reads it); none without a terminal, or with --quiet."""
     mirror = write_mirror(tmp_path / "m", debian=small_debian(), alpine=small_alpine())
     seen, code = on_terminal("update", "--db", tmp_path / "a", "--mirror", mirror, "debian", "alpine")
     assert code == 0
-    assert "\rdebian: tracker/data/json: 0.0 of 0.0 MB" in seen and "\ralpine: v3.20/main.json: 0.0 of" in seen
-    assert "\n" not in seen and seen.endswith("\r\x1b[K")
+    assert "\n" not in seen and (not seen or seen.endswith("\r\x1b[K"))
     assert on_terminal("update", "--db", tmp_path / "b", "--mirror", mirror, "--quiet") == ("", 0)
     assert on_terminal("update", "--db", tmp_path / "a", "--mirror", mirror) == ("", 0)  # nothing to be read
     assert update(tmp_path / "c", mirror).err == b""
