@@ -15,7 +15,7 @@ import helpers
 import yaml
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
-from serving import free_ports, read_answer
+from serving import Server, free_ports, read_answer, request
 
 
 def b64(data):
@@ -256,3 +256,37 @@ def signer(key_path, port=0, kid="mykey", **more):
     port = port or free_ports(1)[0]
     return {"listen_addr": f"127.0.0.1:{port}", "signer": {"issuer": "quay", "private_key": {
         "type": "preshared", "options": {"key_id": kid, "private_key_path": str(key_path)}}}} | more
+
+
+def front(port, api, registry, **more):
+    return {"listen_addr": f"127.0.0.1:{port}", "verifier": {
+        "upstream": f"http://127.0.0.1:{api}", "audience": f"http://127.0.0.1:{port}",
+        "key_server": {"type": "keyregistry", "options": {"registry": registry.url}}}} | more
+
+
+class Served(Server):
+    """`eclair serve` with a verifier in front; `signer` is a section."""
+
+    def __init__(self, folder, database, registry, signer=None, audience=None, **more):
+        folder.mkdir()
+        super().__init__(folder, database, **more)
+        self.front, = free_ports(1)
+        self.section = {"signer_proxy": signer or {"enabled": False}, "verifier_proxies": [front(self.front, self.port, registry)]}
+        if audience:
+            self.section["verifier_proxies"][0]["verifier"]["audience"] = audience
+
+    def config(self):
+        path = super().config()
+        with path.open("a") as f:
+            f.write(yaml.safe_dump({"jwtproxy": self.section}))
+        return path
+
+    def wait(self, seconds=30):
+        super().wait(seconds)
+        end = time.monotonic() + seconds
+        while "starting verifier proxy" not in self.events():
+            assert time.monotonic() < end, self.text()
+            time.sleep(0.02)
+
+    def ask(self, token=None, target="/v1/namespaces"):
+        return request(self.front, "GET", target, headers=[f"Authorization: Bearer {token}"] if token else [])

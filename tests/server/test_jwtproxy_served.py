@@ -9,9 +9,8 @@ import ssl
 import grpc
 import pg
 import pytest
-import yaml
-from jwtproxy import Echo, Proxy, Registry, claims_for, jwk, make_token, private_pem, rsa_key, verifier
-from serving import Server, free_ports, request
+from jwtproxy import Echo, Proxy, Registry, Served, claims_for, jwk, make_token, private_pem, rsa_key, verifier
+from serving import free_ports, request
 from test_config import LAYER
 from test_jwtproxy import PREFIX
 from test_notify import create
@@ -29,37 +28,6 @@ def registry(key):
     r.keys["quay", "mykey"] = jwk(key, "mykey")
     yield r
     r.close()
-
-
-def front(port, api, registry, **more):
-    return {"listen_addr": f"127.0.0.1:{port}", "verifier": {
-        "upstream": f"http://127.0.0.1:{api}", "audience": f"http://127.0.0.1:{port}",
-        "key_server": {"type": "keyregistry", "options": {"registry": registry.url}}}} | more
-
-
-class Served(Server):
-    """With a verifier in front; `signer` is a section."""
-
-    def __init__(self, folder, database, registry, signer=None, audience=None, **more):
-        folder.mkdir()
-        super().__init__(folder, database, **more)
-        self.front, = free_ports(1)
-        self.section = {"signer_proxy": signer or {"enabled": False}, "verifier_proxies": [front(self.front, self.port, registry)]}
-        if audience:
-            self.section["verifier_proxies"][0]["verifier"]["audience"] = audience
-
-    def config(self):
-        path = super().config()
-        with path.open("a") as f:
-            f.write(yaml.safe_dump({"jwtproxy": self.section}))
-        return path
-
-    def wait(self, seconds=30):
-        super().wait(seconds)
-        eventually(lambda: "starting verifier proxy" in self.events(), seconds, 0.02)
-
-    def ask(self, token=None, target="/v1/namespaces"):
-        return request(self.front, "GET", target, headers=[f"Authorization: Bearer {token}"] if token else [])
 
 
 @pytest.fixture
