@@ -47,12 +47,18 @@ struct xml {
 
 /* ---- what expat calls ---- */
 
+/* Of what is parsed now; of a document without a byte some versions of the library say -1. */
+static uint64_t offset_now(const struct xml *x)
+{
+    XML_Index at = XML_GetCurrentByteIndex(x->parser);
+    return at < 0 ? 0 : (uint64_t)at;
+}
+
 static void fail(struct xml *x, enum err_kind kind, const char *what)
 {
     if (!x->failure.kind)
         err_set(&x->failure, kind, "xml: line %lu byte %llu: %s",
-                (unsigned long)XML_GetCurrentLineNumber(x->parser),
-                (unsigned long long)XML_GetCurrentByteIndex(x->parser), what);
+                (unsigned long)XML_GetCurrentLineNumber(x->parser), (unsigned long long)offset_now(x), what);
     XML_StopParser(x->parser, XML_FALSE);
 }
 
@@ -80,9 +86,7 @@ static struct event *add_event(struct xml *x, enum xml_type type, const char *te
         return NULL;
     }
     struct event *event = &x->events[x->count++];
-    *event = (struct event){
-        .type = type, .at = at, .len = len, .offset = (uint64_t)XML_GetCurrentByteIndex(x->parser)
-    };
+    *event = (struct event){ .type = type, .at = at, .len = len, .offset = offset_now(x) };
     return event;
 }
 
@@ -278,10 +282,7 @@ str xml_attribute(const struct xml *x, const char *name)
     return (str){ 0 };
 }
 
-uint64_t xml_offset(const struct xml *x)
-{
-    return x->now ? x->now->offset : (uint64_t)XML_GetCurrentByteIndex(x->parser);
-}
+uint64_t xml_offset(const struct xml *x) { return x->now ? x->now->offset : offset_now(x); }
 
 /* ---- helpers ---- */
 
