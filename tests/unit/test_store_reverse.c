@@ -166,9 +166,11 @@ static void test_reverse(void **state)
         if (i == 7)
             compare(p, images, 8, 3);
     }
-    compare(p, images, IMAGES, 1);
+    if (!on_server()) { /* where a page costs more */
+        compare(p, images, IMAGES, 1);
+        compare(p, images, IMAGES, 1000);
+    }
     compare(p, images, IMAGES, 7);
-    compare(p, images, IMAGES, 1000);
     tidy_up(p, true, &n);
     compare(p, images, IMAGES, 7);
 }
