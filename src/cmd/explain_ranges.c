@@ -8,8 +8,22 @@
 
 static bool is_ours(const struct explaining *x, str namespace)
 {
+    const struct match *m = &x->scan->report.match;
+    for (size_t i = 0; i < m->ecosystem_count; i++)
+        if (str_eq(namespace, m->ecosystems[i]))
+            return true;
     return str_eq(namespace, x->scan->image->distribution.namespace) ||
-           (x->scan->report.match.data.len && str_eq(namespace, x->scan->report.match.data));
+           (m->data.len && str_eq(namespace, m->data));
+}
+
+/* Under which name a package is found; of an ecosystem none that a distribution's has. */
+static str found_as(struct explaining *x, const struct ecosystem *ecosystem, str name)
+{
+    struct arena *a = x->scan->arena;
+    if (!ecosystem)
+        return name;
+    str found = ecosystem_package(ecosystem, name, a);
+    return arena_printf(a, "%s " STR_FMT, ecosystem->name, STR_ARG(found));
 }
 
 static void note(str *list, size_t *count, size_t max, str s)
@@ -38,24 +52,44 @@ static int compare(const struct version_scheme *scheme, str a, str b)
     return order < 0 ? -1 : order > 0;
 }
 
+enum bound_of { BOUND_INTRODUCED, BOUND_FIXED, BOUND_LAST };
+
+static const char *bound_words(enum bound_of of, bool holds)
+{
+    static const char *const words[][2] = {
+        [BOUND_INTRODUCED] = { "below the first affected one: not affected",
+                               "at or above the first affected one" },
+        [BOUND_FIXED] = { "at or above the fix: not affected", "below the fix" },
+        [BOUND_LAST] = { "above the last affected one: not affected", "not above the last affected one" },
+    };
+    return words[of][holds];
+}
+
 /* One bound: does it hold? 1, 0, -1 it cannot be told. */
 static int step(struct explaining *x, const struct version_scheme *scheme, str installed, str bound,
-                bool lower)
+                enum bound_of of)
 {
     if (!bound.len) {
         explain_line(x, "        %s: holds",
-                     lower ? "no lower bound" : "no upper bound, for there is no fix");
+                     of == BOUND_INTRODUCED ? "no lower bound" : "no upper bound, for there is no fix");
         return 1;
     }
     int order = compare(scheme, installed, bound);
     const char *sign = order == -2 ? "?" : order < 0 ? "<" : order > 0 ? ">" : "=";
-    bool holds = lower ? order >= 0 : order < 0;
+    bool holds = of == BOUND_INTRODUCED ? order >= 0 : of == BOUND_FIXED ? order < 0 : order <= 0;
     explain_line(x, "        " STR_FMT " %s " STR_FMT ": %s", STR_ARG(installed), sign, STR_ARG(bound),
-                 order == -2 ? "not versions of that scheme: judged by name alone"
-                 : lower     ? (holds ? "at or above the first affected one"
-                                      : "below the first affected one: not affected")
-                             : (holds ? "below the fix" : "at or above the fix: not affected"));
+                 order == -2 ? "not versions of that scheme: judged by name alone" : bound_words(of, holds));
     return order == -2 ? -1 : holds;
+}
+
+/* Is the version in the range? Where it cannot be told, it may be. */
+static bool in_range(struct explaining *x, const struct affected_range *r, str installed)
+{
+    const struct version_scheme *scheme = version_scheme_by_name(r->scheme);
+    bool last = r->last_affected.len;
+    return step(x, scheme, installed, r->introduced, BOUND_INTRODUCED) &&
+           step(x, scheme, installed, last ? r->last_affected : r->fixed_version,
+                last ? BOUND_LAST : BOUND_FIXED);
 }
 
 /* Is the package of that module? Packages of some distributions do not say of which they are, though they are of one. */
@@ -86,7 +120,6 @@ static bool of_repository(struct explaining *x, const struct affected_range *r)
 static void judge(struct explaining *x, const struct stored_advisory *s, const struct affected_range *r,
                   const struct package *p)
 {
-    const struct version_scheme *scheme = version_scheme_by_name(r->scheme);
     str installed = r->kind == AFFECTS_SOURCE ? p->source_version : p->version, shown;
     explain_text(x, "      " STR_FMT " " STR_FMT, STR_ARG(p->name), STR_ARG(p->version));
     if (r->kind == AFFECTS_SOURCE)
@@ -98,8 +131,7 @@ static void judge(struct explaining *x, const struct stored_advisory *s, const s
         return;
     }
     bool all = r->negative && !r->introduced.len && !r->fixed_version.len;
-    if (!all && (!step(x, scheme, installed, r->introduced, true) ||
-                 !step(x, scheme, installed, r->fixed_version, false)))
+    if (!all && !in_range(x, r, installed))
         return;
     if (!of_module(x, r, p) || !of_repository(x, r))
         return;
@@ -110,9 +142,12 @@ static void judge(struct explaining *x, const struct stored_advisory *s, const s
         x->fits = true;
 }
 
-static bool names(const struct affected_range *r, const struct package *p)
+static bool names(struct explaining *x, const struct affected_range *r, const struct package *p)
 {
-    return str_eq(r->scheme, p->kind) && str_eq(r->package, r->kind == AFFECTS_SOURCE ? p->source : p->name);
+    const struct ecosystem *e = ecosystem_of(p->kind);
+    str name = r->kind == AFFECTS_SOURCE ? p->source : p->name;
+    return str_eq(e ? r->namespace : r->scheme, p->kind) &&
+           str_eq(found_as(x, e, r->package), found_as(x, e, name));
 }
 
 static void heading(struct explaining *x, const struct affected_range *r)
@@ -122,7 +157,7 @@ static void heading(struct explaining *x, const struct affected_range *r)
                  r->kind == AFFECTS_SOURCE ? "source" : "binary", STR_ARG(r->package),
                  r->negative ? "not affected" : "affected");
     or_any(r->introduced, "the first version", &from);
-    or_any(r->fixed_version, r->negative ? "any" : "no fix", &to);
+    or_any(r->last_affected.len ? r->last_affected : r->fixed_version, r->negative ? "any" : "no fix", &to);
     explain_text(x, " from " STR_FMT ", %s " STR_FMT, STR_ARG(from),
                  r->fixed_version.len ? "fixed in" : "up to", STR_ARG(to));
     if (!r->negative)
@@ -136,7 +171,7 @@ static size_t one_range(struct explaining *x, const struct stored_advisory *s, c
     const struct image_index *i = x->scan->image;
     size_t n = 0;
     for (size_t k = 0; k < i->package_count; k++) {
-        if (!names(r, &i->packages[k].package))
+        if (!names(x, r, &i->packages[k].package))
             continue;
         if (!n++)
             heading(x, r);
@@ -154,9 +189,10 @@ static void head(struct explaining *x, const struct stored_advisory *s)
                  STR_ARG(s->advisory.id), STR_ARG(s->advisory.key));
 }
 
-static bool is_installed(const struct explaining *x, const struct affected_range *r)
+static bool is_installed(struct explaining *x, const struct affected_range *r)
 {
-    return r->kind <= AFFECTS_BINARY && strmap_get(&x->installed[r->kind], r->package) != NULL;
+    return r->kind <= AFFECTS_BINARY &&
+           strmap_get(&x->installed[r->kind], found_as(x, ecosystem_of(r->namespace), r->package)) != NULL;
 }
 
 /* Does it speak of a package of the image? */
@@ -194,8 +230,9 @@ static int list_installed(struct explaining *x, struct err *e)
     const struct image_index *i = x->scan->image;
     for (size_t k = 0; k < i->package_count; k++) {
         const struct package *p = &i->packages[k].package;
-        void **source = strmap_at(&x->installed[AFFECTS_SOURCE], p->source);
-        void **binary = strmap_at(&x->installed[AFFECTS_BINARY], p->name);
+        const struct ecosystem *of = ecosystem_of(p->kind);
+        void **source = strmap_at(&x->installed[AFFECTS_SOURCE], found_as(x, of, p->source));
+        void **binary = strmap_at(&x->installed[AFFECTS_BINARY], found_as(x, of, p->name));
         if (!source || !binary)
             return err_set(e, ERR_OOM, "packages");
         *source = *binary = x;

@@ -200,6 +200,7 @@ static int say_range(struct testing *t, const struct affected_range *r, struct e
     else
         buf_printf(b, ": %s", r->fixed_version.len ? "fixed in " : fix_state_name(r->state));
     buf_str(b, r->fixed_version);
+    say_more(b, "up to", r->last_affected);
     say_more(b, "since", r->introduced);
     say_more(b, "arch", r->arch);
     say_more(b, "module", r->module);
@@ -344,6 +345,7 @@ static void put_range(struct json_writer *w, const struct affected_range *r)
     json_w_flag(w, "negative", r->negative);
     json_w_text_or_null(w, "introduced", r->introduced);
     json_w_text_or_null(w, "fixed_version", r->fixed_version);
+    json_w_text_or_null(w, "last_affected", r->last_affected);
     json_w_text_or_null(w, "arch", r->arch);
     json_w_text_or_null(w, "module", r->module);
     json_w_text_or_null(w, "cpe", r->cpe);

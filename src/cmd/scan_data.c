@@ -82,13 +82,14 @@ static void add(struct wanted *w, const struct feed *f)
         w->list[w->count++] = f;
 }
 
+/* `again`: severities were looked at already. */
 static int find_wanted(const struct scan_data *d, struct store *store, const struct distribution *of,
-                       struct wanted *ret, struct err *e)
+                       bool again, struct wanted *ret, struct err *e)
 {
     struct feed_status *list;
     size_t count;
     CLEANUP(arena_freep) struct arena *arena = arena_new(0);
-    bool all = d->update == SCAN_UPDATE_ALWAYS;
+    bool all = d->update == SCAN_UPDATE_ALWAYS && !again;
     if (!arena)
         return err_set(e, ERR_OOM, "out of memory");
     if (store_feeds(store, arena, &list, &count, e) < 0)
@@ -148,31 +149,57 @@ static int load_in_turn(const struct scan_data *d, struct store *store, struct c
     }
 }
 
-void scan_data_load(const struct scan_data *d, struct store *store, struct cage *cage,
-                    const struct image_index *image)
+/* The distribution, and each ecosystem of the image as if it were one. */
+static size_t list_subjects(const struct image_index *image, struct distribution ret[1 + ECOSYSTEMS])
 {
-    const struct distribution *of = &image->distribution;
+    size_t n = 0;
+    if (image->distribution.namespace.len && image->package_count)
+        ret[n++] = image->distribution;
+    for (size_t i = 0; i < image->package_count; i++) {
+        str kind = image->packages[i].package.kind;
+        size_t k = 0;
+        while (k < n && !str_eq(ret[k].namespace, kind))
+            k++;
+        if (k == n && ecosystem_of(kind))
+            ret[n++] = (struct distribution){ .namespace = kind };
+    }
+    return n;
+}
+
+/* *away: the network is; others are asked too, but not again and again. */
+static int load_wanted(const struct scan_data *d, struct store *store, struct cage *cage,
+                       const struct distribution *of, bool again, bool *away, struct err *e)
+{
     struct wanted w = { 0 };
-    struct err e = { 0 };
-    if (d->update == SCAN_UPDATE_NEVER || !of->namespace.len || !image->package_count)
-        return;
-    bool failed = find_wanted(d, store, of, &w, &e) < 0;
-    if (!failed && (!w.count || (d->update == SCAN_UPDATE_AUTO && (w.covered || (w.tried && !d->mirror)))))
-        return;
-    failed = failed || http_init(&e) < 0;
-    if (!failed)
-        tell(d, &w, of->namespace);
-    bool away = false; /* the network: others are asked too, but not again and again */
-    for (size_t i = 0; i < w.count && !failed; i++) {
+    if (find_wanted(d, store, of, again, &w, e) < 0)
+        return -1;
+    if (!w.count || (d->update == SCAN_UPDATE_AUTO && (w.covered || (w.tried && !d->mirror))))
+        return 0;
+    if (http_init(e) < 0)
+        return -1;
+    tell(d, &w, of->namespace);
+    for (size_t i = 0; i < w.count; i++) {
         struct err why;
-        if (load_in_turn(d, store, cage, w.list[i], away, &why) == 0)
+        if (load_in_turn(d, store, cage, w.list[i], *away, &why) == 0)
             continue;
-        away |= why.kind == ERR_NETWORK;
+        *away |= why.kind == ERR_NETWORK;
         if (!d->quiet)
             warn("%s", why.text);
     }
-    if (failed && !d->quiet)
-        warn("%s", e.text);
+    return 0;
+}
+
+void scan_data_load(const struct scan_data *d, struct store *store, struct cage *cage,
+                    const struct image_index *image)
+{
+    struct distribution of[1 + ECOSYSTEMS];
+    size_t count = d->update == SCAN_UPDATE_NEVER ? 0 : list_subjects(image, of);
+    bool away = false;
+    for (size_t i = 0; i < count; i++) {
+        struct err e = { 0 };
+        if (load_wanted(d, store, cage, &of[i], i > 0, &away, &e) < 0 && !d->quiet)
+            warn("%s", e.text);
+    }
 }
 
 /* ---- its age ---- */

@@ -13,8 +13,9 @@
 #include "codec/json.h"
 #include "feed/feed.h"
 
-#define OSV_RECORD_MAX ((size_t)32 << 20)
-#define OSV_HOST       "https://osv-vulnerabilities.storage.googleapis.com"
+#define OSV_RECORD_MAX   ((size_t)32 << 20)
+#define OSV_VERSIONS_MAX 512u
+#define OSV_HOST         "https://osv-vulnerabilities.storage.googleapis.com"
 
 struct osv_list {
     str *list;
@@ -40,10 +41,10 @@ struct osv_affected {
     str ecosystem, name; /* "Ubuntu:22.04:LTS"; both may be empty */
     struct osv_range *ranges;
     size_t range_count, range_cap;
-    size_t version_count; /* of `versions`, of which only the first is kept */
-    str first_version;
-    str priority; /* ecosystem_specific.ubuntu_priority */
-    bool commits; /* there are ranges of commits, too */
+    struct osv_list versions; /* of those the first OSV_VERSIONS_MAX */
+    size_t version_count;     /* of all */
+    str priority;             /* ecosystem_specific.ubuntu_priority */
+    bool commits;             /* there are ranges of commits, too */
     struct osv_severities severities;
 };
 

@@ -4,74 +4,48 @@
  */
 #include "feed/osv.h"
 
-#include <ctype.h>
-
-#define RUST                                                                                                 \
-    "crates"                                                                                                 \
-    ".io" /* what OSV calls the ecosystem */
-
-static const struct language {
-    const char *feed; /* and its namespace */
-    const char *ecosystem, *scheme;
-    bool normalise; /* PEP 503 */
-} languages[] = {
-    { "crates", RUST, "semver", false },
-    { "go", "Go", "semver", false },
-    { "hex", "Hex", "semver", false },
-    { "maven", "Maven", "maven", false },
-    { "npm", "npm", "semver", false },
-    { "nuget", "NuGet", "nuget", false },
-    { "packagist", "Packagist", "packagist", false },
-    { "pub", "Pub", "semver", false },
-    { "pypi", "PyPI", "pep440", true },
-    { "rubygems", "RubyGems", "gem", false },
-};
+#include "model/ecosystem.h"
 
 struct language_reader {
     struct osv_reader reader; /* first: records come with it */
-    const struct language *language;
+    const struct ecosystem *ecosystem;
     struct advisory_sink *sink;
 };
 
-/* Lower-case, runs of "-_." are one "-". */
-static str normalised(struct arena *a, str name)
+/* Versions that are named, and in no range: each alone. Of more than anybody names the list is not whole: then all. */
+static void add_versions(struct arena *a, const struct osv_affected *one, struct affected_range *range,
+                         struct osv_ranges *to)
 {
-    char *to = arena_alloc(a, name.len, 1);
-    size_t n = 0;
-    for (size_t i = 0; to && i < name.len; i++) {
-        char c = name.ptr[i];
-        bool separator = c == '-' || c == '_' || c == '.';
-        if (!separator)
-            to[n++] = (char)tolower((unsigned char)c);
-        else if (!n || to[n - 1] != '-')
-            to[n++] = '-';
+    bool whole = one->version_count <= OSV_VERSIONS_MAX;
+    for (size_t i = 0; whole && i < one->versions.count; i++) {
+        range->introduced = range->last_affected = one->versions.list[i];
+        osv_add_range(a, to, range);
     }
-    return str_of(to, n);
+    if (!whole || !one->version_count)
+        osv_add_range(a, to, range);
 }
 
-static void add_affected(const struct language *l, struct arena *a, const struct osv_record *record,
+static void add_affected(const struct ecosystem *l, struct arena *a, const struct osv_record *record,
                          const struct osv_affected *one, struct osv_ranges *to)
 {
     struct affected_range range = {
-        .namespace = str_from(l->feed),
+        .namespace = str_from(l->name),
         .scheme = str_from(l->scheme),
-        .package = l->normalise ? normalised(a, one->name) : one->name,
+        .package = ecosystem_package(l, one->name, a),
         .kind = AFFECTS_BINARY,
         .severity = str_starts(record->id, STR("MAL-")) ? SEVERITY_CRITICAL : osv_severity(record, one),
         .state = FIX_AFFECTED,
     };
-    for (size_t i = 0; i < one->range_count;
-         i++) { /* last_affected has no room in a range: more is affected than is said */
+    for (size_t i = 0; i < one->range_count; i++) {
         range.introduced = one->ranges[i].introduced;
         range.fixed_version = one->ranges[i].fixed;
+        range.last_affected = one->ranges[i].last_affected;
         range.state = range.fixed_version.len ? FIX_FIXED : FIX_AFFECTED;
         osv_add_range(a, to, &range);
     }
     if (!one->range_count &&
-        (one->version_count || !one->commits)) { /* neither: all versions (spec/matching.md 6) */
-        range.introduced = one->first_version;
-        osv_add_range(a, to, &range);
-    }
+        (one->version_count || !one->commits)) /* neither: all versions (spec/matching.md 6) */
+        add_versions(a, one, &range, to);
 }
 
 static void add_ids(struct arena *a, struct osv_list *to, const struct osv_list *from)
@@ -90,8 +64,8 @@ static int read_record(struct osv_reader *reader, struct arena *a, const struct 
         return 0;
     for (size_t i = 0; i < record->affected_count; i++) {
         const struct osv_affected *one = &record->affected[i];
-        if (one->name.len && str_eq(one->ecosystem, str_from(r->language->ecosystem)))
-            add_affected(r->language, a, record, one, &ranges);
+        if (one->name.len && str_eq(one->ecosystem, str_from(r->ecosystem->osv)))
+            add_affected(r->ecosystem, a, record, one, &ranges);
     }
     add_ids(a, &ids, &record->aliases);
     add_ids(a, &ids, &record->upstream);
@@ -103,9 +77,9 @@ static int read_record(struct osv_reader *reader, struct arena *a, const struct 
 static int language_parse(const struct feed_input *in, struct advisory_sink *sink, struct err *e)
 {
     str rest = in->document, folder = str_cut(&rest, '/');
-    for (size_t i = 0; i < sizeof languages / sizeof *languages; i++) {
-        struct language_reader r = { { read_record }, &languages[i], sink };
-        if (str_eq(folder, str_from(languages[i].ecosystem)))
+    for (size_t i = 0; i < ECOSYSTEMS; i++) {
+        struct language_reader r = { { read_record }, &ecosystems[i], sink };
+        if (str_eq(folder, str_from(ecosystems[i].osv)))
             return osv_read_archive(in->bytes, &r.reader, e);
     }
     return err_set(e, ERR_INTERNAL, "no such ecosystem");
@@ -120,11 +94,11 @@ static int language_parse(const struct feed_input *in, struct advisory_sink *sin
         .megabytes = size,                                                                                   \
         .place = { "osv", OSV_HOST },                                                                        \
         .documents = id##_documents,                                                                         \
-        .version = 1,                                                                                        \
+        .version = 2,                                                                                        \
         .parse = language_parse,                                                                             \
     }
 
-LANGUAGE(crates, RUST, "Rust crates", 3);
+LANGUAGE(crates, ECOSYSTEM_RUST, "Rust crates", 3);
 LANGUAGE(go, "Go", "Go modules", 10);
 LANGUAGE(hex, "Hex", "Hex packages of Erlang and Elixir", 1);
 LANGUAGE(maven, "Maven", "Maven packages of Java", 10);

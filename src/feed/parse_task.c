@@ -19,18 +19,20 @@ static bool fits(str s) { return s.len <= PACKAGE_TEXT_MAX; }
 static bool range_fits(const struct affected_range *r)
 {
     return fits(r->namespace) && fits(r->scheme) && fits(r->package) && fits(r->introduced) &&
-           fits(r->fixed_version) && fits(r->arch) && fits(r->module) && fits(r->cpe);
+           fits(r->fixed_version) && r->last_affected.len <= PACKAGE_TEXT_MAX - 2 && fits(r->arch) &&
+           fits(r->module) && fits(r->cpe);
 }
 
 static void pack_range(struct buf *b, const struct affected_range *r)
 {
+    char room[RANGE_END_ROOM];
     pack_str(b, r->namespace);
     pack_str(b, r->scheme);
     pack_str(b, r->package);
     pack_u64(b, r->kind);
     pack_u64(b, r->negative);
     pack_str(b, r->introduced);
-    pack_str(b, r->fixed_version);
+    pack_str(b, range_end(r, room));
     pack_str(b, r->arch);
     pack_str(b, r->module);
     pack_str(b, r->cpe);
@@ -100,7 +102,8 @@ static void unpack_range(struct unpack *u, struct affected_range *r)
     r->kind = (enum affected_kind)unpack_enum(u, AFFECTS_SOURCE, AFFECTS_BINARY);
     r->negative = unpack_enum(u, 0, 1);
     r->introduced = unpack_str(u);
-    r->fixed_version = unpack_str(u);
+    range_end_read(unpack_str(u), r);
+    u->failed |= r->negative && r->last_affected.len;
     r->arch = unpack_str(u);
     r->module = unpack_str(u);
     r->cpe = unpack_str(u);

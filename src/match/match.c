@@ -1,5 +1,8 @@
 #include "match/match.h"
 #include "base/clock.h"
+#include "model/purl.h"
+
+#define WARNINGS 4 /* at most, beside the notes of the image */
 
 const char *coverage_name(enum coverage c)
 {
@@ -9,6 +12,7 @@ const char *coverage_name(enum coverage c)
     return names[c];
 }
 
+/* Why the packages of the distribution are not judged. */
 static str missing(const struct report *r, struct arena *arena)
 {
     const struct distribution *d = &r->image->distribution;
@@ -33,37 +37,89 @@ static void check_age(struct report *r, struct arena *arena)
             STR_ARG(r->image->distribution.namespace), STR_ARG(r->end_of_life));
 }
 
-static size_t count_judged(const struct report *r)
+static bool is_judged(const struct match *m, str kind)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < r->image->package_count; i++)
-        n += str_eq(r->image->packages[i].package.kind, r->match.scheme);
-    return n;
+    bool judged = str_eq(kind, m->scheme);
+    for (size_t i = 0; i < m->ecosystem_count && !judged; i++)
+        judged = str_eq(kind, m->ecosystems[i]);
+    return judged;
 }
 
 static void add_warning(struct report *r, str text) { r->warnings[r->warning_count++] = text; }
 
+/* Packages that nobody judges: of ecosystems whose feeds are not loaded, and of other package managers than the distribution's. */
+struct unjudged {
+    size_t all, others;
+    bool system; /* some are a distribution's */
+    str ecosystems[ECOSYSTEMS];
+    size_t ecosystem_count;
+};
+
+static void note_ecosystem(struct unjudged *u, str kind)
+{
+    size_t k = 0;
+    while (k < u->ecosystem_count && !str_eq(u->ecosystems[k], kind))
+        k++;
+    if (k == u->ecosystem_count)
+        u->ecosystems[u->ecosystem_count++] = kind;
+}
+
+static void find_unjudged(const struct report *r, struct unjudged *ret)
+{
+    for (size_t i = 0; i < r->image->package_count; i++) {
+        str kind = r->image->packages[i].package.kind;
+        if (is_judged(&r->match, kind))
+            continue;
+        ret->all++;
+        if (ecosystem_of(kind)) {
+            note_ecosystem(ret, kind);
+            continue;
+        }
+        ret->others++;
+        ret->system |= purl_of_distribution(kind);
+    }
+}
+
+static void warn_of(struct report *r, const struct unjudged *u, struct arena *arena)
+{
+    const char *none = u->all == r->image->package_count ? "not covered: " : "";
+    str names = STR(""), own = r->image->distribution.namespace;
+    for (size_t i = 0; i < u->ecosystem_count; i++)
+        names = arena_printf(arena, STR_FMT "%s" STR_FMT, STR_ARG(names), i ? ", " : "",
+                             STR_ARG(u->ecosystems[i]));
+    if (u->others && r->match.scheme.len)
+        add_warning(r,
+                    arena_printf(arena,
+                                 "%s%zu of %zu packages are of another package manager than that of " STR_FMT
+                                 " and were not judged",
+                                 none, u->others, r->image->package_count, STR_ARG(own)));
+    else if (u->others && !u->system)
+        add_warning(r, arena_printf(arena, "%s%zu of %zu packages are of a kind that no feed knows", none,
+                                    u->others, r->image->package_count));
+    if (u->ecosystem_count)
+        add_warning(r, arena_printf(arena,
+                                    "%s%zu of %zu packages were not judged: no feed is loaded for " STR_FMT
+                                    " (eclair update loads them)",
+                                    none, u->all - u->others, r->image->package_count, STR_ARG(names)));
+}
+
 static void judge(struct report *r, struct arena *arena)
 {
     const struct image_index *i = r->image;
-    size_t judged = count_judged(r);
+    struct unjudged u = { 0 };
+    find_unjudged(r, &u);
+    bool uncovered = u.system && !r->match.scheme.len;
     if (i->unreadable) {
         r->coverage = COVERAGE_NONE;
         add_warning(r, STR("not covered: a part of the image that may hold packages was not read"));
     } else if (!i->package_count) {
         r->coverage = COVERAGE_EMPTY;
         add_warning(r, STR("the image has no package that a package manager installed"));
-    } else if (!r->match.feed_count) {
-        r->coverage = COVERAGE_NONE;
-        add_warning(r, missing(r, arena));
-    } else if (judged < i->package_count) {
-        r->coverage = judged ? COVERAGE_FULL : COVERAGE_NONE;
-        add_warning(r,
-                    arena_printf(arena,
-                                 "%s%zu of %zu packages are of another package manager than that of " STR_FMT
-                                 " and were not judged",
-                                 judged ? "" : "not covered: ", i->package_count - judged, i->package_count,
-                                 STR_ARG(i->distribution.namespace)));
+    } else {
+        r->coverage = uncovered || u.all == i->package_count ? COVERAGE_NONE : COVERAGE_FULL;
+        if (uncovered)
+            add_warning(r, missing(r, arena));
+        warn_of(r, &u, arena);
     }
     for (size_t k = 0; k < i->note_count; k++)
         add_warning(r, i->notes[k]);
@@ -75,7 +131,7 @@ int match_image(struct store *s, const struct image_index *image, int64_t now, s
 {
     *ret = (struct report){ .image = image,
                             .now = now,
-                            .warnings = arena_array(arena, str, image->note_count + 3) };
+                            .warnings = arena_array(arena, str, image->note_count + WARNINGS) };
     if (!ret->warnings)
         return err_set(e, ERR_OOM, "report");
     if (store_match(s, image, MATCH_BY_FLAW, arena, &ret->match, e) < 0)

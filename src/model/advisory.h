@@ -34,12 +34,19 @@ struct affected_range {
     bool negative;     /* "not affected": suppresses this id for this package, whatever other feeds say */
     str introduced;    /* affected from here on; empty = from the beginning */
     str fixed_version; /* affected below it; empty = no upper bound. With negative: both empty = all versions */
+    str last_affected; /* instead of it: affected up to and including it, and no fix is known; never with negative */
     str arch;          /* empty = any */
     str module;        /* empty = none */
     str cpe; /* of the repositories it speaks of: "cpe:/o:redhat:enterprise_linux:9::baseos"; empty = any */
     enum severity severity;
     enum fix_state state;
 };
+
+/* How a range ends as one text, as it is stored and travels: its fixed version, or "<=" and the last affected one (into `room`; a longer one is
+ * cut). */
+#define RANGE_END_ROOM 520u
+str range_end(const struct affected_range *r, char room[RANGE_END_ROOM]);
+void range_end_read(str end, struct affected_range *ret); /* a view */
 
 /* Is it the name of a flaw, as all databases have it? */
 static inline bool id_is_cve(str id) { return str_starts(id, STR("CVE-")); }

@@ -8,17 +8,13 @@ struct purl_type {
 };
 
 static const struct purl_type types[] = {
-    { "dpkg", "deb", true, true, '\0' },          { "apk", "apk", true, true, '\0' },
-    { "rpm", "rpm", true, false, '\0' },          { "alpm", "alpm", true, true, '\0' },
-    { "pypi", "pypi", false, true, '\0' },        { "python", "pypi", false, true, '\0' },
-    { "pep440", "pypi", false, true, '\0' },      { "npm", "npm", false, true, '/' },
-    { "gem", "gem", false, false, '\0' },         { "rubygems", "gem", false, false, '\0' },
-    { "maven", "maven", false, false, ':' },      { "java", "maven", false, false, ':' },
-    { "go", "golang", false, true, '/' },         { "golang", "golang", false, true, '/' },
-    { "cargo", "cargo", false, false, '\0' },     { "crates", "cargo", false, false, '\0' },
-    { "nuget", "nuget", false, false, '\0' },     { "packagist", "composer", false, true, '/' },
-    { "composer", "composer", false, true, '/' }, { "hex", "hex", false, true, '/' },
-    { "pub", "pub", false, true, '\0' },
+    { "dpkg", "deb", true, true, '\0' },       { "apk", "apk", true, true, '\0' },
+    { "rpm", "rpm", true, false, '\0' },       { "alpm", "alpm", true, true, '\0' },
+    { "pypi", "pypi", false, true, '\0' },     { "npm", "npm", false, true, '/' },
+    { "rubygems", "gem", false, false, '\0' }, { "maven", "maven", false, false, ':' },
+    { "go", "golang", false, true, '/' },      { "crates", "cargo", false, false, '\0' },
+    { "nuget", "nuget", false, false, '\0' },  { "packagist", "composer", false, true, '/' },
+    { "hex", "hex", false, true, '/' },        { "pub", "pub", false, true, '\0' },
 };
 
 static const struct purl_type *type_of(str kind)

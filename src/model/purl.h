@@ -1,7 +1,7 @@
 /*
  * purl.h - the name that other tools know a package by: "pkg:deb/debian/libssl3@3.0.11-1?arch=amd64&distro=debian-12".
  *
- * Kinds      those of detectors, and of version schemes or feeds that name one ecosystem alone; all others are "generic".
+ * Kinds      those of detectors, and the names of ecosystems (model/ecosystem.h); all others are "generic".
  * Escapes    letters, digits and . - _ ~ : stand for themselves, every other byte is %XX: nothing of an image gets through.
  * Versions   of rpm go without their epoch, which is a qualifier (spec/feeds.md 16); those of the others as they are.
  * Ownership  what purl_parse() gives are views of the arena.

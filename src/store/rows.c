@@ -67,6 +67,7 @@ static int add_hash(struct buf *work, uint8_t ret[MEANING_HASH], struct err *e)
 
 int advisory_hash(const struct advisory *a, struct buf *work, uint8_t ret[CONTENT_HASH], struct err *e)
 {
+    char room[RANGE_END_ROOM];
     buf_clear(work);
     pack_str(work, a->id);
     metadata_meaning(work, &a->meta);
@@ -75,7 +76,7 @@ int advisory_hash(const struct advisory *a, struct buf *work, uint8_t ret[CONTEN
         pack_str(work, r->namespace);
         pack_str(work, r->package);
         pack_str(work, r->introduced);
-        pack_str(work, r->fixed_version);
+        pack_str(work, range_end(r, room));
         pack_str(work, r->arch);
         pack_str(work, r->module);
         uint8_t small[] = { (uint8_t)r->kind, (uint8_t)(r->negative | (r->cpe.len ? 2 : 0)),
@@ -121,6 +122,18 @@ static void bound(const struct version_scheme *scheme, str text, bool upper, str
     *ret = version_key_view(buffer);
 }
 
+/* An upper bound that is in the range: what follows its key is not; of rpm's and pacman's without a release any release is (version.h). */
+static void bound_included(const struct version_scheme *scheme, str text, struct range_keys *ret)
+{
+    struct version_key *k = &ret->fixed_buffer;
+    bound(scheme, text, true, k, &ret->fixed, &ret->uncertain);
+    bool any_release = (scheme == &version_rpm || scheme == &version_alpm) && str_find(text, '-') < 0;
+    if (ret->fixed.ptr != (const char *)k->bytes || k->len == VERSION_KEY_MAX)
+        return;
+    k->bytes[k->len++] = any_release ? 0xff : 0;
+    ret->fixed = version_key_view(k);
+}
+
 void range_keys(const struct affected_range *r, const struct version_scheme *scheme, struct range_keys *ret)
 {
     ret->introduced = STR("");
@@ -128,6 +141,8 @@ void range_keys(const struct affected_range *r, const struct version_scheme *sch
     ret->uncertain = false;
     bound(scheme, r->introduced, false, &ret->introduced_buffer, &ret->introduced, &ret->uncertain);
     bound(scheme, r->fixed_version, true, &ret->fixed_buffer, &ret->fixed, &ret->uncertain);
+    if (r->last_affected.len)
+        bound_included(scheme, r->last_affected, ret);
     if (r->negative && ret->uncertain)
         ret->fixed = STR("");
 }

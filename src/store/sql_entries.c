@@ -159,7 +159,7 @@ static void take_negative(struct page *p, struct sql_stmt *st, struct affected_r
 
 static void take_affected(struct page *p, struct sql_stmt *st, struct affected_range *to)
 {
-    to->fixed_version = arena_dup(p->arena, sql_str(st, 3));
+    range_end_read(arena_dup(p->arena, sql_str(st, 3)), to);
     to->state = (enum fix_state)sql_int(st, 4);
     to->severity = (enum severity)sql_int(st, 5);
     to->arch = arena_dup(p->arena, sql_str(st, 8));

@@ -133,10 +133,9 @@ static int add_negative(struct matching *m, uint32_t position, enum affected_kin
     return 0;
 }
 
-static int add_negatives(struct matching *m, const struct match *match, enum affected_kind kind,
-                         struct sql_stmt *st, struct err *e)
+static int add_negatives(struct matching *m, const struct match *match, const struct pairs *p,
+                         enum affected_kind kind, struct sql_stmt *st, struct err *e)
 {
-    const struct pairs *p = &m->pairs[kind];
     size_t pair = (size_t)sql_int(st, 0);
     if (pair >= p->count)
         return err_set(e, ERR_INTERNAL, "%s: a statement on nothing", m->s->where);
@@ -151,20 +150,20 @@ static int add_negatives(struct matching *m, const struct match *match, enum aff
     return 0;
 }
 
-static int read_negatives(struct matching *m, const struct match *match, int64_t namespace,
+static int read_negatives(struct matching *m, const struct match *match, const struct match_space *n,
                           enum affected_kind kind, struct err *e)
 {
     enum query q = kind == AFFECTS_SOURCE ? Q_NEGATIVES_SOURCE : Q_NEGATIVES_BINARY;
-    const struct pairs *p = &m->pairs[kind];
-    if (match_pairs(m, kind, e) < 0)
+    const struct pairs *p = &n->judged->pairs[kind];
+    if (match_pairs(m, n->judged, kind, e) < 0)
         return -1;
     CLEANUP(sql_resetp)
-    struct sql_stmt *st = sql_bind(m->s, e, q, "Pii", p->list, p->count, namespace, m->generation);
+    struct sql_stmt *st = sql_bind(m->s, e, q, "Pii", p->list, p->count, n->space.id, m->generation);
     int r = -1;
-    for (size_t n = 0; st && (r = sql_row(m->s, st, e)) > 0; n++)
-        if (n == 4 * (size_t)STORE_MATCH_MAX)
+    for (size_t rows = 0; st && (r = sql_row(m->s, st, e)) > 0; rows++)
+        if (rows == 4 * (size_t)STORE_MATCH_MAX)
             return err_set(e, ERR_LIMIT, "more than %u statements on its packages", 4 * STORE_MATCH_MAX);
-        else if (add_negatives(m, match, kind, st, e) < 0)
+        else if (add_negatives(m, match, p, kind, st, e) < 0)
             return -1;
     return r;
 }
@@ -185,6 +184,7 @@ static bool is_denied(struct matching *m, const struct hit *h, str id, int64_t r
 static struct finding finding_of(const struct matching *m, const struct candidate *c)
 {
     const struct texts *t = c->first->texts;
+    str kind = m->image->packages[c->hit->position].package.kind;
     return (struct finding){
         .package = c->hit->position,
         .kind = (enum affected_kind)c->hit->kind,
@@ -194,7 +194,7 @@ static struct finding finding_of(const struct matching *m, const struct candidat
         .state = (enum fix_state)c->hit->state,
         .severity = (enum severity)c->first->hit->severity,
         .severity_source = *c->first->feed,
-        .namespace = m->image->distribution.namespace,
+        .namespace = ecosystem_of(kind) ? kind : m->image->distribution.namespace,
         .feed = *c->first->feed,
         .uncertain = c->hit->uncertain,
         .title = t->title,
@@ -300,9 +300,9 @@ int match_findings(struct matching *m, struct match *ret, struct err *e)
     if (read_texts(m, e) < 0)
         return -1;
     for (size_t i = 0; i < m->space_count; i++) {
-        const struct sql_space *n = &m->spaces[i];
-        if (((n->kinds & KIND_NOT_SOURCE) && read_negatives(m, ret, n->id, AFFECTS_SOURCE, e) < 0) ||
-            ((n->kinds & KIND_NOT_BINARY) && read_negatives(m, ret, n->id, AFFECTS_BINARY, e) < 0))
+        const struct match_space *n = &m->spaces[i];
+        if (((n->space.kinds & KIND_NOT_SOURCE) && read_negatives(m, ret, n, AFFECTS_SOURCE, e) < 0) ||
+            ((n->space.kinds & KIND_NOT_BINARY) && read_negatives(m, ret, n, AFFECTS_BINARY, e) < 0))
             return -1;
     }
     return pick(m, ret, e);

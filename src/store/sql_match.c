@@ -23,14 +23,15 @@ static int by_name(const void *pa, const void *pb)
 }
 
 /* Those of one more namespace; a feed may speak of several. */
-static int add_feeds(struct matching *m, int64_t namespace, struct known_feed **list, size_t *count,
+static int add_feeds(struct matching *m, const struct match_space *n, struct known_feed **list, size_t *count,
                      size_t *cap, struct err *e)
 {
-    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(m->s, e, Q_MATCH_FEEDS, "i", namespace);
+    CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(m->s, e, Q_MATCH_FEEDS, "i", n->space.id);
     size_t before = *count;
     int r = -1;
     while (st && (r = sql_row(m->s, st, e)) > 0) {
         size_t i = 0;
+        n->judged->covered |= !str_eq(sql_str(st, 1), STORE_MANUAL);
         while (i < before && (*list)[i].rank.feed != sql_int(st, 0))
             i++;
         if (i < before)
@@ -51,7 +52,7 @@ static int read_feeds(struct matching *m, struct match *ret, struct err *e)
     struct known_feed *list = NULL;
     size_t n = 0, cap = 0;
     for (size_t i = 0; i < m->space_count; i++)
-        if (add_feeds(m, m->spaces[i].id, &list, &n, &cap, e) < 0)
+        if (add_feeds(m, &m->spaces[i], &list, &n, &cap, e) < 0)
             return -1;
     if (n && m->space_count > 1)
         qsort(list, n, sizeof *list, by_name);
@@ -90,27 +91,26 @@ static int by_pair(const void *pa, const void *pb)
     return r ? r : (a->position > b->position) - (a->position < b->position);
 }
 
-/* Packages of another kind than the namespace's are not judged. */
-static size_t name_packages(struct matching *m, bool source, struct named *list)
+static size_t name_packages(struct matching *m, const struct judged *j, bool source, struct named *list)
 {
     size_t n = 0;
     struct version_key key;
     for (size_t i = 0; i < m->image->package_count; i++) {
         const struct package *p = &m->image->packages[i].package;
-        if (!str_eq(p->kind, m->scheme))
+        if (!str_eq(p->kind, j->kind))
             continue;
-        str version = source ? p->source_version : p->version;
-        list[n++] = (struct named){ { source ? p->source : p->name,
-                                      arena_dup(m->arena, installed_key(p->kind, version, &key)) },
+        str version = source ? p->source_version : p->version, name = source ? p->source : p->name;
+        list[n++] = (struct named){ { j->ecosystem ? ecosystem_package(j->ecosystem, name, m->arena) : name,
+                                      arena_dup(m->arena, installed_key(j->scheme, version, &key)) },
                                     (uint32_t)i };
     }
     return n;
 }
 
-int match_pairs(struct matching *m, enum affected_kind kind, struct err *e)
+int match_pairs(struct matching *m, struct judged *j, enum affected_kind kind, struct err *e)
 {
     size_t max = m->image->package_count;
-    struct pairs *p = &m->pairs[kind];
+    struct pairs *p = &j->pairs[kind];
     if (p->list)
         return 0;
     CLEANUP(freep) struct named *list = malloc((max + 1) * sizeof *list);
@@ -119,7 +119,7 @@ int match_pairs(struct matching *m, enum affected_kind kind, struct err *e)
     p->starts = arena_array(m->arena, size_t, max + 2);
     if (!list || arena_failed(m->arena))
         return match_oom(m->s, e);
-    size_t n = name_packages(m, kind == AFFECTS_SOURCE, list);
+    size_t n = name_packages(m, j, kind == AFFECTS_SOURCE, list);
     if (n)
         qsort(list, n, sizeof *list, by_pair);
     for (size_t i = 0; i < n; i++) {
@@ -146,9 +146,16 @@ int match_fits(struct matching *m, const struct package *p, str key, str introdu
     return r < 0 ? match_oom(m->s, e) : r;
 }
 
-static int add_hits(struct matching *m, enum affected_kind kind, struct sql_stmt *st, struct err *e)
+static str fix_of(struct matching *m, str end)
 {
-    const struct pairs *p = &m->pairs[kind];
+    struct affected_range r;
+    range_end_read(end, &r);
+    return arena_dup(m->arena, r.fixed_version);
+}
+
+static int add_hits(struct matching *m, const struct pairs *p, enum affected_kind kind, struct sql_stmt *st,
+                    struct err *e)
+{
     size_t pair = (size_t)sql_int(st, 0);
     if (pair >= p->count)
         return err_set(e, ERR_INTERNAL, "%s: a match of nothing", m->s->where);
@@ -171,7 +178,7 @@ static int add_hits(struct matching *m, enum affected_kind kind, struct sql_stmt
             continue;
         if (!copied) {
             hit.fixed_key = arena_dup(m->arena, sql_str(st, 2));
-            hit.fixed = arena_dup(m->arena, sql_str(st, 3));
+            hit.fixed = fix_of(m, sql_str(st, 3));
             copied = true;
         }
         if (m->hit_count == STORE_MATCH_MAX)
@@ -185,23 +192,23 @@ static int add_hits(struct matching *m, enum affected_kind kind, struct sql_stmt
     return 0;
 }
 
-static int read_hits(struct matching *m, int64_t namespace, enum affected_kind kind, struct err *e)
+static int read_hits(struct matching *m, const struct match_space *n, enum affected_kind kind, struct err *e)
 {
     enum query q = kind == AFFECTS_SOURCE ? Q_MATCH_SOURCE : Q_MATCH_BINARY;
-    const struct pairs *p = &m->pairs[kind];
-    if (match_pairs(m, kind, e) < 0)
+    const struct pairs *p = &n->judged->pairs[kind];
+    if (match_pairs(m, n->judged, kind, e) < 0)
         return -1;
     if (!p->count)
         return 0;
     CLEANUP(sql_resetp)
     struct sql_stmt *st =
-        sql_bind(m->s, e, q, "Pii", p->list, p->count, namespace, (int64_t)STORE_MATCH_MAX + 1);
+        sql_bind(m->s, e, q, "Pii", p->list, p->count, n->space.id, (int64_t)STORE_MATCH_MAX + 1);
     int r = -1;
     size_t rows = 0;
     while (st && (r = sql_row(m->s, st, e)) > 0) {
         if (rows++ == STORE_MATCH_MAX)
             return err_set(e, ERR_LIMIT, "more than %u findings", STORE_MATCH_MAX);
-        if (add_hits(m, kind, st, e) < 0)
+        if (add_hits(m, p, kind, st, e) < 0)
             return -1;
     }
     return r < 0 ? -1 : arena_failed(m->arena) ? match_oom(m->s, e) : 0;
@@ -210,9 +217,9 @@ static int read_hits(struct matching *m, int64_t namespace, enum affected_kind k
 static int read_all(struct matching *m, struct match *ret, struct err *e)
 {
     for (size_t i = 0; i < m->space_count; i++) {
-        const struct sql_space *n = &m->spaces[i];
-        if (((n->kinds & KIND_SOURCE) && read_hits(m, n->id, AFFECTS_SOURCE, e) < 0) ||
-            ((n->kinds & KIND_BINARY) && read_hits(m, n->id, AFFECTS_BINARY, e) < 0))
+        const struct match_space *n = &m->spaces[i];
+        if (((n->space.kinds & KIND_SOURCE) && read_hits(m, n, AFFECTS_SOURCE, e) < 0) ||
+            ((n->space.kinds & KIND_BINARY) && read_hits(m, n, AFFECTS_BINARY, e) < 0))
             return -1;
     }
     return m->hit_count ? match_findings(m, ret, e) : 0;
@@ -234,18 +241,67 @@ static void matching_done(struct matching *m)
     sql_cpes_done(&m->cpes);
 }
 
-static int read_spaces(struct matching *m, struct err *e)
+static void add_space(struct matching *m, struct judged *j, const struct sql_space *space)
+{
+    m->spaces[m->space_count++] = (struct match_space){ *space, j };
+}
+
+/* Packages of another kind than the namespace's are not judged. */
+static int read_own_spaces(struct matching *m, struct err *e)
 {
     const struct image_index *i = m->image;
-    if (sql_spaces_of(m->s, i->distribution.namespace, m->arena, m->spaces, &m->space_count, &m->data, e) < 0)
+    struct sql_space own[SQL_SPACES];
+    struct judged *j = &m->judged[m->judged_count++];
+    size_t count;
+    if (sql_spaces_of(m->s, i->distribution.namespace, m->arena, own, &count, &m->data, e) < 0)
         return -1;
-    for (size_t k = 0; k < m->space_count && !m->scheme.len; k++)
-        m->scheme = m->spaces[k].scheme;
+    for (size_t k = 0; k < count; k++) {
+        j->kind = j->scheme = j->scheme.len ? j->scheme : own[k].scheme;
+        add_space(m, j, &own[k]);
+    }
     m->unlabelled = distribution_unlabelled(m->data);
-    if (!m->space_count)
+    if (!count)
         return 0;
     return sql_cpes_of(m->s, i->facts, m->metadata ? i->fact_count : 0, m->data, m->generation, m->arena,
                        &m->cpes, e);
+}
+
+/* That of an ecosystem, at the first package of its kind. */
+static int read_ecosystem(struct matching *m, str kind, struct err *e)
+{
+    const struct ecosystem *ecosystem = ecosystem_of(kind);
+    struct sql_space space;
+    size_t i = 1;
+    while (i < m->judged_count && m->judged[i].ecosystem != ecosystem)
+        i++;
+    if (!ecosystem || i < m->judged_count)
+        return 0;
+    m->judged[m->judged_count++] =
+        (struct judged){ .kind = kind, .scheme = str_from(ecosystem->scheme), .ecosystem = ecosystem };
+    int found = sql_space_find(m->s, kind, m->arena, &space, e);
+    if (found > 0)
+        add_space(m, &m->judged[i], &space);
+    return found < 0 ? -1 : 0;
+}
+
+static int read_spaces(struct matching *m, struct err *e)
+{
+    if (read_own_spaces(m, e) < 0)
+        return -1;
+    for (size_t i = 0; i < m->image->package_count; i++) {
+        str kind = m->image->packages[i].package.kind;
+        if (!str_eq(kind, m->judged[0].kind) && read_ecosystem(m, kind, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static void tell_judged(const struct matching *m, struct match *ret)
+{
+    ret->scheme = m->judged[0].covered ? m->judged[0].scheme : STR("");
+    for (size_t i = 1; i < m->judged_count; i++)
+        if (m->judged[i].covered)
+            ret->ecosystems[ret->ecosystem_count++] = m->judged[i].kind;
 }
 
 int store_match(struct store *store, const struct image_index *image, enum match_names names,
@@ -263,8 +319,7 @@ int store_match(struct store *store, const struct image_index *image, enum match
         return -1;
     leave_out_manual(&match);
     match.data = m.data;
-    if (match.feed_count)
-        match.scheme = m.scheme;
+    tell_judged(&m, &match);
     *ret = match;
     return sql_commit(&t, e);
 }

@@ -4,6 +4,7 @@
  */
 #pragma once
 #include "base/strmap.h"
+#include "model/ecosystem.h"
 #include "store/rows.h"
 #include "store/sql.h"
 
@@ -14,6 +15,8 @@ struct sql_space {
     str name, scheme;
     int64_t kinds; /* a set of enum sql_kinds: what there is in it */
 };
+int sql_space_find(struct sql *s, str name, struct arena *arena, struct sql_space *ret,
+                   struct err *e); /* 1, 0 it was never seen, -1 */
 #define SQL_SPACES 2
 /* The namespaces by whose ranges images of `namespace` are judged (distribution_data()), its own first; those that were never seen are left
  * out. *ret_data: the one whose word it is, which is another where no feed speaks of its own. Inside a transaction. */
@@ -43,6 +46,14 @@ struct pairs {
     size_t *starts;
 };
 
+/* Packages that are judged together: those of the distribution's kind, or of an ecosystem's. */
+struct judged {
+    str kind, scheme;
+    const struct ecosystem *ecosystem; /* NULL: the distribution */
+    bool covered;                      /* by a feed, not by clients alone */
+    struct pairs pairs[AFFECTS_BINARY + 1];
+};
+
 struct matching {
     struct sql *s;
     struct arena *arena;
@@ -50,15 +61,19 @@ struct matching {
     enum match_names names;
     int64_t generation;
     bool metadata; /* is there any? */
-    struct sql_space spaces[SQL_SPACES];
+    struct match_space {
+        struct sql_space space;
+        struct judged *judged;
+    } spaces[SQL_SPACES + ECOSYSTEMS];
     size_t space_count;
-    str data, scheme;
+    struct judged judged[1 + ECOSYSTEMS]; /* the distribution's first */
+    size_t judged_count;
+    str data;
     bool unlabelled; /* distribution_unlabelled() */
     struct sql_cpes cpes;
     struct feed_rank {
         int64_t feed, rank;
     } * ranks; /* of match.feeds */
-    struct pairs pairs[AFFECTS_BINARY + 1];
     struct hit *hits;
     size_t hit_count, hit_cap;
     int64_t *ids; /* the advisories of the hits, each once, in order; and their texts */
@@ -71,8 +86,8 @@ struct matching {
 int match_oom(const struct sql *s, struct err *e);
 /* Its place in match.feeds; their number when it is none of them. */
 size_t match_feed_at(const struct matching *m, const struct match *match, int64_t feed);
-/* m->pairs[kind], made once. */
-int match_pairs(struct matching *m, enum affected_kind kind, struct err *e);
+/* j->pairs[kind], made once. */
+int match_pairs(struct matching *m, struct judged *j, enum affected_kind kind, struct err *e);
 /* Does a range speak of this package, whose version is below its end? An invalid version has an empty key, which is below all. `qualifiers` as
  * they are stored. 1, 0, -1. */
 int match_fits(struct matching *m, const struct package *p, str key, str introduced, str arch, str qualifiers,

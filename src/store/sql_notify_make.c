@@ -72,8 +72,8 @@ static bool same_range(const struct affected_range *a, const struct affected_ran
 {
     return a->kind == b->kind && a->negative == b->negative && a->severity == b->severity &&
            a->state == b->state && str_eq(a->package, b->package) && str_eq(a->introduced, b->introduced) &&
-           str_eq(a->fixed_version, b->fixed_version) && str_eq(a->arch, b->arch) &&
-           str_eq(a->module, b->module) && str_eq(a->cpe, b->cpe);
+           str_eq(a->fixed_version, b->fixed_version) && str_eq(a->last_affected, b->last_affected) &&
+           str_eq(a->arch, b->arch) && str_eq(a->module, b->module) && str_eq(a->cpe, b->cpe);
 }
 
 /* The next range of that namespace from *i on; NULL: there is none. */

@@ -7,8 +7,7 @@
 
 /* ---- namespaces ---- */
 
-/* 1, 0 it was never seen, -1. */
-static int find_space(struct sql *s, str name, struct arena *arena, struct sql_space *ret, struct err *e)
+int sql_space_find(struct sql *s, str name, struct arena *arena, struct sql_space *ret, struct err *e)
 {
     CLEANUP(sql_resetp) struct sql_stmt *st = sql_bind(s, e, Q_NAMESPACE_FIND, "b", name);
     int r = st ? sql_row(s, st, e) : -1;
@@ -36,7 +35,7 @@ int sql_spaces_of(struct sql *s, str namespace, struct arena *arena, struct sql_
 {
     bool instead = false;
     size_t n = 0;
-    int found = namespace.len ? find_space(s, namespace, arena, &ret[n], e) : 0;
+    int found = namespace.len ? sql_space_find(s, namespace, arena, &ret[n], e) : 0;
     str data = distribution_data(arena, namespace, &instead);
     *ret_data = namespace;
     if (found < 0)
@@ -49,7 +48,7 @@ int sql_spaces_of(struct sql *s, str namespace, struct arena *arena, struct sql_
         data = fed ? STR("") : data;
     }
     if (data.len) {
-        found = find_space(s, data, arena, &ret[n], e);
+        found = sql_space_find(s, data, arena, &ret[n], e);
         if (found < 0)
             return -1;
         bool same = found && (!n || !ret[0].scheme.len || str_eq(ret[0].scheme, ret[n].scheme));

@@ -124,6 +124,7 @@ int stage_add(struct store_update *u, const struct advisory *a, const uint8_t ha
         ranges[i].package = arena_dup(to, a->ranges[i].package);
         ranges[i].introduced = arena_dup(to, a->ranges[i].introduced);
         ranges[i].fixed_version = arena_dup(to, a->ranges[i].fixed_version);
+        ranges[i].last_affected = arena_dup(to, a->ranges[i].last_affected);
         ranges[i].arch = arena_dup(to, a->ranges[i].arch);
         str module = a->ranges[i].module;
         ranges[i].module = arena_dup(to, str_cut(&module, 0));
@@ -338,13 +339,14 @@ static int by_cluster(const void *pa, const void *pb)
 static int write_row(struct store_update *u, const struct row *w, struct err *e)
 {
     const struct affected_range *r = w->range;
+    char room[RANGE_END_ROOM];
     if (r->negative)
         return sql_bulk(u->s, e, BULK_NEGATIVE, "ibibiibbbbbb", w->space, r->package, (int64_t)r->kind, w->id,
                         w->advisory, w->part, w->introduced_key, w->fixed_key, r->fixed_version,
                         r->introduced, r->arch, w->qualifiers);
     return sql_bulk(u->s, e, BULK_AFFECTED, "ibibiibiiibbbb", w->space, r->package, (int64_t)r->kind,
                     w->fixed_key, w->advisory, w->part, w->introduced_key, (int64_t)r->severity,
-                    (int64_t)r->state, (int64_t)w->uncertain, r->fixed_version, r->introduced, r->arch,
+                    (int64_t)r->state, (int64_t)w->uncertain, range_end(r, room), r->introduced, r->arch,
                     w->qualifiers);
 }
 

@@ -14,6 +14,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "model/advisory.h"
+#include "model/ecosystem.h"
 #include "model/finding.h"
 #include "model/layer.h"
 
@@ -127,7 +128,8 @@ int store_ancestries_after(struct store *s, int64_t after, size_t limit, struct 
 
 /* ---- matching: one statement, by key range ---- */
 
-struct match_feed { /* a feed that speaks about the image's namespace */
+struct
+    match_feed { /* a feed that speaks about the image's namespace, or about an ecosystem of its packages */
     str name;
     int64_t last_success;
 };
@@ -137,15 +139,18 @@ enum match_names { MATCH_AS_NAMED, MATCH_BY_FLAW };
 struct match {
     struct finding *findings; /* sorted by (package, id); one per (package, id) */
     size_t finding_count;
-    struct match_feed *feeds; /* empty: nothing is known about this namespace, the image is not covered */
+    struct match_feed *feeds; /* empty: nothing is known about its namespaces, the image is not covered */
     size_t feed_count;
     str data; /* the namespace whose word counts: the image's own, or that which stands in for it (distribution_data()) */
-    str scheme; /* of the namespace: packages of another kind are not judged; empty when no feed knows the namespace */
+    str scheme; /* of the namespace: other packages of distributions are not judged; empty when no feed knows the namespace */
+    str ecosystems[ECOSYSTEMS]; /* those of its packages that feeds know; packages of others are not judged */
+    size_t ecosystem_count;
     int64_t generation;
 };
 #define STORE_MATCH_MAX                                                                                      \
     250000u /* affected ranges that fit one image, before the best for each (package, id) is picked */
-/* Ranges of the image's namespace, and of the one that is judged with it or, where no feed speaks of its own, instead (distribution_data()). A range
+/* Packages of an ecosystem (model/ecosystem.h) are judged by ranges of its namespace, whatever the image's is; for the others:
+ * Ranges of the image's namespace, and of the one that is judged with it or, where no feed speaks of its own, instead (distribution_data()). A range
  * with a CPE counts if a repository of the image has it: of the repositories that the image names those that feeds know (the metadata of their
  * ids), else what every system of its release has (model/cpe.h). One with a module counts for packages of that module, one without for
  * packages without.

@@ -46,7 +46,7 @@ def test_small_debian(tmp_path):
                              "TEMP-0000000-ABCDEF"]
     assert found["CVE-2024-0001"] == [{
         "namespace": "debian:12", "scheme": "dpkg", "package": "openssl", "kind": "source", "negative": False,
-        "introduced": None, "fixed_version": "3.0.11-1~deb12u3", "arch": None, "module": None, "cpe": None,
+        "introduced": None, "fixed_version": "3.0.11-1~deb12u3", "last_affected": None, "arch": None, "module": None, "cpe": None,
         "severity": "High", "state": "fixed"}]
     assert [x["negative"] for x in found["CVE-2024-0004"]] == [True]
 

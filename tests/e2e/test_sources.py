@@ -403,7 +403,7 @@ def test_what_is_left_out_is_told(db, tmp_path):
     path.write_text(LISTS["syft"])
     report = scan(db, path).json()
     warnings = "\n".join(report["warnings"])
-    assert "1 of 2 packages are of another package manager" in warnings and "no purl says what they are (bare)" in warnings
+    assert "1 of 2 packages were not judged: no feed is loaded for npm" in warnings and "no purl says what they are (bare)" in warnings
     assert packages(report) == [("left-pad", "1.0.0", ""), ("libssl3", "3.0.11-1~deb12u2", "amd64")]
     jsonschema.Draft202012Validator(json.loads((helpers.ROOT / "docs/report.schema.json").read_text())).validate(report)
     path.write_text(PURLS + "pkg:apk/alpine/musl@1.2?distro=alpine-3.20\npkg:deb/debian/none\n")

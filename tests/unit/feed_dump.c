@@ -2,7 +2,7 @@
  * feed_dump DATABASE FEED: what the database has of a feed, a line for each affected range, fields separated by tabs, for tests that hold it
  * against their own reading:
  *
- *     key id aliases namespace package source|binary introduced fixed negative arch module cpe severity state
+ *     key id aliases namespace package source|binary introduced end negative arch module cpe severity state
  *
  * aliases: separated by commas. An advisory without ranges: key id aliases severity scores epss percentile kev-added kev-due cpes.
  */
@@ -56,7 +56,8 @@ static void put_range(const struct affected_range *r)
     put(r->package);
     printf("\t%s", r->kind == AFFECTS_SOURCE ? "source" : "binary");
     put(r->introduced);
-    put(r->fixed_version);
+    char room[RANGE_END_ROOM];
+    put(range_end(r, room));
     printf("\t%d", r->negative);
     put(r->arch);
     put(r->module);

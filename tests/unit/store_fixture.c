@@ -308,7 +308,7 @@ void same_entry(const struct layer_entry *a, const struct layer_entry *b)
         same(a->facts[i].name, b->facts[i].name), same(a->facts[i].value, b->facts[i].value);
 }
 
-/* "KIND PACKAGE INTRODUCED FIXED ARCH MODULE [NAMESPACE SCHEME [CPE]]", "-" = empty; KIND S or B, in small letters: not affected. */
+/* "KIND PACKAGE INTRODUCED FIXED|<=LAST ARCH MODULE [NAMESPACE SCHEME [CPE]]", "-" = empty; KIND S or B, in small letters: not affected. */
 struct affected_range range_of(str line)
 {
     struct affected_range r = { .severity = SEVERITY_HIGH };
@@ -317,7 +317,7 @@ struct affected_range range_of(str line)
     r.negative = strchr("sb", kind.ptr[0]) != NULL;
     r.package = field(&line);
     r.introduced = field(&line);
-    r.fixed_version = field(&line);
+    range_end_read(field(&line), &r);
     r.arch = field(&line);
     r.module = field(&line);
     r.namespace = field(&line);

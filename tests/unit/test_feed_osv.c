@@ -63,8 +63,10 @@ static void add_range(struct buf *out, const struct affected_range *r)
         buf_str(out, STR("never\n"));
         return;
     }
-    buf_printf(out, "[" STR_FMT "," STR_FMT ") %s %s", STR_ARG(r->introduced), STR_ARG(r->fixed_version),
-               fix_state_name(r->state), severity_name(r->severity));
+    bool last = r->last_affected.len;
+    str end = last ? r->last_affected : r->fixed_version;
+    buf_printf(out, "[" STR_FMT "," STR_FMT "%c %s %s", STR_ARG(r->introduced), STR_ARG(end),
+               last ? ']' : ')', fix_state_name(r->state), severity_name(r->severity));
     if (r->module.len)
         buf_printf(out, " " STR_FMT, STR_ARG(r->module));
     buf_char(out, '\n');
@@ -139,7 +141,7 @@ static void test_ranges(void **state)
         { NPM(EVENTS("SEMVER", FROM("0") "," FIXED("1.2"))), ONE("[,1.2) fixed Unknown") },
         { NPM(EVENTS("ECOSYSTEM", FROM("1.0") "," FIXED("1.2"))), ONE("[1.0,1.2) fixed Unknown") },
         { NPM(EVENTS("SEMVER", FROM("1.0"))), ONE("[1.0,) affected Unknown") },
-        { NPM(EVENTS("SEMVER", FROM("0") "," LAST("3"))), ONE("[,) affected Unknown") },
+        { NPM(EVENTS("SEMVER", FROM("0") "," LAST("3"))), ONE("[,3] affected Unknown") },
         { NPM(EVENTS("SEMVER", FROM("2") "," FIXED("2.1") "," FROM("1") "," FIXED("1.1") "," FROM("3"))),
           ONE("[2,2.1) fixed Unknown\n  npm semver p binary [1,1.1) fixed Unknown\n  npm semver p binary "
               "[3,) "
@@ -151,10 +153,10 @@ static void test_ranges(void **state)
         /* the type may come last */
         { NPM("\"ranges\":[{\"events\":[" FROM("0") "],\"type\":\"GIT\"}]"), "" },
         { NPM(EVENTS("GIT", FROM("abc") "," FIXED("def")) ",\"versions\":[\"1.0\",\"1.1\"]"),
-          ONE("[1.0,) affected Unknown") },
+          ONE("[1.0,1.0] affected Unknown\n  npm semver p binary [1.1,1.1] affected Unknown") },
         { NPM(EVENTS("SEMVER", FROM("1") "," FIXED("2")) ",\"versions\":[\"1.0\"]"),
           ONE("[1,2) fixed Unknown") },
-        { NPM("\"versions\":[\"1.5\"]"), ONE("[1.5,) affected Unknown") },
+        { NPM("\"versions\":[\"1.5\"]"), ONE("[1.5,1.5] affected Unknown") },
         { NPM("\"versions\":[]"), ONE("[,) affected Unknown") },
         { NPM("\"ranges\":null,\"versions\":null"), ONE("[,) affected Unknown") },
         { NPM(EVENTS("SEMVER", "")), ONE("[,) affected Unknown") },

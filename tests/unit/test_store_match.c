@@ -62,6 +62,53 @@ static const struct {
       "x 1.7.-r1 x 1.7.-r1 - - apk;x foo x foo - - apk", "0 C1 1.0 f ?;1 C1 1.0 f ?;" },
 };
 
+static const struct {
+    const char *name, *advisories, *packages, *want, *judged;
+} ecosystems_of[] = {
+    { "beside the distribution",
+      "f C1 S openssl - 4 - -;g C2 B debug 4.0 4.3 - - npm semver;h C3 B x - 2 - - go semver",
+      SSL ";debug 4.1.0 debug 4.1.0 - - npm;x 1 x 1 - - go", "0 C2 4.3 g;1 C1 4 f;2 C3 2 h;", "dpkg npm go" },
+    { "a name of the distribution's is another", "f C1 S debug - - - -;g C2 B libssl3 - - - - npm semver",
+      SSL ";debug 1 debug 1 - - npm", "", "dpkg npm" },
+    { "of another ecosystem", "g C2 B debug - - - - npm semver", "debug 1 debug 1 - - pypi", "", "" },
+    { "one alone", "g C2 B debug - 2 - - npm semver", "debug 1 debug 1 - - npm;x 1 x 1 - - pypi", "0 C2 2 g;",
+      "npm" },
+    { "up to and including",
+      "f C1 B x - <=1.2.0 - - npm semver;f C2 B x 1.3.0 <=1.3.0 - - npm semver;f C3 B x 1 <=1.3 - - npm "
+      "semver",
+      "x 1.2 x 1.2 - - npm;x 1.2.1 x 1.2.1 - - npm;x 1.3.0 x 1.3.0 - - npm;x 1.3.0-rc.1 x 1.3.0-rc.1 - - npm",
+      "0 C1 - f;0 C3 - f;1 C3 - f;2 C2 - f;2 C3 - f;3 C3 - f;", "npm" },
+    { "names as Python compares them", "f C1 B zope-interface - 5 - - pypi pep440",
+      "Zope._.Interface 4 Zope._.Interface 4 - - pypi;zopeinterface 4 zopeinterface 4 - - pypi", "0 C1 5 f;",
+      "pypi" },
+    { "in any letter case", "f C1 B newtonsoft.json - 13 - - nuget nuget;g C2 B abc - 2 - - npm semver",
+      "ABC 1 ABC 1 - - npm;Newtonsoft.Json 12.0.0 Newtonsoft.Json 12.0.0 - - nuget", "1 C1 13 f;",
+      "npm nuget" },
+    { "no version", "f C1 B x - 2 - - npm semver", "x latest x latest - - npm", "0 C1 2 f ?;", "npm" },
+};
+
+/* Each in its own namespace. */
+static void test_ecosystems(void **state)
+{
+    for (size_t i = 0; i < sizeof ecosystems_of / sizeof *ecosystems_of; i++) {
+        void *at;
+        struct match m;
+        fresh(&at);
+        struct place *p = at;
+        load(p, ecosystems_of[i].advisories);
+        str got = findings(p, put_image(p, ecosystems_of[i].packages, STR("debian:12")), &m);
+        if (!str_eq(got, str_from(ecosystems_of[i].want)))
+            fail_msg("%s: '" STR_FMT "', not '%s'", ecosystems_of[i].name, STR_ARG(got),
+                     ecosystems_of[i].want);
+        str judged = m.scheme;
+        for (size_t k = 0; k < m.ecosystem_count; k++)
+            judged = arena_printf(p->arena, STR_FMT "%s" STR_FMT, STR_ARG(judged), judged.len ? " " : "",
+                                  STR_ARG(m.ecosystems[k]));
+        same(judged, str_from(ecosystems_of[i].judged));
+        tidy(&at);
+    }
+}
+
 static void test_match(void **state)
 {
     for (size_t i = 0; i < sizeof matches / sizeof *matches; i++) {
@@ -175,9 +222,8 @@ static void test_coverage(void **state)
 int store_match_tests(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_match),
-        CASE(test_shared_texts),
-        CASE(test_too_many_findings),
+        cmocka_unit_test(test_match), cmocka_unit_test(test_ecosystems),
+        CASE(test_shared_texts),      CASE(test_too_many_findings),
         CASE(test_coverage),
     };
     return cmocka_run_group_tests_name("store: matching", tests, NULL, NULL);

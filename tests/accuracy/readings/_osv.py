@@ -54,7 +54,7 @@ def severity(record, affected):
 
 
 def intervals(affected):
-    """[(introduced, fixed or "")], from versions in no range at all one that is open."""
+    """[(introduced, fixed or "", last affected or "")], of versions in no range each alone."""
     found, usable = [], False
     for r in affected.get("ranges") or []:
         if r["type"] == "GIT":
@@ -65,12 +65,12 @@ def intervals(affected):
             if kind == "introduced" and begin is None:
                 begin = version
             elif kind in ("fixed", "last_affected") and begin is not None:
-                found.append((begin, version if kind == "fixed" else ""))
+                found.append((begin, version, "") if kind == "fixed" else (begin, "", version))
                 begin = None
         if begin is not None:
-            found.append((begin, ""))
-    if not usable and (affected.get("versions") or not affected.get("ranges")):
-        found.append(("", ""))
+            found.append((begin, "", ""))
+    if not usable:
+        found += [(v, "", v) for v in affected.get("versions") or ()] or ([] if affected.get("ranges") else [("", "", "")])
     return found
 
 
@@ -81,8 +81,8 @@ def language(feeds, folder, namespace, name=lambda n: n):
             if package.get("ecosystem") != folder:
                 continue
             level = "Critical" if record["id"].startswith("MAL-") else severity(record, affected)
-            for _, fixed in intervals(affected):
-                yield (record["id"], namespace, name(package["name"]), "binary", fixed, False, "", "", "", level,
+            for _, fixed, last in intervals(affected):
+                yield (record["id"], namespace, name(package["name"]), "binary", fixed or last and f"<={last}", False, "", "", "", level,
                        "fixed" if fixed else "affected")
 
 
@@ -101,7 +101,7 @@ def rpm(feeds, folders, ecosystem, namespace, ids, kind):
                 what, _, release = affected["package"]["ecosystem"].partition(":")
                 if what != ecosystem or folder not in (ecosystem, f"{ecosystem}:{release}"):
                     continue
-                for _, fixed in intervals(affected):
+                for _, fixed, _ in intervals(affected):
                     for module in modular(record, fixed):
                         yield (record["id"], f"{namespace}:{release}", affected["package"]["name"], kind, fixed, False, "", module, "",
                                word(record["summary"].partition(":")[0]), "fixed" if fixed else "affected")

@@ -5,4 +5,4 @@ AT_LEAST = 1000
 
 
 def read(feeds):
-    return _osv.language(feeds, "Go", "go")
+    return _osv.language(feeds, "Go", "go", str.lower)

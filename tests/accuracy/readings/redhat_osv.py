@@ -33,7 +33,7 @@ def read(feeds):
         for affected in record.get("affected") or []:
             product = affected["package"]["ecosystem"].removeprefix("Red Hat:")
             where = namespace(product)
-            for _, fixed in _osv.intervals(affected):
+            for _, fixed, _ in _osv.intervals(affected):
                 fixed = fixed.removeprefix("0:")
                 modular = ".module" in fixed
                 if not where or not fixed or modular and not streams:

@@ -13,7 +13,7 @@ def entries(record):
     for affected in record["affected"]:
         m = RELEASE.fullmatch(affected["package"]["ecosystem"])
         if m:
-            found.setdefault((bool(m[1]), m[2], affected["package"]["name"]), []).extend(f for _, f in _osv.intervals(affected))
+            found.setdefault((bool(m[1]), m[2], affected["package"]["name"]), []).extend(f for _, f, _ in _osv.intervals(affected))
     return found
 
 
