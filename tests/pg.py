@@ -16,6 +16,7 @@
 The user `eclair` is let in without a password; `locked` has the password `secret`.
 """
 import atexit
+import contextlib
 import os
 import re
 import shlex
@@ -183,7 +184,8 @@ class Cluster:
 
     def go_on(self):
         for pid in [*self.children(), self.pid]:
-            os.kill(pid, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):  # of a server that runs some end at any moment
+                os.kill(pid, signal.SIGCONT)
 
     def sql(self, text, database="postgres"):
         return call(self.folder, "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", self.folder, "-p", self.port,
