@@ -53,6 +53,7 @@ def machine(tmp_path_factory):
     if not os.environ.get("ECLAIR_TEST_KEPT"):  # then the program of the last run
         call(ROOT / "dev", "cross")
     folder = tmp_path_factory.mktemp("machine")
+    call("chroot", CROSS / "root", "apt-get", "-o", "APT::Sandbox::User=root", "update", "-q")
     kernel = next(iter(re.findall(r"linux-image-\d\S*-arm64", call("chroot", CROSS / "root", "apt-cache", "depends", "linux-image-arm64:arm64"))))
     for name in ("busybox-static", kernel):
         package(name, folder / "debs")
