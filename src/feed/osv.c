@@ -298,7 +298,7 @@ static int affected_versions(const struct place *p, struct err *e)
         if (type != JSON_STRING)
             return err_set(e, ERR_FORMAT, "byte %llu: not a string",
                            (unsigned long long)json_offset(p->json));
-        if (one->version_count < OSV_VERSIONS_MAX)
+        if (!one->range_count && one->versions.count < OSV_VERSIONS_MAX)
             list_add(p->arena, &one->versions, text);
     }
     return r < 0 ? -1 : arena_failed(p->arena) ? too_much(e) : 0;

@@ -41,10 +41,11 @@ struct osv_affected {
     str ecosystem, name; /* "Ubuntu:22.04:LTS"; both may be empty */
     struct osv_range *ranges;
     size_t range_count, range_cap;
-    struct osv_list versions; /* of those the first OSV_VERSIONS_MAX */
-    size_t version_count;     /* of all */
-    str priority;             /* ecosystem_specific.ubuntu_priority */
-    bool commits;             /* there are ranges of commits, too */
+    struct osv_list
+        versions; /* of those the first OSV_VERSIONS_MAX; none where a range stands before them, as it mostly does */
+    size_t version_count; /* of all */
+    str priority;         /* ecosystem_specific.ubuntu_priority */
+    bool commits;         /* there are ranges of commits, too */
     struct osv_severities severities;
 };
 
