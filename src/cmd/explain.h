@@ -17,7 +17,8 @@ struct explaining {
     size_t other_package_count;
     str denier;                                  /* the feed that says no */
     struct strmap installed[AFFECTS_BINARY + 1]; /* names of sources, of packages */
-    str *cpes;                                   /* of the image's repositories */
+    str *names; /* of the image's packages: as their ecosystem compares them */
+    str *cpes;  /* of the image's repositories */
     size_t cpe_count;
 };
 

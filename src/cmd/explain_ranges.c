@@ -16,14 +16,10 @@ static bool is_ours(const struct explaining *x, str namespace)
            (m->data.len && str_eq(namespace, m->data));
 }
 
-/* Under which name a package is found; of an ecosystem none that a distribution's has. */
-static str found_as(struct explaining *x, const struct ecosystem *ecosystem, str name)
+/* In x->installed: a package of an ecosystem has no name that a distribution's has. */
+static str key_of(struct explaining *x, const struct ecosystem *of, str name)
 {
-    struct arena *a = x->scan->arena;
-    if (!ecosystem)
-        return name;
-    str found = ecosystem_package(ecosystem, name, a);
-    return arena_printf(a, "%s " STR_FMT, ecosystem->name, STR_ARG(found));
+    return of ? arena_printf(x->scan->arena, "%s " STR_FMT, of->name, STR_ARG(name)) : name;
 }
 
 static void note(str *list, size_t *count, size_t max, str s)
@@ -142,12 +138,14 @@ static void judge(struct explaining *x, const struct stored_advisory *s, const s
         x->fits = true;
 }
 
-static bool names(struct explaining *x, const struct affected_range *r, const struct package *p)
+static bool names(const struct explaining *x, const struct affected_range *r, size_t package)
 {
-    const struct ecosystem *e = ecosystem_of(p->kind);
-    str name = r->kind == AFFECTS_SOURCE ? p->source : p->name;
-    return str_eq(e ? r->namespace : r->scheme, p->kind) &&
-           str_eq(found_as(x, e, r->package), found_as(x, e, name));
+    const struct package *p = &x->scan->image->packages[package].package;
+    bool of_ecosystem = ecosystem_of(p->kind) != NULL;
+    return str_eq(of_ecosystem ? r->namespace : r->scheme, p->kind) &&
+           str_eq(r->package, of_ecosystem                ? x->names[package]
+                              : r->kind == AFFECTS_SOURCE ? p->source
+                                                          : p->name);
 }
 
 static void heading(struct explaining *x, const struct affected_range *r)
@@ -171,7 +169,7 @@ static size_t one_range(struct explaining *x, const struct stored_advisory *s, c
     const struct image_index *i = x->scan->image;
     size_t n = 0;
     for (size_t k = 0; k < i->package_count; k++) {
-        if (!names(x, r, &i->packages[k].package))
+        if (!names(x, r, k))
             continue;
         if (!n++)
             heading(x, r);
@@ -192,7 +190,7 @@ static void head(struct explaining *x, const struct stored_advisory *s)
 static bool is_installed(struct explaining *x, const struct affected_range *r)
 {
     return r->kind <= AFFECTS_BINARY &&
-           strmap_get(&x->installed[r->kind], found_as(x, ecosystem_of(r->namespace), r->package)) != NULL;
+           strmap_get(&x->installed[r->kind], key_of(x, ecosystem_of(r->namespace), r->package)) != NULL;
 }
 
 /* Does it speak of a package of the image? */
@@ -228,16 +226,19 @@ static bool one_advisory(struct explaining *x, const struct stored_advisory *s)
 static int list_installed(struct explaining *x, struct err *e)
 {
     const struct image_index *i = x->scan->image;
-    for (size_t k = 0; k < i->package_count; k++) {
+    struct arena *arena = x->scan->arena;
+    x->names = arena_array(arena, str, i->package_count);
+    for (size_t k = 0; x->names && k < i->package_count; k++) {
         const struct package *p = &i->packages[k].package;
         const struct ecosystem *of = ecosystem_of(p->kind);
-        void **source = strmap_at(&x->installed[AFFECTS_SOURCE], found_as(x, of, p->source));
-        void **binary = strmap_at(&x->installed[AFFECTS_BINARY], found_as(x, of, p->name));
+        x->names[k] = of ? ecosystem_package(of, p->name, arena) : p->name;
+        void **source = strmap_at(&x->installed[AFFECTS_SOURCE], key_of(x, of, of ? x->names[k] : p->source));
+        void **binary = strmap_at(&x->installed[AFFECTS_BINARY], key_of(x, of, x->names[k]));
         if (!source || !binary)
             return err_set(e, ERR_OOM, "packages");
         *source = *binary = x;
     }
-    return 0;
+    return arena_failed(arena) ? err_set(e, ERR_OOM, "packages") : 0;
 }
 
 static int add_cpes(struct explaining *x, const struct stored_advisory *s, size_t *cap, struct err *e)
