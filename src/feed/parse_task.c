@@ -18,9 +18,9 @@ static bool fits(str s) { return s.len <= PACKAGE_TEXT_MAX; }
 
 static bool range_fits(const struct affected_range *r)
 {
+    char room[RANGE_END_ROOM];
     return fits(r->namespace) && fits(r->scheme) && fits(r->package) && fits(r->introduced) &&
-           fits(r->fixed_version) && r->last_affected.len <= PACKAGE_TEXT_MAX - 2 && fits(r->arch) &&
-           fits(r->module) && fits(r->cpe);
+           fits(range_end(r, room)) && fits(r->arch) && fits(r->module) && fits(r->cpe);
 }
 
 static void pack_range(struct buf *b, const struct affected_range *r)
