@@ -12,7 +12,6 @@ bool origin_of_authority(str authority, str scheme, struct origin *ret)
     bool written = colon > bracket;
     *ret = (struct origin){ .scheme = scheme,
                             .user = str_head(authority, authority.len - host.len),
-
                             .authority = host,
                             .host = written ? str_head(host, (size_t)colon) : host,
                             .port = written ? str_skip(host, (size_t)colon + 1) : STR("") };

@@ -94,8 +94,10 @@ static void warn_of(struct report *r, const struct unjudged *u, struct arena *ar
                                  " and were not judged",
                                  none, u->others, r->image->package_count, STR_ARG(own)));
     else if (u->others && !u->system)
-        add_warning(r, arena_printf(arena, "%s%zu of %zu packages are of a kind that no feed knows", none,
-                                    u->others, r->image->package_count));
+        add_warning(r,
+                    arena_printf(arena,
+                                 "%s%zu of %zu packages are of a kind that no feed knows and were not judged",
+                                 none, u->others, r->image->package_count));
     if (u->ecosystem_count)
         add_warning(r, arena_printf(arena,
                                     "%s%zu of %zu packages were not judged: no feed is loaded for " STR_FMT
